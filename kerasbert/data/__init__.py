@@ -1,0 +1,36 @@
+"""How do files become batches? Documents -> segment pairs -> tf.Example -> tf.data, and labelled texts -> tf.data."""
+
+from kerasbert.data.documents import read_documents, read_lines
+from kerasbert.data.examples import WrittenPairs, find_shards, from_example, read_pairs, to_example, write_pairs
+from kerasbert.data.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled, read_texts
+from kerasbert.data.labelled_dataset import labelled_dataset
+from kerasbert.data.labels import Labels
+from kerasbert.data.pretraining_dataset import pretraining_dataset
+from kerasbert.data.segment_pairs import SegmentPair, segment_pairs
+from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_split
+from kerasbert.data.text_files import ReadReport, find_text_files
+
+__all__ = [
+    "PROBLEM_TYPES",
+    "LabelledTexts",
+    "Labels",
+    "ReadReport",
+    "SegmentPair",
+    "WrittenPairs",
+    "find_shards",
+    "find_text_files",
+    "from_example",
+    "is_held_out",
+    "labelled_dataset",
+    "pretraining_dataset",
+    "read_documents",
+    "read_labelled",
+    "read_lines",
+    "read_pairs",
+    "read_texts",
+    "segment_pairs",
+    "stable_fraction",
+    "stable_split",
+    "to_example",
+    "write_pairs",
+]

@@ -1,0 +1,66 @@
+"""Sends texts to training, validation or test by a hash of their own content.
+
+The same text goes to the same part on every machine and in every order, so that adding or removing other texts moves
+nothing, and exact duplicates never lie on both sides.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+
+def stable_fraction(key: str) -> float:
+    """A number in [0, 1) that depends on `key` alone, spread evenly over keys.
+
+    Example:
+        >>> round(stable_fraction("a text"), 6)
+        0.450219
+    """
+    digest = hashlib.sha256(key.encode("utf-8", errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / (1 << 48)
+
+
+def stable_split(key: str, fractions: Mapping[str, float]) -> str:
+    """Names the part that `key` belongs to.
+
+    Args:
+        key: what is split, such as a text.
+        fractions: part name -> share. Shares must not be negative and must sum to 1. Their order matters: growing the
+            first part at the last one's cost moves no key out of the first.
+
+    Raises:
+        ValueError: the shares do not sum to 1.
+
+    Example:
+        >>> stable_split("a text", {"train": 0.8, "validation": 0.1, "test": 0.1})
+        'train'
+    """
+    if not fractions or min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise ValueError(
+            f"`fractions` must not be negative and must sum to 1. Received: fractions={dict(fractions)}. "
+            "Give for example {'train': 0.9, 'validation': 0.1}."
+        )
+    position = stable_fraction(key)
+    end = 0.0
+    for part, share in fractions.items():
+        end += share
+        if position < end:
+            return part
+    # Only rounding leads here: the shares summed to a hair under 1.
+    return [part for part, share in fractions.items() if share > 0][-1]
+
+
+def is_held_out(document: Sequence[str], share: float) -> bool:
+    """Whether a document belongs to the `share` of documents that is kept for evaluation.
+
+    Args:
+        document: its sentences.
+        share: between 0 (none) and 1 (all).
+
+    Example:
+        >>> documents = [["One."], ["Two."], ["Three."], ["Four."], ["Five."]]
+        >>> [is_held_out(document, 0.4) for document in documents]
+        [False, True, True, True, False]
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"`share` must lie between 0 and 1. Received: share={share}. Give for example 0.05.")
+    return stable_fraction("\n".join(document)) < share

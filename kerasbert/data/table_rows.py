@@ -1,0 +1,140 @@
+"""Reads rows of named columns from CSV, TSV and JSONL files, plain or gzipped, and says where each one stands.
+
+Does not know which column is what: see labelled.py.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasbert.data.text_files import ReadReport, text_lines
+from kerasbert.errors import BadInputError
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+class Row(NamedTuple):
+    """One row: the values of the columns asked for, and its place in words, such as "line 7 of 'train.csv'"."""
+
+    values: tuple[Any, ...]
+    place: str
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name ends like that of a table: .csv, .tsv or .jsonl, with or without .gz."""
+    return _ending(path) in (*_DELIMITERS, *_JSON_LINES)
+
+
+def table_rows(path: Path, columns: Sequence[str], report: ReadReport | None = None) -> Iterator[Row]:
+    """Gives the rows of one file in order. Blank lines are passed over.
+
+    Values from CSV and TSV are strings; those from JSONL have the type that they have there.
+
+    Args:
+        path: its ending, before `.gz`, names the format: `.csv`, `.tsv`, or `.jsonl` (one JSON object a line).
+        columns: the columns wanted, by name. The first line of CSV and TSV names the columns.
+        report: counts are added to it.
+
+    Raises:
+        BadInputError: another ending; a missing column (those present are named); a row with more or fewer values than
+            columns, broken quotes, or a line that is no JSON object (the line is named); no row at all.
+    """
+    ending = _ending(path)
+    if not is_table(path):
+        raise BadInputError(
+            f"A table must end in .csv, .tsv or .jsonl (or one of these and .gz). Received: '{path}'. Rename it."
+        )
+    if not path.exists():
+        raise BadInputError(f"A table must exist. Received: '{path}', which does not. Check the path.")
+    report = ReadReport() if report is None else report
+    rows = (
+        _json_rows(path, columns, report)
+        if ending in _JSON_LINES
+        else _delimited_rows(path, columns, _DELIMITERS[ending], report)
+    )
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        report.lines += 1
+        yield row
+    if is_empty:
+        raise BadInputError(f"A table must hold at least one row. Received: '{path}', without any.")
+
+
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _json_rows(path: Path, columns: Sequence[str], report: ReadReport) -> Iterator[Row]:
+    for number, line in enumerate(text_lines(path, report), start=1):
+        if not line.strip():
+            continue
+        place = f"line {number} of '{path}'"
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise BadInputError(
+                f"Each line of a JSONL file must be one JSON object. Received: {place} ({error})."
+            ) from error
+        if not isinstance(row, dict):
+            raise BadInputError(
+                f"Each line of a JSONL file must be one JSON object. Received: {place}, a {type(row).__name__}. "
+                'Write for example {"text": "...", "label": "..."} on each line.'
+            )
+        _check_columns(columns, list(row), place)
+        yield Row(tuple(row[column] for column in columns), place)
+
+
+def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: ReadReport) -> Iterator[Row]:
+    rows = _csv_rows(path, delimiter, report)
+    _, header = next(rows, (0, []))
+    _check_columns(columns, header, f"'{path}'")
+    for column in columns:
+        if header.count(column) > 1:
+            raise BadInputError(
+                f"A column's name must be there once. Received: {column!r} twice in '{path}'. Rename one."
+            )
+    indices = [header.index(column) for column in columns]
+    for number, row in rows:
+        place = f"line {number} of '{path}'"
+        if len(row) != len(header):
+            raise BadInputError(
+                f"Each row must have a value for each of the {len(header)} columns. Received: {len(row)} values "
+                f"in {place}. Put texts that hold a delimiter, a quote or a line break in double quotes."
+            )
+        yield Row(tuple(row[index] for index in indices), place)
+
+
+def _csv_rows(path: Path, delimiter: str, report: ReadReport) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, with the number of the line that each begins on."""
+    # The module's own limit of 128 KiB would refuse a text of 1 MB. It is one for the whole process.
+    csv.field_size_limit(sys.maxsize)
+    lines = (line + "\n" for line in text_lines(path, report))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first_line = 1
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadInputError(
+                f"Quotes must be well-formed. Received: '{path}', in the row that begins on line "
+                f"{first_line} ({error}). Put texts that hold quotes in double quotes, and double those inside."
+            ) from error
+        if row:
+            yield first_line, row
+        first_line = reader.line_num + 1
+
+
+def _check_columns(columns: Sequence[str], found: Sequence[str], place: str) -> None:
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise BadInputError(
+            f"A table must hold the columns asked for. Received: {place}, without {missing[0]!r}. "
+            f"Columns there: {', '.join(map(repr, found)) or 'none'}. Name one of these."
+        )
