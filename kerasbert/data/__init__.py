@@ -6,12 +6,14 @@ from kerasbert.data.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled,
 from kerasbert.data.labelled_dataset import labelled_dataset
 from kerasbert.data.labels import Labels
 from kerasbert.data.pretraining_dataset import pretraining_dataset
+from kerasbert.data.python_documentation import CorpusReport, write_python_documentation
 from kerasbert.data.segment_pairs import SegmentPair, segment_pairs
 from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_split
 from kerasbert.data.text_files import ReadReport, find_text_files
 
 __all__ = [
     "PROBLEM_TYPES",
+    "CorpusReport",
     "LabelledTexts",
     "Labels",
     "ReadReport",
@@ -33,4 +35,5 @@ __all__ = [
     "stable_split",
     "to_example",
     "write_pairs",
+    "write_python_documentation",
 ]

@@ -1,0 +1,81 @@
+"""Splits docstrings and reference pages into sentences, one a line, as pretraining text wants them.
+
+Wrapped lines are joined, list items and signature-like lines stay lines of their own; doctests, tables, rulers and
+grammar or code lines with hardly a word in them are left out. A small rule for this one kind of text, not a general
+sentence splitter.
+"""
+
+import re
+from collections.abc import Iterator
+
+_LIST_ITEM = re.compile(r"([-*+•]|\d+[.)]|\(\w\)|:\w+[^:]*:|@\w+|[\w*`'\"]+:\s|\w[\w, *]*\s+(--|-|:)\s)\s*\S")
+_CODE = re.compile(
+    r"\w[\w.]*\([^)]*\)(\s*(->|=>|:|=).*)?$"  # a signature or a call
+    r"|.*::="  # grammar
+    r"|(def|class|import|from|raise|print|if|for|while|with)\b[^.]*[(:=]+[^ ]*$"  # a statement
+    r"|.*[=({\[\\]$|[)}\]]"  # an open or closing bracket at the line's border
+)
+_RULER = re.compile(r"[\W_]*$")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[*]*[A-Z0-9])")
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Dr|St|No|Fig|Sec|approx|resp|incl|al)|\b[A-Z]|^\W*\d+)\.$")
+# A line shorter than this, whose next line begins with a capital, was not wrapped but ended.
+_WRAPPED_LENGTH = 55
+_MIN_WORDS = 3
+_MIN_SHARE_OF_LETTERS = 0.6
+
+
+def sentences(text: str) -> list[str]:
+    r"""The sentences of a docstring whose common indentation is already removed.
+
+    Example:
+        >>> sentences("Return the sum of\ntwo numbers. Both\nmust be finite.\n\n>>> add(1, 2)\n3\n")
+        ['Return the sum of two numbers.', 'Both must be finite.']
+    """
+    return [sentence for unit in _units(text) for sentence in _split(unit) if _is_language(sentence)]
+
+
+def _units(text: str) -> Iterator[str]:
+    """Runs of lines that belong together, each as one line."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        unit = ""
+        previous = ""
+        for line in paragraph.expandtabs().splitlines():
+            stripped = line.strip()
+            if stripped.startswith((">>>", "...")):
+                break  # The rest of the paragraph is a doctest and its output.
+            if _RULER.match(stripped):
+                continue
+            if unit and not _continues(previous, line):
+                yield unit
+                unit = ""
+            unit = f"{unit} {stripped}" if unit else stripped
+            previous = line
+        if unit:
+            yield unit
+
+
+def _continues(previous: str, line: str) -> bool:
+    """Whether `line` goes on with the sentence of the line before it."""
+    before, after = previous.strip(), line.strip()
+    if _LIST_ITEM.match(after) or _CODE.match(after) or _CODE.match(before) or before.endswith(":"):
+        return False
+    is_indented_less = len(line) - len(line.lstrip()) < len(previous) - len(previous.lstrip())
+    if is_indented_less and not after[0].islower():
+        return False
+    return after[0].islower() or len(previous) >= _WRAPPED_LENGTH
+
+
+def _split(unit: str) -> Iterator[str]:
+    """The sentences of one unit. A full stop after an abbreviation, an initial or a number ends none."""
+    start = 0
+    for border in _SENTENCE_END.finditer(unit):
+        if not _ABBREVIATION.search(unit[start : border.start()].rstrip("\"')]")):
+            yield " ".join(unit[start : border.end()].split())
+            start = border.end()
+    yield " ".join(unit[start:].split())
+
+
+def _is_language(sentence: str) -> bool:
+    words = re.findall(r"[A-Za-z]{2,}", sentence)
+    letters = sum(character.isalpha() or character.isspace() for character in sentence)
+    return len(words) >= _MIN_WORDS and letters >= _MIN_SHARE_OF_LETTERS * len(sentence)
