@@ -1,0 +1,17 @@
+"""How do strings become ids? Vocabulary, word pieces, packing, masking, all in the TensorFlow graph."""
+
+from kerasbert.preprocessing.masking import MaskedLMMasker
+from kerasbert.preprocessing.packing import SegmentPacker
+from kerasbert.preprocessing.text_to_inputs import TextToInputs
+from kerasbert.preprocessing.tokenizer import WordPieceTokenizer
+from kerasbert.preprocessing.vocabulary import Vocabulary
+from kerasbert.preprocessing.vocabulary_learning import learn_vocabulary
+
+__all__ = [
+    "MaskedLMMasker",
+    "SegmentPacker",
+    "TextToInputs",
+    "Vocabulary",
+    "WordPieceTokenizer",
+    "learn_vocabulary",
+]

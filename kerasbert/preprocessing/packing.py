@@ -1,0 +1,116 @@
+"""Packs one or two token segments into `[CLS] first [SEP] second [SEP]`, truncated to a length.
+
+Does not split text (see tokenizer.py) and does not pad (see text_to_inputs.py). Core TensorFlow ops only, because
+TF Serving before 2.20 lacks tf-text's trimmers.
+
+Shapes: B batch, T tokens of a packed row (differs by row).
+"""
+
+import tensorflow as tf
+
+from kerasbert.preprocessing.vocabulary import Vocabulary
+
+TRUNCATIONS = ("longest_first", "only_first", "only_second")
+
+
+class SegmentPacker(tf.Module):
+    """Joins token segments with `[CLS]` and `[SEP]`, and truncates them so that the row fits.
+
+    Args:
+        vocabulary: gives the ids of `[CLS]` and `[SEP]`.
+        sequence_length: the most tokens of a packed row, specials included; at least 3.
+        truncation: which segment gives up its last tokens when a pair is too long. `"longest_first"` is
+            google-research/bert's rule (`truncate_seq_pair`): one token at a time from the longer segment, from the
+            second when both are as long. `"only_first"` and `"only_second"` take from that segment only; when it is
+            used up and the other alone is still too long, the other is cut to fit. One segment alone is cut at its end.
+
+    Raises:
+        ValueError: `sequence_length` or `truncation` is not as above.
+
+    Example:
+        >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
+        >>> packer = SegmentPacker(vocabulary, sequence_length=6)
+        >>> tokens, segments = packer(tf.ragged.constant([[5, 5, 5]]), tf.ragged.constant([[6]]))
+        >>> tokens.to_list(), segments.to_list()
+        ([[2, 5, 5, 3, 6, 3]], [[0, 0, 0, 0, 1, 1]])
+    """
+
+    def __init__(self, vocabulary: Vocabulary, sequence_length: int, truncation: str = "longest_first") -> None:
+        super().__init__()
+        if isinstance(sequence_length, bool) or not isinstance(sequence_length, int) or sequence_length < 3:
+            raise ValueError(
+                "`sequence_length` must be an integer of at least 3, for [CLS] and two [SEP]. "
+                f"Received: sequence_length={sequence_length!r}."
+            )
+        if truncation not in TRUNCATIONS:
+            raise ValueError(
+                f"`truncation` must be one of {', '.join(TRUNCATIONS)}. Received: truncation={truncation!r}."
+            )
+        self.vocabulary = vocabulary
+        self.sequence_length = sequence_length
+        self.truncation = truncation
+
+    def __call__(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None) -> tuple:
+        """Packs a batch.
+
+        Args:
+            first: token ids, ragged integers [B, (tokens)].
+            second: the other segment of each row, likewise, or None.
+
+        Returns:
+            token_ids and segment_ids (0 up to the first `[SEP]`, 1 after it), ragged int32 [B, (T)].
+        """
+        first = _int32(first)
+        if second is None:
+            kept = tf.minimum(first.row_lengths(), self.sequence_length - 2)
+            return self._join([(first, kept)])
+        second = _int32(second)
+        kept_first, kept_second = self._kept_lengths(first.row_lengths(), second.row_lengths())
+        return self._join([(first, kept_first), (second, kept_second)])
+
+    def _kept_lengths(self, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How many tokens of each segment stay: two int64 [B] for two int64 [B]."""
+        room = tf.constant(self.sequence_length - 3, first.dtype)
+        if self.truncation == "only_first":
+            kept_second = tf.minimum(second, room)
+        elif self.truncation == "only_second":
+            kept_second = tf.minimum(second, room - tf.minimum(first, room))
+        else:
+            # Dropping one token at a time from the longer side ends at halves, the odd token staying with the first,
+            # unless one side is shorter than its half: then the other has the rest of the room.
+            kept_second = tf.minimum(second, tf.maximum(room // 2, room - first))
+        return tf.minimum(first, room - kept_second), kept_second
+
+    def _join(self, segments: list[tuple[tf.RaggedTensor, tf.Tensor]]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """[CLS], then the first `kept` tokens of each segment with a [SEP] behind them."""
+        lengths = tf.add_n([kept + 1 for _, kept in segments]) + 1  # [B]
+        splits = tf.concat([tf.zeros([1], lengths.dtype), tf.cumsum(lengths)], axis=0)
+        rows = tf.repeat(tf.range(tf.size(lengths, lengths.dtype)), lengths)  # [tokens in all]
+        positions = tf.range(splits[-1]) - tf.gather(splits, rows)  # place in its own row
+        tokens = tf.fill(tf.shape(positions), self.vocabulary.cls_id)
+        segment_ids = tf.zeros_like(tokens)
+        start = tf.ones_like(lengths)  # [B], where the segment's tokens begin in the packed row
+        for index, (segment, kept) in enumerate(segments):
+            end = start + kept
+            within = positions - tf.gather(start, rows)
+            inside = (within >= 0) & (positions < tf.gather(end, rows))
+            # A zero stands in for the source of every place outside, so that the gather never leaves the tensor; the
+            # appended token keeps it valid for a batch without any token.
+            source = tf.where(inside, tf.gather(segment.row_starts(), rows) + within, 0)
+            tokens = tf.where(inside, tf.gather(tf.concat([segment.values, [0]], axis=0), source), tokens)
+            tokens = tf.where(positions == tf.gather(end, rows), self.vocabulary.sep_id, tokens)
+            segment_ids = tf.where(within >= 0, index, segment_ids)
+            start = end + 1
+        return tuple(
+            tf.RaggedTensor.from_row_splits(values, splits, validate=False) for values in (tokens, segment_ids)
+        )
+
+
+def _int32(segment: tf.RaggedTensor) -> tf.RaggedTensor:
+    """The segment as ragged int32 with int64 row splits."""
+    if not isinstance(segment, tf.RaggedTensor) or segment.shape.rank != 2:
+        raise ValueError(
+            "A segment must be a ragged tensor of token ids of shape [batch, (tokens)]. "
+            f"Received: {segment!r}. Make one with WordPieceTokenizer.tokenize or tf.ragged.constant."
+        )
+    return tf.cast(segment, tf.int32).with_row_splits_dtype(tf.int64)
