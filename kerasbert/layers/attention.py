@@ -1,0 +1,132 @@
+"""Multi-head self-attention with a padding mask. Residual and norm around it: see encoder_block.py."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.errors import BadInputError
+
+# B batch, T tokens, H hidden size, N heads, D head size = H / N
+
+# Added to the score of a padding position, in float32 at least: its probability is then exactly 0 beside any real
+# position, and a row of nothing but padding still has finite scores. (float16 ends at 65504.)
+_PADDING_SCORE = -1e9
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class SelfAttention(keras.layers.Layer):
+    """Scaled dot-product self-attention: each token looks at each real token.
+
+    Args:
+        num_attention_heads: number of heads. Must divide the hidden size.
+        dropout: rate on the attention probabilities.
+        initializer_range: standard deviation of the truncated normal initial weights.
+
+    Call arguments:
+        hidden: hidden states [B, T, H].
+        padding_mask: [B, T], 0 at padding and anything else at real tokens. Left out, the Keras mask of `hidden` is
+            used, and without one every token is real.
+        return_attention_scores: also return the attention probabilities [B, N, T, T], as they were before dropout.
+
+    Returns:
+        Hidden states [B, T, H]; with `return_attention_scores` a pair of them and the probabilities.
+
+    Raises:
+        BadInputError: an argument is impossible, H is not divisible by the heads, or the mask is not [B, T].
+
+    Source: google-research/bert, `modeling.py` (`attention_layer`); softmax in float32 at least.
+
+    Example:
+        >>> layer = SelfAttention(num_attention_heads=2)
+        >>> tuple(layer(keras.ops.ones((1, 3, 8))).shape)
+        (1, 3, 8)
+    """
+
+    def __init__(self, num_attention_heads: int, dropout: float = 0.1, initializer_range: float = 0.02, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.num_attention_heads = check_positive_integer("num_attention_heads", num_attention_heads)
+        self.dropout = check_rate("dropout", dropout)
+        self.initializer_range = check_positive_number("initializer_range", initializer_range)
+        self.supports_masking = True
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, hidden_shape: Any) -> None:
+        """Creates the four projections, each [H, H]."""
+        hidden_size = hidden_shape[-1]
+        if hidden_size % self.num_attention_heads:
+            raise BadInputError(
+                "The hidden size must be divisible by `num_attention_heads`. "
+                f"Received: hidden size {hidden_size}, num_attention_heads={self.num_attention_heads}. "
+                "Use a number of heads that divides the hidden size."
+            )
+        self._head_size = hidden_size // self.num_attention_heads
+        self.query = self._projection("query", hidden_size)
+        self.key = self._projection("key", hidden_size)
+        self.value = self._projection("value", hidden_size)
+        self.output_dense = self._projection("output_dense", hidden_size)
+        self.built = True
+
+    def _projection(self, name: str, hidden_size: int) -> keras.layers.Dense:
+        """A new dense layer H -> H."""
+        dense = keras.layers.Dense(
+            hidden_size,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        dense.build((None, hidden_size))
+        return dense
+
+    def call(
+        self,
+        hidden: Any,
+        padding_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        mask: Any = None,
+    ) -> Any:
+        """Attends, and returns hidden states [B, T, H]."""
+        batch, tokens, hidden_size = ops.shape(hidden)
+        # One product over all tokens of the batch is faster on CPUs than one for each row.
+        flat = ops.reshape(hidden, (-1, hidden_size))  # [B, T, H] -> [B*T, H]
+        split = (batch, tokens, self.num_attention_heads, self._head_size)
+        query = ops.reshape(self.query(flat) * (1.0 / math.sqrt(self._head_size)), split)
+        key = ops.reshape(self.key(flat), split)
+        value = ops.reshape(self.value(flat), split)
+
+        # [B, N, T, D] x [B, N, D, T] -> [B, N, T, T]
+        scores = ops.matmul(ops.transpose(query, (0, 2, 1, 3)), ops.transpose(key, (0, 2, 3, 1)))
+        scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+        padding_mask = mask if padding_mask is None else padding_mask
+        if padding_mask is not None:
+            scores = scores + self._padding_scores(padding_mask, scores.dtype)
+        probabilities = ops.softmax(scores, axis=-1)
+        weights = ops.cast(self.dropout_layer(probabilities, training=training), self.compute_dtype)
+
+        # [B, N, T, T] x [B, N, T, D] -> [B, N, T, D] -> [B, T, N, D] -> [B*T, H]
+        context = ops.transpose(ops.matmul(weights, ops.transpose(value, (0, 2, 1, 3))), (0, 2, 1, 3))
+        output = self.output_dense(ops.reshape(context, (-1, hidden_size)))
+        output = ops.reshape(output, (batch, tokens, hidden_size))
+        return (output, probabilities) if return_attention_scores else output
+
+    def _padding_scores(self, padding_mask: Any, dtype: str) -> Any:
+        """What to add to the scores: [B, T] -> [B, 1, 1, T]."""
+        if len(padding_mask.shape) != 2:
+            raise BadInputError(
+                f"`padding_mask` must have the shape [batch, tokens]. Received: shape={tuple(padding_mask.shape)}. "
+                "Give 1 for each real token and 0 for each padding token."
+            )
+        padding = ops.cast(ops.equal(ops.cast(padding_mask, "int32"), 0), dtype)
+        return ops.expand_dims(padding, (1, 2)) * _PADDING_SCORE
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_attention_heads": self.num_attention_heads,
+            "dropout": self.dropout,
+            "initializer_range": self.initializer_range,
+        }

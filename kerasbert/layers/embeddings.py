@@ -1,0 +1,144 @@
+"""Turns token ids into hidden states: word + learned position + segment, then layer norm and dropout.
+
+Does not make the ids: see `kerasbert.preprocessing`.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.errors import BadInputError
+
+# B batch, T tokens, H hidden size
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class BertEmbeddings(keras.layers.Layer):
+    """Word, position and segment embeddings, summed, normalized and dropped out.
+
+    Args:
+        vocab_size: rows of the word embedding.
+        hidden_size: width of the hidden states.
+        max_position_embeddings: longest input, in tokens.
+        type_vocab_size: number of segments.
+        dropout: rate after the layer norm.
+        layer_norm_eps: added to the variance in the layer norm.
+        initializer_range: standard deviation of the truncated normal initial weights.
+
+    Call arguments:
+        token_ids: int32 [B, T].
+        segment_ids: int32 [B, T]; all 0 when left out.
+
+    Returns:
+        Hidden states [B, T, H].
+
+    Raises:
+        BadInputError: an argument is impossible, or the input is longer than `max_position_embeddings`. On the
+            TensorFlow backend, where the length is known only when the graph runs, an `InvalidArgumentError` with the
+            same message.
+
+    Source: google-research/bert, `modeling.py` (`embedding_lookup`, `embedding_postprocessor`).
+
+    Example:
+        >>> layer = BertEmbeddings(vocab_size=100, hidden_size=8)
+        >>> tuple(layer(keras.ops.ones((2, 5), dtype="int32")).shape)
+        (2, 5, 8)
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        max_position_embeddings: int = 512,
+        type_vocab_size: int = 2,
+        dropout: float = 0.1,
+        layer_norm_eps: float = 1e-12,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.vocab_size = check_positive_integer("vocab_size", vocab_size)
+        self.hidden_size = check_positive_integer("hidden_size", hidden_size)
+        self.max_position_embeddings = check_positive_integer("max_position_embeddings", max_position_embeddings)
+        self.type_vocab_size = check_positive_integer("type_vocab_size", type_vocab_size)
+        self.dropout = check_rate("dropout", dropout)
+        self.layer_norm_eps = check_positive_number("layer_norm_eps", layer_norm_eps)
+        self.initializer_range = check_positive_number("initializer_range", initializer_range)
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
+        )
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, token_ids_shape: Any = None, segment_ids_shape: Any = None) -> None:
+        """Creates the three tables and the norm."""
+        self.word_embeddings = self._table("word_embeddings", self.vocab_size)
+        self.position_embeddings = self._table("position_embeddings", self.max_position_embeddings)
+        self.segment_embeddings = self._table("segment_embeddings", self.type_vocab_size)
+        self.layer_norm.build((None, None, self.hidden_size))
+        self.built = True
+
+    def _table(self, name: str, rows: int) -> keras.Variable:
+        """A new embedding table [rows, H]."""
+        return self.add_weight(
+            name=name,
+            shape=(rows, self.hidden_size),
+            initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+        )
+
+    def call(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
+        """Hidden states [B, T, H] of token ids [B, T]."""
+        length = _checked_length(token_ids, self.max_position_embeddings)
+        positions = ops.slice(ops.convert_to_tensor(self.position_embeddings), (0, 0), (length, self.hidden_size))
+        # [V, H] by [B, T] -> [B, T, H]; positions [T, H] are the same for each row of the batch
+        hidden = ops.take(self.word_embeddings, token_ids, axis=0)
+        if segment_ids is None:
+            hidden = hidden + (positions + ops.convert_to_tensor(self.segment_embeddings)[0])
+        else:
+            hidden = hidden + positions + ops.take(self.segment_embeddings, segment_ids, axis=0)
+        return self.dropout_layer(self.layer_norm(hidden), training=training)
+
+    def compute_output_shape(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> tuple[int | None, ...]:
+        """[B, T] -> [B, T, H]."""
+        return (*token_ids_shape, self.hidden_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "max_position_embeddings": self.max_position_embeddings,
+            "type_vocab_size": self.type_vocab_size,
+            "dropout": self.dropout,
+            "layer_norm_eps": self.layer_norm_eps,
+            "initializer_range": self.initializer_range,
+        }
+
+
+def _checked_length(token_ids: Any, limit: int) -> Any:
+    """The length T of the input, refused if it is beyond the position table.
+
+    A graph of the TensorFlow backend may learn T only when it runs, and would then fail with a broadcasting message;
+    `keras.ops` has no run-time check, so this is the one place that calls TensorFlow.
+    """
+    if len(token_ids.shape) != 2:
+        raise BadInputError(
+            f"`token_ids` must have the shape [batch, tokens]. Received: shape={tuple(token_ids.shape)}. "
+            "Put single inputs into a batch of one."
+        )
+    rule = (
+        f"The input must not be longer than the position table, `max_position_embeddings={limit}` tokens. "
+        "Truncate the input (`sequence_length` of the preprocessing), or enlarge the table with "
+        "`kerasbert.models.resize_positions`."
+    )
+    length = ops.shape(token_ids)[1]
+    if isinstance(length, int):
+        if length > limit:
+            raise BadInputError(f"{rule} Received: {length} tokens.")
+    elif length is not None and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.debugging.assert_less_equal(length, limit, message=rule, summarize=1)
+    return length

@@ -1,0 +1,117 @@
+"""One encoder block: self-attention and feed-forward, each followed by dropout, residual and layer norm (post-norm)."""
+
+from typing import Any
+
+import keras
+
+from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
+from kerasbert.layers.attention import SelfAttention
+from kerasbert.layers.feed_forward import FeedForward
+
+# B batch, T tokens, H hidden size, N heads
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class EncoderBlock(keras.layers.Layer):
+    """A transformer encoder block as BERT has it.
+
+    Args:
+        num_attention_heads: number of heads. Must divide the hidden size.
+        intermediate_size: width inside the feed-forward part.
+        activation: "gelu_tanh", "gelu_erf", the name of a Keras activation, or a function.
+        dropout: rate on the outputs of attention and of feed-forward, before each residual.
+        attention_dropout: rate on the attention probabilities.
+        layer_norm_eps: added to the variance in the layer norms.
+        initializer_range: standard deviation of the truncated normal initial weights.
+
+    Call arguments:
+        hidden: hidden states [B, T, H].
+        padding_mask: [B, T], 0 at padding and anything else at real tokens; see `SelfAttention`.
+        return_attention_scores: also return the attention probabilities [B, N, T, T].
+
+    Returns:
+        Hidden states [B, T, H]; with `return_attention_scores` a pair of them and the probabilities.
+
+    Source: google-research/bert, `modeling.py` (`transformer_model`).
+
+    Example:
+        >>> block = EncoderBlock(num_attention_heads=2, intermediate_size=32)
+        >>> tuple(block(keras.ops.ones((1, 3, 8))).shape)
+        (1, 3, 8)
+    """
+
+    def __init__(
+        self,
+        num_attention_heads: int,
+        intermediate_size: int,
+        activation: Activation = "gelu_tanh",
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        layer_norm_eps: float = 1e-12,
+        initializer_range: float = 0.02,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.num_attention_heads = check_positive_integer("num_attention_heads", num_attention_heads)
+        self.intermediate_size = check_positive_integer("intermediate_size", intermediate_size)
+        self.activation = restored_activation(activation)
+        activation_function(self.activation)  # refuses an unknown name here, where the caller gave it
+        self.dropout = check_rate("dropout", dropout)
+        self.attention_dropout = check_rate("attention_dropout", attention_dropout)
+        self.layer_norm_eps = check_positive_number("layer_norm_eps", layer_norm_eps)
+        self.initializer_range = check_positive_number("initializer_range", initializer_range)
+        self.supports_masking = True
+        policy = self.dtype_policy
+        self.attention = SelfAttention(
+            self.num_attention_heads, self.attention_dropout, self.initializer_range, dtype=policy, name="attention"
+        )
+        self.attention_norm = keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_eps, dtype=policy, name="attention_norm"
+        )
+        self.feed_forward = FeedForward(
+            self.intermediate_size, self.activation, self.initializer_range, dtype=policy, name="feed_forward"
+        )
+        self.output_norm = keras.layers.LayerNormalization(
+            epsilon=self.layer_norm_eps, dtype=policy, name="output_norm"
+        )
+        self.attention_output_dropout = keras.layers.Dropout(
+            self.dropout, dtype=policy, name="attention_output_dropout"
+        )
+        self.feed_forward_dropout = keras.layers.Dropout(self.dropout, dtype=policy, name="feed_forward_dropout")
+
+    def build(self, hidden_shape: Any) -> None:
+        """Builds the sublayers, whose inputs all have the block's own shape."""
+        for layer in (self.attention, self.attention_norm, self.feed_forward, self.output_norm):
+            layer.build(hidden_shape)
+        self.built = True
+
+    def call(
+        self,
+        hidden: Any,
+        padding_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        mask: Any = None,
+    ) -> Any:
+        """Hidden states [B, T, H] -> [B, T, H]."""
+        padding_mask = mask if padding_mask is None else padding_mask
+        attended, scores = self.attention(hidden, padding_mask, return_attention_scores=True, training=training)
+        attended = self.attention_output_dropout(attended, training=training)
+        hidden = self.attention_norm(hidden + attended)
+        widened = self.feed_forward_dropout(self.feed_forward(hidden), training=training)
+        hidden = self.output_norm(hidden + widened)
+        return (hidden, scores) if return_attention_scores else hidden
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_attention_heads": self.num_attention_heads,
+            "intermediate_size": self.intermediate_size,
+            "activation": serialized_activation(self.activation),
+            "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
+            "layer_norm_eps": self.layer_norm_eps,
+            "initializer_range": self.initializer_range,
+        }

@@ -1,0 +1,147 @@
+"""The BERT encoder: embeddings, encoder blocks and the pooler. What is trained on top of it: the other files of this folder."""
+
+from typing import Any
+
+import keras
+
+from kerasbert.config import BertConfig
+from kerasbert.layers import BertEmbeddings, EncoderBlock, Pooling
+
+# B batch, T tokens, H hidden size
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class BertBackbone(keras.Model):
+    """BERT's encoder, for any batch size and any length up to `max_position_embeddings`.
+
+    Inputs: a dict of `token_ids`, `segment_ids` and `padding_mask` (1 = real token), each int32 [B, T].
+    Outputs: a dict of `sequence_output` [B, T, H] and `pooled_output` [B, H]. The hidden states of block i are
+    `backbone.get_layer(f"encoder_block_{i}").output`.
+
+    Args:
+        vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act,
+        hidden_dropout_prob, attention_probs_dropout_prob, max_position_embeddings, type_vocab_size,
+        initializer_range, layer_norm_eps: see `BertConfig`.
+        dtype: a Keras dtype policy, such as "mixed_float16" or "bfloat16".
+        **kwargs: `name` and `trainable`.
+
+    Raises:
+        BadInputError: a value is impossible, or an input is longer than `max_position_embeddings`.
+
+    Source: google-research/bert, `modeling.py` (`BertModel`).
+
+    Example:
+        >>> backbone = BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100))
+        >>> ids = keras.ops.ones((2, 5), dtype="int32")
+        >>> outputs = backbone({"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids})
+        >>> tuple(outputs["sequence_output"].shape), tuple(outputs["pooled_output"].shape)
+        ((2, 5, 128), (2, 128))
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 30522,
+        hidden_size: int = 768,
+        num_hidden_layers: int = 12,
+        num_attention_heads: int = 12,
+        intermediate_size: int = 3072,
+        hidden_act: str = "gelu_tanh",
+        hidden_dropout_prob: float = 0.1,
+        attention_probs_dropout_prob: float = 0.1,
+        max_position_embeddings: int = 512,
+        type_vocab_size: int = 2,
+        initializer_range: float = 0.02,
+        layer_norm_eps: float = 1e-12,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
+        config = BertConfig(
+            vocab_size=vocab_size,
+            hidden_size=hidden_size,
+            num_hidden_layers=num_hidden_layers,
+            num_attention_heads=num_attention_heads,
+            intermediate_size=intermediate_size,
+            hidden_act=hidden_act,
+            hidden_dropout_prob=hidden_dropout_prob,
+            attention_probs_dropout_prob=attention_probs_dropout_prob,
+            max_position_embeddings=max_position_embeddings,
+            type_vocab_size=type_vocab_size,
+            initializer_range=initializer_range,
+            layer_norm_eps=layer_norm_eps,
+        )
+
+        # === Layers ===
+        embeddings = BertEmbeddings(
+            vocab_size=config.vocab_size,
+            hidden_size=config.hidden_size,
+            max_position_embeddings=config.max_position_embeddings,
+            type_vocab_size=config.type_vocab_size,
+            dropout=config.hidden_dropout_prob,
+            layer_norm_eps=config.layer_norm_eps,
+            initializer_range=config.initializer_range,
+            dtype=dtype,
+            name="embeddings",
+        )
+        encoder_blocks = [
+            EncoderBlock(
+                num_attention_heads=config.num_attention_heads,
+                intermediate_size=config.intermediate_size,
+                activation=config.hidden_act,
+                dropout=config.hidden_dropout_prob,
+                attention_dropout=config.attention_probs_dropout_prob,
+                layer_norm_eps=config.layer_norm_eps,
+                initializer_range=config.initializer_range,
+                dtype=dtype,
+                name=f"encoder_block_{index}",
+            )
+            for index in range(config.num_hidden_layers)
+        ]
+        first_token = Pooling("cls", dtype=dtype, name="first_token")
+        pooler = keras.layers.Dense(
+            config.hidden_size,
+            activation="tanh",
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            dtype=dtype,
+            name="pooler",
+        )
+
+        # === Functional model ===
+        inputs = token_inputs()
+        hidden = embeddings(inputs["token_ids"], inputs["segment_ids"])
+        for block in encoder_blocks:
+            hidden = block(hidden, padding_mask=inputs["padding_mask"])
+        outputs = {"sequence_output": hidden, "pooled_output": pooler(first_token(hidden))}
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        for name, value in config.to_dict().items():
+            setattr(self, name, value)
+        self.dtype_policy = keras.dtype_policies.get(embeddings.dtype_policy)
+        self.embeddings = embeddings
+        self.encoder_blocks = encoder_blocks
+        self.pooler = pooler
+
+    @property
+    def bert_config(self) -> BertConfig:
+        """The sizes and rates as one frozen object."""
+        return BertConfig(**{name: getattr(self, name) for name in BertConfig.__dataclass_fields__})
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **self.bert_config.to_dict(),
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: "BertConfig | dict[str, Any]", custom_objects: Any = None) -> "BertBackbone":
+        """A new backbone from a `BertConfig`, or from what `get_config` returned."""
+        return cls(**(config.to_dict() if isinstance(config, BertConfig) else config))
+
+
+def token_inputs() -> dict[str, Any]:
+    """The three symbolic inputs of every model here, each int32 [B, T]."""
+    names = ("token_ids", "segment_ids", "padding_mask")
+    return {name: keras.Input(shape=(None,), dtype="int32", name=name) for name in names}

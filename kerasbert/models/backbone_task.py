@@ -1,0 +1,42 @@
+"""What the models on top of a backbone share: they are saved as their arguments, the backbone as a nested config."""
+
+from typing import Any, TypeVar
+
+import keras
+
+from kerasbert.errors import BadInputError
+from kerasbert.models.backbone import BertBackbone
+
+Task = TypeVar("Task", bound="BackboneTask")
+
+
+class BackboneTask(keras.Model):
+    """A functional model whose constructor takes `backbone` first. A subclass lists its other arguments."""
+
+    # The constructor's arguments beside `backbone`, each of which is an attribute too.
+    _ARGUMENTS: tuple[str, ...] = ()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, the backbone as a serialized model."""
+        return {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            **{name: getattr(self, name) for name in self._ARGUMENTS},
+            "name": self.name,
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls: type[Task], config: dict[str, Any], custom_objects: Any = None) -> Task:
+        """A new model from what `get_config` returned."""
+        backbone = keras.saving.deserialize_keras_object(config["backbone"], custom_objects=custom_objects)
+        return cls(**{**config, "backbone": backbone})
+
+
+def check_backbone(backbone: Any) -> BertBackbone:
+    """Returns `backbone`, or refuses what is no `BertBackbone`."""
+    if not isinstance(backbone, BertBackbone):
+        raise BadInputError(
+            f"`backbone` must be a `BertBackbone`. Received: backbone={backbone!r}. "
+            "Give such as `BertBackbone.from_config(BertConfig.named('bert-tiny'))`."
+        )
+    return backbone
