@@ -1,0 +1,12 @@
+"""Which question does this folder answer? What did a run do, on one page that anybody can open.
+
+A `Report` takes plain data (numbers, lists, dicts, arrays) and writes one HTML file that holds everything: no script,
+no outside asset. Needs the extra `report` (jinja2, matplotlib), which is imported when the first report is made.
+"""
+
+from kerasbert.reports.report import Report
+from kerasbert.reports.run_folder import Run, read_run
+from kerasbert.reports.run_report import add_run, write_run_report
+from kerasbert.reports.vocabulary import vocabulary_statistics
+
+__all__ = ["Report", "Run", "add_run", "read_run", "vocabulary_statistics", "write_run_report"]

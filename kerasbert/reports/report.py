@@ -1,0 +1,255 @@
+"""The page: sections in the order in which they are added, laid out by the template, written as one file.
+
+What a section shows is decided in the file of its name beside this one.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from kerasbert.files import write_aside
+from kerasbert.reports.answers import answers as _answers
+from kerasbert.reports.attention import attention as _attention
+from kerasbert.reports.confusion_matrix import confusion_matrix as _confusion_matrix
+from kerasbert.reports.drawing import require_extra
+from kerasbert.reports.length_histogram import length_histogram as _length_histogram
+from kerasbert.reports.section import Block, Section, Table, Tiles, table
+from kerasbert.reports.training_curves import training_curves as _training_curves
+from kerasbert.reports.vocabulary import vocabulary as _vocabulary
+from kerasbert.reports.wording import is_number, metric_name, named_number, plain_text, setting
+from kerasbert.version import __version__
+
+
+class Report:
+    """One HTML page made of sections. It holds everything itself and runs no script.
+
+    Each `add_...` method takes plain data, puts a section at the end of the page, and leaves it out where there is
+    nothing to show. The same data gives the same bytes: no time is written unless it is given.
+
+    Args:
+        title: the page's heading.
+        subtitle: a line below it.
+        created: when the run was, in any form, for the foot of the page.
+
+    Raises:
+        BadInputError: jinja2 or matplotlib is not installed.
+
+    Example:
+        >>> report = Report("Two intents", subtitle="demo")
+        >>> report.add_confusion_matrix([[40, 2], [1, 57]], ["refund", "card arrival"])
+        >>> "card arrival" in report.to_html()
+        True
+    """
+
+    def __init__(self, title: str, subtitle: str = "", created: str = "") -> None:
+        require_extra()
+        self.title = plain_text(title)
+        self.subtitle = plain_text(subtitle)
+        self.created = plain_text(created)
+        self.sections: list[Section] = []
+
+    def add_part(self, title: str, note: str = "") -> None:
+        """Opens a part of the page, such as one of several runs: the sections after it belong to it."""
+        self.sections.append(Section(plain_text(title), note=plain_text(note), level=1))
+
+    def add_metrics(self, metrics: Mapping[str, Any], title: str = "Evaluation", note: str = "") -> None:
+        """Shows the few figures that matter most, large.
+
+        Args:
+            metrics: name to number. A mapping of names to mappings of numbers, such as figures per label, becomes a
+                table below; what is neither is left out.
+            title: the section's heading.
+            note: a sentence below it.
+        """
+        if not isinstance(metrics, Mapping):
+            raise ValueError(
+                f'`metrics` must map names to numbers. Received: {metrics!r}. Give for instance {{"accuracy": 0.9}}.'
+            )
+        items = tuple(
+            (metric_name(key), named_number(key, value)) for key, value in metrics.items() if is_number(value)
+        )
+        tables = tuple(_nested(key, value) for key, value in metrics.items() if _is_table(value))
+        self._add(title, ((Tiles(items),) if items else ()) + tables, note)
+
+    def add_figures_table(
+        self,
+        title: str,
+        columns: Sequence[object],
+        rows: Sequence[Sequence[object] | Mapping[str, object]],
+        note: str = "",
+    ) -> None:
+        """Shows a table, such as one model per row and one figure per column.
+
+        Args:
+            title: the section's heading.
+            columns: the headings. Columns named as an accuracy, rate, share, precision, recall or F1 are shown as per
+                cents where all values lie between 0 and 1.
+            rows: lists in the order of the columns, or mappings by heading. None is a value that is not known.
+            note: a sentence below the heading.
+
+        Raises:
+            ValueError: a row has more or fewer values than there are columns.
+        """
+        self._add(title, (table(columns, rows),) if len(rows) else (), note)
+
+    def add_training_curves(
+        self, history_rows: Iterable[Mapping[str, Any]], title: str = "Training", note: str = ""
+    ) -> None:
+        """Shows each logged metric by step, training against validation, the phases marked.
+
+        Args:
+            history_rows: the lines of a run's `history.jsonl`: `{"phase": ..., "step": ..., "split": "train" or
+                "validation", metric: value, ...}` in the order in which they were written.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: a row without a step.
+        """
+        self._add(title, _training_curves(history_rows), note)
+
+    def add_confusion_matrix(
+        self, matrix: object, labels: Sequence[object], title: str = "Confusion matrix", note: str = ""
+    ) -> None:
+        """Shows which label was taken for which.
+
+        Args:
+            matrix: counts [C, C]; row = true label, column = predicted label.
+            labels: the C names.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: the matrix is not square, holds no counts, or does not fit the labels.
+        """
+        self._add(title, _confusion_matrix(matrix, labels), note)
+
+    def add_length_histogram(
+        self,
+        lengths_by_name: Mapping[str, object],
+        limit: int | None = None,
+        title: str = "Lengths of the texts",
+        note: str = "",
+    ) -> None:
+        """Shows how many tokens the texts have.
+
+        Args:
+            lengths_by_name: for each set of texts its lengths (a list or an array), or a mapping of length to count.
+            limit: the model's sequence length, which is marked.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: lengths that are no whole numbers of 0 or more.
+        """
+        self._add(title, _length_histogram(lengths_by_name, limit), note)
+
+    def add_vocabulary(self, statistics: Mapping[str, Any], title: str = "Vocabulary", note: str = "") -> None:
+        """Shows how the vocabulary fits the text.
+
+        Args:
+            statistics: what `vocabulary_statistics` returns, or any part of it.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: a statistic of the wrong form.
+        """
+        self._add(title, _vocabulary(statistics), note)
+
+    def add_attention(
+        self, pieces: Sequence[object], attention: object, title: str = "Attention", note: str = ""
+    ) -> None:
+        """Shows where each piece of one text looks.
+
+        Args:
+            pieces: the T pieces, special ones included, padding left out.
+            attention: probabilities [N, T, T] of one layer or [L, N, T, T] of all; row = the piece that looks.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: an array of another shape, or values that are no probabilities.
+        """
+        self._add(title, _attention(pieces, attention), note)
+
+    def add_answers(
+        self, answers: Sequence[Mapping[str, Any]], title: str = "Answers of the served model", note: str = ""
+    ) -> None:
+        """Shows what the live model and the served one say to the same texts.
+
+        Args:
+            answers: per query `{"text": ..., "live": {"label", "probability"}, "rest": {...}, "grpc": {...}}`; ways
+                that were not asked are left out, and `expected` may give the true label.
+            title: the section's heading.
+            note: a sentence below it.
+
+        Raises:
+            ValueError: a query without a text, or a probability that is no number from 0 to 1.
+        """
+        self._add(title, _answers(answers), note)
+
+    def add_settings(self, settings: Mapping[str, Any], title: str = "Settings", note: str = "") -> None:
+        """Shows what the run was started with. Nested settings are named by their way, such as `model.hidden_size`."""
+        rows = [(name, setting(value)) for name, value in _flat(settings)]
+        self._add(title, (_settings_table(rows),) if rows else (), note)
+
+    def to_html(self) -> str:
+        """The page."""
+        from jinja2 import DictLoader, Environment, StrictUndefined
+        from markupsafe import Markup
+
+        folder = resources.files(__package__)
+        template = folder.joinpath("page.html.j2").read_text(encoding="utf-8")
+        environment = Environment(
+            loader=DictLoader({"page": template}),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        styles = Markup(folder.joinpath("page.css").read_text(encoding="utf-8"))
+        return environment.get_template("page").render(report=self, styles=styles, version=__version__)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the page and returns its path.
+
+        Raises:
+            OSError: the file cannot be written. A page that was there before is then as it was.
+        """
+        page = self.to_html()
+        with write_aside(path) as aside:
+            aside.write_text(page, encoding="utf-8", newline="\n")
+        return Path(path)
+
+    def _add(self, title: str, blocks: tuple[Block, ...], note: str) -> None:
+        if blocks:
+            self.sections.append(Section(plain_text(title), blocks, plain_text(note)))
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(row, Mapping) for row in value.values())
+
+
+def _nested(key: str, value: Mapping[str, Mapping[str, object]]) -> Table:
+    """Figures per label as a table."""
+    names = list(dict.fromkeys(name for row in value.values() for name in row))
+    columns = ["", *(metric_name(name) for name in names)]
+    rows = [[label, *(row.get(name) for name in names)] for label, row in value.items()]
+    return table(columns, rows, title=metric_name(key))
+
+
+def _settings_table(rows: Sequence[tuple[str, str]]) -> Table:
+    return table(["Setting", "Value"], rows, text_columns=2)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested settings as one list of names and values."""
+    found: list[tuple[str, Any]] = []
+    for key, value in settings.items():
+        name = f"{prefix}{plain_text(key)}"
+        found += _flat(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, value)]
+    return found
