@@ -117,18 +117,19 @@ class TextToInputs(tf.Module):
         token_ids, segment_ids = self.packer(first, second)
         lengths = token_ids.row_lengths()
         width = self._width(lengths)
-        shape = [None, self.sequence_length if self.padding == "fixed" else None]
+        shape = tf.stack([tf.size(lengths, tf.int64), width])
+        static_shape = [None, self.sequence_length if self.padding == "fixed" else None]
         dense = {
-            "token_ids": token_ids.to_tensor(self.vocabulary.pad_id, shape=[None, width]),
-            "segment_ids": segment_ids.to_tensor(0, shape=[None, width]),
+            "token_ids": token_ids.to_tensor(self.vocabulary.pad_id, shape=shape),
+            "segment_ids": segment_ids.to_tensor(0, shape=shape),
             "padding_mask": tf.sequence_mask(lengths, width, dtype=tf.int32),
         }
-        return {name: tf.ensure_shape(tensor, shape) for name, tensor in dense.items()}
+        return {name: tf.ensure_shape(tensor, static_shape) for name, tensor in dense.items()}
 
-    def _width(self, lengths: tf.Tensor) -> Any:
+    def _width(self, lengths: tf.Tensor) -> tf.Tensor:
         """T: how many columns the padded batch has."""
         if self.padding == "fixed":
-            return self.sequence_length
+            return tf.constant(self.sequence_length, lengths.dtype)
         longest = tf.reduce_max(tf.concat([lengths, [2]], axis=0))  # [CLS] [SEP], for a batch without rows
         if isinstance(self.padding, int):
             longest = tf.minimum(-(-longest // self.padding) * self.padding, self.sequence_length)
