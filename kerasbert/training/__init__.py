@@ -1,0 +1,34 @@
+"""How does a BERT learn, and how well does it do? Optimizers, schedules, losses, a resumable `fit`, evaluation."""
+
+from kerasbert.training.compilation import compile_classifier, compile_pretrainer
+from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
+from kerasbert.training.fit import fit
+from kerasbert.training.history import History
+from kerasbert.training.losses import MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training.metrics import classification_figures, multi_label_figures, regression_figures
+from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
+from kerasbert.training.phase import Phase
+from kerasbert.training.schedules import LinearWarmupDecay, OriginalWarmupDecay
+
+__all__ = [
+    "AdamW",
+    "History",
+    "LinearWarmupDecay",
+    "MaskedLMLoss",
+    "OriginalAdamW",
+    "OriginalWarmupDecay",
+    "Phase",
+    "adamw",
+    "classification_figures",
+    "classification_loss",
+    "compile_classifier",
+    "compile_pretrainer",
+    "evaluate_classifier",
+    "evaluate_pretrainer",
+    "fit",
+    "majority_class",
+    "multi_label_figures",
+    "next_sentence_loss",
+    "original_adamw",
+    "regression_figures",
+]

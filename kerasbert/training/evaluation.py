@@ -1,0 +1,193 @@
+"""Figures of a model over a whole dataset, exact: means over all rows, never means of batches' means.
+
+What the figures mean: see metrics.py.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasbert.errors import BadInputError
+from kerasbert.training.losses import MaskedLMLoss
+from kerasbert.training.metrics import (
+    classification_figures,
+    confusion_matrix,
+    multi_label_figures,
+    regression_figures,
+)
+
+# B batch, P masked positions, V vocabulary, C labels, R rows of the whole dataset
+
+Forward = Callable[[Any], Any]
+
+
+def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str, float]:
+    """Masked-LM and next-sentence figures over a dataset that ends.
+
+    Args:
+        model: a model with the outputs `masked_lm` [B, P, V] and `next_sentence` [B, 2]. It need not be compiled.
+        dataset: batches (inputs, labels, sample weights), as `pretraining_dataset` gives them.
+
+    Returns:
+        `masked_lm_loss`, `masked_lm_accuracy` (both over masked positions, by their weights), `next_sentence_loss`,
+        `next_sentence_accuracy` (over rows), `loss` (the sum of both losses), `masked_positions` and `rows` (counts).
+
+    Raises:
+        BadInputError: the dataset has no masked position or no row.
+    """
+    forward = _forward(model)
+    names = ("masked_lm", "next_sentence")
+    sums = {name: np.zeros(3) for name in names}  # loss, right answers, weights
+    for inputs, labels, weights in _batches(dataset):
+        outputs = forward(inputs)
+        for name in names:
+            target, weight = _array(labels[name]), np.asarray(_array(weights[name]), np.float64)
+            losses = np.asarray(_cross_entropy(target, outputs[name]), np.float64)
+            is_right = _array(ops.argmax(outputs[name], axis=-1)) == target
+            sums[name] += ((losses * weight).sum(), (is_right * weight).sum(), weight.sum())
+    figures: dict[str, float] = {}
+    for name, (loss, right, weight) in sums.items():
+        if weight == 0:
+            raise BadInputError(
+                f"The evaluation data must have rows that count for {name}. Received: none. "
+                "Give more text, or a smaller batch where incomplete batches are dropped."
+            )
+        figures[f"{name}_loss"], figures[f"{name}_accuracy"] = float(loss / weight), float(right / weight)
+    figures["loss"] = figures["masked_lm_loss"] + figures["next_sentence_loss"]
+    figures["masked_positions"], figures["rows"] = (float(sums[name][2]) for name in names)
+    return figures
+
+
+def evaluate_classifier(
+    model: keras.Model,
+    dataset: Iterable[Any],
+    labels: Sequence[str] | None = None,
+    problem_type: str | None = None,
+) -> dict[str, Any]:
+    """Figures of a classifier, or of a regression, over a dataset that ends.
+
+    Args:
+        model: a model with one output, logits [B, C]. It need not be compiled.
+        dataset: batches (inputs, labels): ids [B] for a single label, 0 and 1 [B, C] for several, numbers [B] or
+            [B, C] for regression.
+        labels: the C labels' names; their numbers when left out.
+        problem_type: "single_label_classification", "multi_label_classification" or "regression"; None takes the
+            model's own `problem_type`, or else a single label.
+
+    Returns:
+        `loss`, `rows` and what `classification_figures`, `multi_label_figures` or `regression_figures` gives.
+
+    Raises:
+        BadInputError: the dataset is empty, or a label's number is outside the model's.
+        ValueError: `labels` has not one name for each of the model's answers, or the problem type is unknown.
+    """
+    problem_type = problem_type or getattr(model, "problem_type", None) or "single_label_classification"
+    logits, targets = _answers(model, dataset)  # [R, C], [R, ...]
+    num_labels = logits.shape[1]
+    names = [str(label) for label in (range(num_labels) if labels is None else labels)]
+    if problem_type != "regression" and len(names) != num_labels:
+        raise ValueError(
+            f"`labels` must name each of the model's {num_labels} answers. Received: {len(names)} names. "
+            "Give the labels that the model was trained with."
+        )
+    if problem_type == "regression":
+        figures: dict[str, Any] = dict(regression_figures(targets, logits))
+        loss = figures["mse"]
+    elif problem_type == "multi_label_classification":
+        loss = float(np.mean(np.logaddexp(0.0, logits) - logits * targets))
+        figures = multi_label_figures(targets, logits > 0.0, names)
+    elif problem_type == "single_label_classification":
+        ids = _checked_ids(targets, num_labels)
+        loss = float(np.mean(_cross_entropy(ids, logits)))
+        figures = classification_figures(confusion_matrix(ids, logits.argmax(axis=1), num_labels), names)
+    else:
+        raise ValueError(
+            "`problem_type` must be single_label_classification, multi_label_classification or regression. "
+            f"Received: problem_type={problem_type!r}. Choose one of them."
+        )
+    return {"loss": loss, "rows": len(targets), **figures}
+
+
+def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labels: Sequence[str]) -> dict[str, Any]:
+    """The figures of always answering the training data's most frequent label: what a model must beat.
+
+    Args:
+        training_targets: label numbers of the training rows.
+        targets: label numbers of the rows to judge by.
+        labels: the names, by number.
+
+    Returns:
+        `label`, the answer always given, and what `classification_figures` gives.
+
+    Raises:
+        BadInputError: there are no training rows or no rows to judge by.
+
+    Example:
+        >>> figures = majority_class([0, 1, 1], [1, 1, 0, 1], ["no", "yes"])
+        >>> figures["label"], figures["accuracy"]
+        ('yes', 0.75)
+    """
+    counts = Counter(int(target) for target in training_targets)
+    ids = np.array([int(target) for target in targets], np.int64)
+    if not counts or not len(ids):
+        raise BadInputError(
+            "The majority class needs training rows and rows to judge by. "
+            f"Received: {counts.total()} and {len(ids)}. Give both."
+        )
+    answer = min(counts, key=lambda label: (-counts[label], label))
+    confusion = confusion_matrix(ids, np.full_like(ids, answer), len(labels))
+    return {"label": labels[answer], **classification_figures(confusion, labels)}
+
+
+def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """All logits, float64 [R, C], and all targets [R, ...]."""
+    forward = _forward(model)
+    logits, targets = [], []
+    for inputs, target, _ in _batches(dataset):
+        logits.append(np.asarray(_array(ops.cast(forward(inputs), "float32")), np.float64))
+        targets.append(_array(target))
+    if not targets:
+        raise BadInputError("The evaluation data must have at least one row. Received: none. Give more rows.")
+    return np.concatenate(logits), np.concatenate(targets)
+
+
+def _forward(model: keras.Model) -> Forward:
+    """The model without dropout, as one call; on TensorFlow a graph of its own that any input length shares."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    return model.predict_on_batch
+
+
+def _batches(dataset: Iterable[Any]) -> Iterable[tuple[Any, Any, Any]]:
+    """(inputs, labels, weights or None) of each batch, in what the backend takes."""
+    if keras.backend.backend() != "tensorflow" and hasattr(dataset, "as_numpy_iterator"):
+        dataset = dataset.as_numpy_iterator()
+    for batch in dataset:
+        yield keras.utils.unpack_x_y_sample_weight(batch)
+
+
+def _cross_entropy(targets: Any, logits: Any) -> np.ndarray:
+    """Softmax cross-entropy of each id, float32, by the loss that training uses."""
+    return _array(MaskedLMLoss().call(targets, ops.convert_to_tensor(logits)))
+
+
+def _checked_ids(targets: np.ndarray, num_labels: int) -> np.ndarray:
+    """Label numbers [R], all of them the model's."""
+    ids = np.asarray(targets, np.int64).reshape(len(targets))
+    if ids.min() < 0 or ids.max() >= num_labels:
+        raise BadInputError(
+            f"Label numbers must be from 0 to {num_labels - 1}. Received: {ids.min()} to {ids.max()}. "
+            "Map the labels to the numbers that the model was trained with."
+        )
+    return ids
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """A tensor's values in NumPy."""
+    return np.asarray(ops.convert_to_numpy(tensor))

@@ -1,0 +1,90 @@
+"""Shows on standard error how a run goes on: a bar on a terminal, else a plain line now and then."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from tqdm import tqdm
+
+_SHOWN = ("loss", "masked_lm_accuracy", "next_sentence_accuracy", "accuracy", "mean_absolute_error")
+_WORDS = {
+    "masked_lm_accuracy": "masked-LM accuracy",
+    "next_sentence_accuracy": "NSP accuracy",
+    "mean_absolute_error": "mean absolute error",
+}
+
+
+class Progress:
+    """Step, figures, tokens per second (without padding) and time left.
+
+    Args:
+        total: steps in all.
+        initial: steps done before, by a run that this one goes on from.
+        is_shown: False shows nothing.
+        stream: where to; standard error when left out.
+        seconds_between_lines: how often a plain line is written where the stream is no terminal.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        initial: int = 0,
+        is_shown: bool = True,
+        stream: TextIO | None = None,
+        seconds_between_lines: float = 10.0,
+    ):
+        self._stream = sys.stderr if stream is None else stream
+        self._is_shown = is_shown
+        self._total = total
+        self._initial = self._step = initial
+        self._seconds_between_lines = seconds_between_lines
+        self._start = self._last_line = time.monotonic()
+        self._tokens = 0
+        self._bar = None
+        if is_shown and self._stream.isatty():
+            self._bar = tqdm(total=total, initial=initial, file=self._stream, unit="step", dynamic_ncols=True)
+
+    def update(self, step: int, phase: str, figures: Mapping[str, float], tokens: int) -> None:
+        """Takes a step that is done: its number, the running figures, and its tokens."""
+        self._tokens += tokens
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.set_description(phase, refresh=False)
+            self._bar.set_postfix_str(", ".join(self._words(figures, now)), refresh=False)
+            self._bar.update(step - self._step)
+        self._step = step
+        is_due = now - self._last_line >= self._seconds_between_lines or step == self._total
+        if self._bar is None and self._is_shown and is_due:
+            self._last_line = now
+            self.say(f"{phase}: step {step}/{self._total}, {', '.join(self._words(figures, now))}, {self._left(now)}")
+
+    def say(self, line: str) -> None:
+        """Shows a line of its own, above the bar."""
+        if self._bar is not None:
+            self._bar.write(line, file=self._stream)
+        elif self._is_shown:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Ends the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def tokens_per_second(self) -> float:
+        """Real tokens per second since the beginning of this process's part of the run."""
+        return self._tokens / max(time.monotonic() - self._start, 1e-9)
+
+    def _words(self, figures: Mapping[str, float], now: float) -> list[str]:
+        """The figures worth a place on the line."""
+        words = [f"{_WORDS.get(name, name)} {figures[name]:.3f}" for name in _SHOWN if name in figures]
+        if self._tokens:
+            words.append(f"{self._tokens / max(now - self._start, 1e-9):,.0f} tokens/s")
+        return words
+
+    def _left(self, now: float) -> str:
+        """The time left, by the mean time of a step in this process."""
+        done = max(self._step - self._initial, 1)
+        seconds = (now - self._start) / done * (self._total - self._step)
+        return f"{tqdm.format_interval(seconds)} left"

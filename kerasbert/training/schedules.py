@@ -1,0 +1,82 @@
+"""How the learning rate moves with the number of updates made. Who asks for it at each update: see optimizers.py."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class _WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """What both schedules share: their arguments, checked once."""
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int):
+        super().__init__()
+        if not peak > 0:
+            raise ValueError(f"`peak` must be greater than 0. Received: peak={peak}. Give a rate such as 1e-4.")
+        if not 0 <= warmup_steps <= total_steps or total_steps < 1:
+            raise ValueError(
+                "`total_steps` must be at least 1 and `warmup_steps` between 0 and `total_steps`. "
+                f"Received: warmup_steps={warmup_steps}, total_steps={total_steps}. "
+                "Give a shorter warm-up or more steps."
+            )
+        self.peak = float(peak)
+        self.warmup_steps = int(warmup_steps)
+        self.total_steps = int(total_steps)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class LinearWarmupDecay(_WarmupDecay):
+    """A straight line from 0 up to `peak` over the warm-up, and a straight line down to 0 at `total_steps`.
+
+    Args:
+        peak: the highest rate, reached at update `warmup_steps`.
+        warmup_steps: updates of the warm-up; 0 begins at `peak`.
+        total_steps: updates in all. Later updates get 0. With gradient accumulation, updates are fewer than batches.
+
+    Raises:
+        ValueError: `peak` is not positive, or the warm-up is longer than the training.
+
+    Example:
+        >>> schedule = LinearWarmupDecay(peak=1.0, warmup_steps=2, total_steps=6)
+        >>> [round(float(schedule(step)), 2) for step in range(8)]
+        [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+
+    def __call__(self, step: Any) -> Any:
+        """The rate (float32 scalar) of update `step`, counted from 0."""
+        step = ops.cast(step, "float32")
+        rise = step / max(1, self.warmup_steps)
+        fall = (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
+        return self.peak * ops.where(step < self.warmup_steps, rise, ops.maximum(fall, 0.0))
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class OriginalWarmupDecay(_WarmupDecay):
+    """The original BERT's schedule: the decay runs from update 0, so the rate drops where the warm-up hands over.
+
+    Args:
+        peak: the rate that the warm-up aims at; the decay is already below it when the warm-up ends.
+        warmup_steps: updates of the warm-up.
+        total_steps: updates in all. Later updates get 0.
+
+    Raises:
+        ValueError: `peak` is not positive, or the warm-up is longer than the training.
+
+    Source: google-research/bert, `optimization.py` (`create_optimizer`).
+
+    Example:
+        >>> schedule = OriginalWarmupDecay(peak=1.0, warmup_steps=5, total_steps=10)
+        >>> [round(float(schedule(step)), 2) for step in (0, 4, 5, 9, 10)]
+        [0.0, 0.8, 0.5, 0.1, 0.0]
+    """
+
+    def __call__(self, step: Any) -> Any:
+        """The rate (float32 scalar) of update `step`, counted from 0."""
+        step = ops.cast(step, "float32")
+        rise = step / max(1, self.warmup_steps)
+        fall = 1.0 - ops.minimum(step, self.total_steps) / self.total_steps
+        return self.peak * ops.where(step < self.warmup_steps, rise, fall)

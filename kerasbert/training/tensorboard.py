@@ -1,0 +1,43 @@
+"""Writes a run's figures for TensorBoard: one curve for training and one for validation, by step."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_NOT_FIGURES = ("phase", "step", "split")
+
+
+class TensorBoardWriter:
+    """Writes rows of the history as scalars under `folder/train` and `folder/validation`.
+
+    Args:
+        folder: the log folder; None writes nothing.
+    """
+
+    def __init__(self, folder: Path | None):
+        self._folder = folder
+        self._writers: dict[str, Any] = {}
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Writes one row."""
+        if self._folder is None:
+            return
+        import tensorflow as tf
+
+        split = row["split"]
+        if split not in self._writers:
+            self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
+        with self._writers[split].as_default():
+            for name, value in row.items():
+                if name not in _NOT_FIGURES:
+                    tf.summary.scalar(name, value, step=row["step"])
+
+    def flush(self) -> None:
+        """Puts what was written on the disk."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        """Ends the files."""
+        for writer in self._writers.values():
+            writer.close()

@@ -1,0 +1,130 @@
+"""One training step of a compiled model as one call, on every Keras backend, and the model's whole state as arrays.
+
+The step is `model.train_step`, so losses, metrics and optimizer are what `model.compile` was given. Which step follows
+which, and what is kept: see fit.py.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+Batch = tuple[Any, ...]
+
+
+class TrainStep:
+    """Runs steps of a compiled model, and reads and writes everything that they change.
+
+    Args:
+        model: a built and compiled model.
+
+    Raises:
+        ValueError: the model is not compiled.
+    """
+
+    def __init__(self, model: keras.Model):
+        if not model.compiled:
+            raise ValueError(
+                "`model` must be compiled. Received: a model without loss and optimizer. "
+                "Call `compile_pretrainer(model, optimizer)` or `compile_classifier(model, optimizer)` first."
+            )
+        self.model = model
+        self._backend = keras.backend.backend()
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._function: Callable[..., Any] = model.train_step
+        self._jax_state: Any = None
+        model.optimizer.build(model.trainable_variables)
+
+    def batches(self, dataset: Iterable[Batch]) -> Iterator[Batch]:
+        """Prepares the step for the shapes of a dataset and returns an iterator over its batches."""
+        specification = getattr(dataset, "element_spec", None)
+        key = repr(specification)
+        if key not in self._functions:
+            self._functions[key] = self._compiled(specification)
+        self._function = self._functions[key]
+        if self._backend != "tensorflow" and hasattr(dataset, "as_numpy_iterator"):
+            return iter(dataset.as_numpy_iterator())
+        return iter(dataset)
+
+    def _compiled(self, specification: Any) -> Callable[..., Any]:
+        """`model.train_step`, compiled as the backend does it.
+
+        TensorFlow traces for the dataset's own shapes (unknown lengths stay unknown) and not for those of the batch
+        that happens to come first: a resumed run must compute with the same graph as one that was never killed.
+        """
+        if self._backend == "tensorflow":
+            import tensorflow as tf
+
+            signature = None if specification is None else [specification]
+            return tf.function(self.model.train_step, input_signature=signature, jit_compile=self.model.jit_compile)
+        if self._backend == "jax":
+            import jax
+
+            return jax.jit(self.model.train_step) if self.model.jit_compile else self.model.train_step
+        return self.model.train_step
+
+    def __call__(self, batch: Batch) -> dict[str, float]:
+        """Updates the model by one batch; returns the running figures since the last `reset_metrics`."""
+        if self._backend == "jax":
+            if self._jax_state is None:
+                self._jax_state = tuple([variable.value for variable in group] for group in self._groups())
+            figures, self._jax_state = self._function(self._jax_state, batch)
+        else:
+            figures = self._function(tree.map_structure(ops.convert_to_tensor, batch))
+        return {name: float(value) for name, value in figures.items()}
+
+    def _groups(self) -> tuple[list[keras.Variable], ...]:
+        """All variables that a step changes, in the order of Keras' JAX `train_step` state."""
+        model = self.model
+        return (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+
+    def read_back(self) -> None:
+        """Makes the model's own variables hold the newest values; on JAX a step leaves them behind."""
+        if self._jax_state is None:
+            return
+        for group, values in zip(self._groups(), self._jax_state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        self._jax_state = None
+
+    def reset_metrics(self) -> None:
+        """Begins a new window of running figures."""
+        self.read_back()
+        self.model.reset_metrics()
+
+    def variables(self) -> dict[str, list[keras.Variable]]:
+        """All variables that a step reads and changes, by their role, holding the newest values."""
+        self.read_back()
+        trainable, fixed, optimizer, metrics = self._groups()
+        return {"model": [*trainable, *fixed], "optimizer": optimizer, "metrics": metrics}
+
+
+def real_tokens(batch: Batch) -> int:
+    """Tokens of a batch without padding; 0 if the inputs have no `padding_mask`."""
+    inputs = batch[0]
+    if not isinstance(inputs, dict) or "padding_mask" not in inputs:
+        return 0
+    return int(np.sum(ops.convert_to_numpy(inputs["padding_mask"])))
+
+
+def build_metrics(model: keras.Model, batch: Batch) -> None:
+    """Creates the variables of the losses' and metrics' running means, which Keras makes on their first use.
+
+    Args:
+        model: a compiled model.
+        batch: (inputs, labels) or (inputs, labels, sample weights), whose shapes count.
+    """
+    one_row = tree.map_structure(lambda array: ops.convert_to_tensor(array)[:1], batch)
+    inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(one_row)
+    specification = model.compute_output_spec(inputs)
+    outputs = tree.map_structure(lambda output: ops.zeros(output.shape, output.dtype), specification)
+    model.compute_loss(x=inputs, y=labels, y_pred=outputs, sample_weight=weights)
+    model.compute_metrics(inputs, labels, outputs, weights)
+    model.reset_metrics()
