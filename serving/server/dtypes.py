@@ -1,0 +1,63 @@
+"""One row per TensorFlow dtype: its name in errors, its NumPy type, where a TensorProto and JSON keep its values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
+
+
+@dataclass(frozen=True)
+class DType:
+    """How one TensorFlow dtype travels.
+
+    Attributes:
+        number: The `DataType` number of the protobufs.
+        name: What TensorFlow's errors call it (`DataTypeString`).
+        numpy: The NumPy dtype of an array of it; `object` holds `bytes`.
+        field: The repeated field of a TensorProto that holds its values.
+        json: The JSON type that it reads from and writes to, or None where TensorFlow Serving has none.
+    """
+
+    number: int
+    name: str
+    numpy: np.dtype
+    field: str
+    json: str | None = None
+
+
+_ROWS = [
+    (types_pb2.DT_FLOAT, "float", np.float32, "float_val", "float"),
+    (types_pb2.DT_DOUBLE, "double", np.float64, "double_val", "float"),
+    (types_pb2.DT_INT32, "int32", np.int32, "int_val", "int32"),
+    (types_pb2.DT_UINT8, "uint8", np.uint8, "int_val", "int32"),
+    (types_pb2.DT_INT16, "int16", np.int16, "int_val", "int32"),
+    (types_pb2.DT_INT8, "int8", np.int8, "int_val", "int32"),
+    (types_pb2.DT_STRING, "string", np.object_, "string_val", "string"),
+    (types_pb2.DT_COMPLEX64, "complex64", np.complex64, "scomplex_val", None),
+    (types_pb2.DT_INT64, "int64", np.int64, "int64_val", "int64"),
+    (types_pb2.DT_BOOL, "bool", np.bool_, "bool_val", "bool"),
+    (types_pb2.DT_BFLOAT16, "bfloat16", tf.bfloat16.as_numpy_dtype, "half_val", None),
+    (types_pb2.DT_UINT16, "uint16", np.uint16, "int_val", None),
+    (types_pb2.DT_COMPLEX128, "complex128", np.complex128, "dcomplex_val", None),
+    (types_pb2.DT_HALF, "half", np.float16, "half_val", None),
+    (types_pb2.DT_UINT32, "uint32", np.uint32, "uint32_val", "uint32"),
+    (types_pb2.DT_UINT64, "uint64", np.uint64, "uint64_val", "uint64"),
+]
+
+BY_NUMBER = {row[0]: DType(row[0], row[1], np.dtype(row[2]), row[3], row[4]) for row in _ROWS}
+BY_NUMPY = {dtype.numpy: dtype for dtype in BY_NUMBER.values()}
+
+
+def name_of(number: int) -> str:
+    """What TensorFlow's errors call a dtype, known here or not."""
+    if number in BY_NUMBER:
+        return BY_NUMBER[number].name
+    if number > 100:
+        return f"{name_of(number - 100)}_ref"
+    return types_pb2.DataType.Name(number).removeprefix("DT_").lower() if number in types_pb2.DataType.values() else ""
+
+
+def of_array(array: np.ndarray) -> DType:
+    """The row of an array that a session gave back."""
+    return BY_NUMPY.get(array.dtype) or BY_NUMBER[types_pb2.DT_STRING]

@@ -1,0 +1,74 @@
+"""`MultiInference`: several classify and regress signatures of one model over the same examples, in one run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tensorflow_serving.apis import inference_pb2
+
+from kerasbert_serving.server import inference
+from kerasbert_serving.server.examples import serialized_examples
+from kerasbert_serving.server.servable import Call, Servable
+from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE, Signature
+from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+
+
+@dataclass(frozen=True)
+class MultiInferenceCall:
+    """The one run for all tasks.
+
+    Attributes:
+        call: What to run.
+        tasks: The signature and the method of each task.
+        count: How many examples there are.
+    """
+
+    call: Call
+    tasks: list[tuple[Signature, str]]
+    count: int
+
+
+def multi_inference_call(
+    servable: Servable, request: inference_pb2.MultiInferenceRequest, check_method: bool = False
+) -> MultiInferenceCall:
+    """What to run for a request.
+
+    Raises:
+        ServingError: With TensorFlow Serving's code and text.
+    """
+    tasks = _tasks(servable, request)
+    placeholder = np.empty(0, np.object_)
+    feeds: dict[str, None] = {}
+    fetches: dict[str, None] = {}
+    shared = True
+    for signature, method in tasks:
+        prepare = inference.classify_call if method == inference.CLASSIFY_METHOD else inference.regress_call
+        call = prepare(signature, placeholder, check_method)
+        feeds.update(dict.fromkeys(call.feeds))
+        fetches.update(dict.fromkeys(call.fetches))
+        shared = shared and signature.rows_are_independent
+    examples = serialized_examples(request.input)
+    call = Call(tuple(sorted(feeds)), [examples] * len(feeds), tuple(sorted(fetches)), shared)
+    return MultiInferenceCall(call, tasks, len(examples))
+
+
+def _tasks(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> list[tuple[Signature, str]]:
+    model_name = ""
+    seen: set[str] = set()
+    tasks = []
+    for task in request.tasks:
+        name = task.model_spec.signature_name or DEFAULT_SIGNATURE
+        if not task.model_spec.name:
+            raise invalid_argument("Found ModelSpec with an empty model name.")
+        model_name = model_name or task.model_spec.name
+        if model_name != task.model_spec.name:
+            raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        if name in seen:
+            raise invalid_argument(f"Duplicate evaluation of signature: {name}")
+        seen.add(name)
+        signature = servable.signature(name)
+        if signature is None:
+            raise invalid_argument(f"Requested signature not found in model graph: {name}")
+        if task.method_name not in (inference.CLASSIFY_METHOD, inference.REGRESS_METHOD):
+            raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+        tasks.append((signature, task.method_name))
+    return tasks

@@ -1,0 +1,101 @@
+"""Loads a SavedModel's graph into a session and runs tensors through it, as TensorFlow Serving does.
+
+A session, not `tf.saved_model.load`: the same runtime that TensorFlow Serving uses checks (and does not check) the same
+things with the same messages, and a call costs less. Names of signatures are left to `signatures.py`.
+"""
+
+import contextlib
+import importlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.framework import op_def_registry  # there is no public way to ask whether an op is known
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # the public one logs a deprecation
+
+from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
+
+# Combinations of feeds and fetches that stay prepared; more than these come from output filters alone.
+MAX_PREPARED_CALLS = 256
+
+
+class SavedModel:
+    """One loaded version.
+
+    Args:
+        path: The version folder, with `saved_model.pb` in it.
+        session_config: A `ConfigProto` for the session, or None for TensorFlow's own choice.
+
+    Raises:
+        ServingError: If the folder holds no SavedModel that can be loaded with the tag "serve".
+    """
+
+    def __init__(self, path: str | Path, session_config: config_pb2.ConfigProto | None = None):
+        self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
+        self._lock = threading.Lock()
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph, config=session_config)
+        try:
+            self.meta_graph = self._load(graph, str(path))
+        except BaseException:
+            self._session.close()
+            raise
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(self.meta_graph.signature_def.items())
+
+    def _load(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
+        try:
+            loader = SavedModelLoader(path)
+            with contextlib.suppress(RuntimeError):  # no such tags: `load` says so below
+                _import_op_libraries(loader.get_meta_graph_def_from_tags(["serve"]))
+            with graph.as_default():
+                return loader.load(self._session, ["serve"])
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from error
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            missing = not (Path(path) / "saved_model.pb").exists() and not (Path(path) / "saved_model.pbtxt").exists()
+            if missing or "could not be found in SavedModel" in str(error):
+                raise ServingError(Code.NOT_FOUND, f"Could not load SavedModel at {path}: {error}") from error
+            raise ServingError(Code.DATA_LOSS, f"Could not load SavedModel at {path}: {error}") from error
+
+    def run(self, feeds: tuple[str, ...], arrays: Sequence[np.ndarray], fetches: tuple[str, ...]) -> list[np.ndarray]:
+        """The fetched tensors for the fed arrays; blocks, without the GIL while TensorFlow computes.
+
+        Raises:
+            ServingError: With TensorFlow's code and message.
+        """
+        try:
+            return self._call(feeds, fetches)(*arrays)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from error
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise invalid_argument(str(error)) from error
+
+    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
+        key = (feeds, fetches)
+        call = self._calls.get(key)
+        if call is None:
+            options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+            # Private, and without a public peer: `make_callable` with feeds goes through the slow `run`.
+            call = self._session._make_callable_from_options(options)
+            with self._lock:
+                while len(self._calls) >= MAX_PREPARED_CALLS:
+                    self._calls.pop(next(iter(self._calls)))
+                self._calls[key] = call
+        return call
+
+    def close(self) -> None:
+        """Frees the session. No run may be under way."""
+        self._calls.clear()
+        self._session.close()
+
+
+def _import_op_libraries(meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
+    """Imports tensorflow_text where the model uses ops that this process does not know yet."""
+    used = [op.name for op in meta_graph.meta_info_def.stripped_op_list.op]
+    if any(op_def_registry.get(name) is None for name in used):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("tensorflow_text")
