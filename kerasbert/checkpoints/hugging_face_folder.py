@@ -1,0 +1,170 @@
+"""Reads and writes a model folder in Hugging Face's layout: `config.json`, weights, and tokenizer files.
+
+This is also kerasbert's own folder: `preprocessing.json` beside those files is all that it adds. Tensors come from
+`safetensors_file.py` and `pytorch_file.py`, the keys of a task from `hugging_face_config.py`.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasbert.checkpoints.architectures import Architecture, architecture_named, architecture_of_parts
+from kerasbert.checkpoints.hugging_face_config import (
+    CONFIG_FILE,
+    classifier_dropout,
+    problem_type,
+    read_json_object,
+    read_labels,
+    task_settings,
+)
+from kerasbert.checkpoints.model_weights import extract, parts_present
+from kerasbert.checkpoints.pytorch_file import read_pytorch
+from kerasbert.checkpoints.safetensors_file import read_safetensors, read_shards, write_safetensors
+from kerasbert.checkpoints.stored_model import StoredModel
+from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs, write_tokenizer_files
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, is_of_backbone
+from kerasbert.config import BertConfig
+from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import TextToInputs
+
+_FORMAT = "hugging_face"
+_SAFETENSORS = "model.safetensors"
+_HEADS = ("masked_lm", "next_sentence", "classifier", "span")
+# Weight files in the order of preference, and what reads each.
+_READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    _SAFETENSORS: read_safetensors,
+    "model.safetensors.index.json": lambda path: read_shards(path, read_safetensors),
+    "pytorch_model.bin": read_pytorch,
+    "pytorch_model.bin.index.json": lambda path: read_shards(path, read_pytorch),
+}
+# Position numbers and zeros that old versions saved among the weights.
+_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+_PREFIX = "bert."
+# The output matrix is the word embedding; its bias has a name of its own since 2020.
+_TIED = {
+    "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+
+
+def weights_file(path: Path) -> Path | None:
+    """The weights in a folder, or `path` itself if it is such a file; None if there are none that can be read."""
+    if path.is_file():
+        return path if path.name in _READERS else None
+    return next((path / name for name in _READERS if (path / name).is_file()), None)
+
+
+def read_hugging_face(path: Path, preprocessing: bool = True) -> StoredModel:
+    """Reads a folder's config, weights and preprocessing.
+
+    Args:
+        path: a folder with `config.json` and weights (safetensors before PyTorch's), or one weights file in it.
+        preprocessing: whether vocabulary and tokenizer settings are read.
+
+    Raises:
+        BadInputError: a file is missing or damaged, or they contradict each other.
+    """
+    weights = weights_file(path)
+    if weights is None:
+        raise BadInputError(
+            f"{path}: weights must be there as {', '.join(_READERS)}. Received: none of them. "
+            "Copy or download the missing file."
+        )
+    folder = weights.parent
+    values = read_json_object(folder / CONFIG_FILE)
+    config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
+    origin = f"{weights} with {CONFIG_FILE}"
+    arrays = _named_by_table(_READERS[weights.name](weights), origin)
+    architecture = _architecture(values, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *_HEADS)))
+    num_labels, labels = read_labels(values, folder / CONFIG_FILE)
+    has_labels = "classifier" in architecture.parts and architecture.model != "BertMultipleChoice"
+    return StoredModel(
+        format=_FORMAT,
+        source_format=_FORMAT,
+        origin=origin,
+        config=config,
+        architecture=architecture,
+        arrays=arrays,
+        arguments=_arguments(architecture, values, config, arrays, folder / CONFIG_FILE),
+        num_labels=num_labels if has_labels else None,
+        labels=labels if has_labels else None,
+        text_to_inputs=read_text_to_inputs(folder, config) if preprocessing else None,
+    )
+
+
+def write_hugging_face(
+    folder: Path,
+    model: keras.Model,
+    config: BertConfig,
+    architecture: Architecture,
+    absent: Collection[str],
+    labels: Sequence[str] | None,
+    text_to_inputs: TextToInputs | None,
+) -> None:
+    """Writes a model's config, weights and preprocessing into an empty folder."""
+    parts = [part for part in architecture.parts if part not in absent or part in architecture.required]
+    arrays = extract(model, parts, _FORMAT, config)
+    if architecture.hugging_face != "BertModel":
+        arrays = {_PREFIX * is_of_backbone(name, _FORMAT) + name: array for name, array in arrays.items()}
+    pad_id = text_to_inputs.vocabulary.pad_id if text_to_inputs else 0
+    values = {
+        **json.loads(config.to_json(dialect=_FORMAT)),
+        "architectures": [architecture.hugging_face],
+        **task_settings(model, labels, pad_id),
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_safetensors(folder / _SAFETENSORS, arrays)
+    if text_to_inputs is not None:
+        write_tokenizer_files(folder, text_to_inputs)
+
+
+def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> dict[str, np.ndarray]:
+    """The arrays by the names of the weight table: no prefix, no old names, no buffers, no copy of tied weights."""
+    named: dict[str, np.ndarray] = {}
+    for saved_name, array in arrays.items():
+        name = saved_name.removeprefix(_PREFIX)
+        for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
+            name = name.removesuffix(old) + new if name.endswith(old) else name
+        if name in named:
+            raise BadInputError(
+                f"{origin}: each weight must be there once. Received: {saved_name!r} and the same weight under another "
+                "name, with and without `bert.` or in old and new words. Save the model again."
+            )
+        if name not in _BUFFERS:
+            named[name] = array
+    for copy, original in _TIED.items():
+        if copy in named:
+            array = named.pop(copy)
+            if not np.array_equal(named.setdefault(original, array), array):
+                raise BadInputError(
+                    f"{origin}: {copy} must be the same as {original}, as in every BERT. Received: two different "
+                    "arrays (an untied output). Load the encoder alone with `load_backbone`."
+                )
+    return named
+
+
+def _architecture(values: dict[str, Any], parts: tuple[str, ...]) -> Architecture:
+    """The architecture that the config names; else the one whose heads are there.
+
+    The weights of `bert-base-uncased` name BertForMaskedLM and hold both heads: they are read with both.
+    """
+    named = [architecture_named(str(name)) for name in values.get("architectures") or []]
+    return next((architecture for architecture in named if architecture), architecture_of_parts(parts))
+
+
+def _arguments(
+    architecture: Architecture, values: dict[str, Any], config: BertConfig, arrays: dict[str, np.ndarray], path: Path
+) -> dict[str, Any]:
+    """What the model's constructor takes beside backbone and number of labels."""
+    if architecture.model != "BertSequenceClassifier":
+        return {}
+    kernel = arrays.get("classifier.weight")
+    num_labels = len(kernel) if kernel is not None and kernel.ndim else 2
+    return {
+        "problem_type": problem_type(values, num_labels, path),
+        "dropout": classifier_dropout(values, config),
+    }

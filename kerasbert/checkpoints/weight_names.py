@@ -1,0 +1,254 @@
+"""The one table of weight names: what each format calls a weight of ours, and how its array is laid out there.
+
+Reading and writing any format goes through these rows, so a name that is right one way is right the other way. Leaves
+files to the modules of each format, and checking and assigning to `model_weights.py`.
+
+Axes: V vocabulary, P positions, S segments, H hidden size, A = N heads * D head size (equal to H), I intermediate size,
+C labels, 2 is two.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from kerasbert.config import BertConfig
+
+# A column of the table each.
+FORMATS = ("google_tf1", "hugging_face", "model_garden", "keras_hub")
+
+# Every BERT has these; whether a model has the other parts is told by its class.
+ENCODER_PARTS = ("embeddings", "encoder")
+BACKBONE_PARTS = (*ENCODER_PARTS, "pooler")
+# How names of the encoder's own weights begin in each format.
+_BACKBONE_PREFIXES = {
+    "google_tf1": ("bert/",),
+    "hugging_face": ("embeddings.", "encoder.", "pooler."),
+    "model_garden": ("_",),
+    "keras_hub": ("",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightName:
+    """One weight: where our models keep it, its axes there, and its name in each format (None: it has none there).
+
+    `ours` is a path of attributes from the model, such as `backbone.encoder_blocks.0.attention.query.kernel`.
+    """
+
+    part: str
+    ours: str
+    axes: tuple[str, ...]
+    google_tf1: str | None
+    hugging_face: str | None
+    model_garden: str | None
+    keras_hub: str | None
+
+    def named(self, format: str) -> str | None:
+        """The name in a format."""
+        name: str | None = getattr(self, format)
+        return name
+
+    def numbered(self, index: int) -> "WeightName":
+        """The row of one encoder block: every `{i}` becomes the block's number."""
+        names = [(self.named(column) or "").format(i=index) or None for column in FORMATS]
+        return WeightName(self.part, self.ours.format(i=index), self.axes, *names)
+
+
+def _row(part: str, ours: str, axes: str, *names: str | None) -> WeightName:
+    padded = (*names, *[None] * (len(FORMATS) - len(names)))
+    path = f"backbone.{ours}" if part in BACKBONE_PARTS else ours
+    return WeightName(part, path, tuple(axes.split()), *padded)
+
+
+# fmt: off
+_ROWS = (
+    # part, ours, axes | Google TF1 | Hugging Face (without the prefix `bert.`) | Model Garden (below the encoder, or
+    # below a head) | keras-hub (attributes of its backbone)
+    _row("embeddings", "embeddings.word_embeddings", "V H",
+         "bert/embeddings/word_embeddings", "embeddings.word_embeddings.weight",
+         "_embedding_layer/embeddings", "token_embedding.embeddings"),
+    _row("embeddings", "embeddings.position_embeddings", "P H",
+         "bert/embeddings/position_embeddings", "embeddings.position_embeddings.weight",
+         "_position_embedding_layer/embeddings", "position_embedding.position_embeddings"),
+    _row("embeddings", "embeddings.segment_embeddings", "S H",
+         "bert/embeddings/token_type_embeddings", "embeddings.token_type_embeddings.weight",
+         "_type_embedding_layer/embeddings", "segment_embedding.embeddings"),
+    _row("embeddings", "embeddings.layer_norm.gamma", "H",
+         "bert/embeddings/LayerNorm/gamma", "embeddings.LayerNorm.weight",
+         "_embedding_norm_layer/gamma", "embeddings_layer_norm.gamma"),
+    _row("embeddings", "embeddings.layer_norm.beta", "H",
+         "bert/embeddings/LayerNorm/beta", "embeddings.LayerNorm.bias",
+         "_embedding_norm_layer/beta", "embeddings_layer_norm.beta"),
+
+    _row("encoder", "encoder_blocks.{i}.attention.query.kernel", "H A",
+         "bert/encoder/layer_{i}/attention/self/query/kernel", "encoder.layer.{i}.attention.self.query.weight",
+         "_transformer_layers/{i}/_attention_layer/_query_dense/kernel",
+         "transformer_layers.{i}._self_attention_layer.query_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.attention.query.bias", "A",
+         "bert/encoder/layer_{i}/attention/self/query/bias", "encoder.layer.{i}.attention.self.query.bias",
+         "_transformer_layers/{i}/_attention_layer/_query_dense/bias",
+         "transformer_layers.{i}._self_attention_layer.query_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.attention.key.kernel", "H A",
+         "bert/encoder/layer_{i}/attention/self/key/kernel", "encoder.layer.{i}.attention.self.key.weight",
+         "_transformer_layers/{i}/_attention_layer/_key_dense/kernel",
+         "transformer_layers.{i}._self_attention_layer.key_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.attention.key.bias", "A",
+         "bert/encoder/layer_{i}/attention/self/key/bias", "encoder.layer.{i}.attention.self.key.bias",
+         "_transformer_layers/{i}/_attention_layer/_key_dense/bias",
+         "transformer_layers.{i}._self_attention_layer.key_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.attention.value.kernel", "H A",
+         "bert/encoder/layer_{i}/attention/self/value/kernel", "encoder.layer.{i}.attention.self.value.weight",
+         "_transformer_layers/{i}/_attention_layer/_value_dense/kernel",
+         "transformer_layers.{i}._self_attention_layer.value_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.attention.value.bias", "A",
+         "bert/encoder/layer_{i}/attention/self/value/bias", "encoder.layer.{i}.attention.self.value.bias",
+         "_transformer_layers/{i}/_attention_layer/_value_dense/bias",
+         "transformer_layers.{i}._self_attention_layer.value_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.attention.output_dense.kernel", "A H",
+         "bert/encoder/layer_{i}/attention/output/dense/kernel", "encoder.layer.{i}.attention.output.dense.weight",
+         "_transformer_layers/{i}/_attention_layer/_output_dense/kernel",
+         "transformer_layers.{i}._self_attention_layer.output_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.attention.output_dense.bias", "H",
+         "bert/encoder/layer_{i}/attention/output/dense/bias", "encoder.layer.{i}.attention.output.dense.bias",
+         "_transformer_layers/{i}/_attention_layer/_output_dense/bias",
+         "transformer_layers.{i}._self_attention_layer.output_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.attention_norm.gamma", "H",
+         "bert/encoder/layer_{i}/attention/output/LayerNorm/gamma",
+         "encoder.layer.{i}.attention.output.LayerNorm.weight",
+         "_transformer_layers/{i}/_attention_layer_norm/gamma",
+         "transformer_layers.{i}._self_attention_layer_norm.gamma"),
+    _row("encoder", "encoder_blocks.{i}.attention_norm.beta", "H",
+         "bert/encoder/layer_{i}/attention/output/LayerNorm/beta", "encoder.layer.{i}.attention.output.LayerNorm.bias",
+         "_transformer_layers/{i}/_attention_layer_norm/beta",
+         "transformer_layers.{i}._self_attention_layer_norm.beta"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.intermediate_dense.kernel", "H I",
+         "bert/encoder/layer_{i}/intermediate/dense/kernel", "encoder.layer.{i}.intermediate.dense.weight",
+         "_transformer_layers/{i}/_intermediate_dense/kernel",
+         "transformer_layers.{i}._feedforward_intermediate_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.intermediate_dense.bias", "I",
+         "bert/encoder/layer_{i}/intermediate/dense/bias", "encoder.layer.{i}.intermediate.dense.bias",
+         "_transformer_layers/{i}/_intermediate_dense/bias",
+         "transformer_layers.{i}._feedforward_intermediate_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.output_dense.kernel", "I H",
+         "bert/encoder/layer_{i}/output/dense/kernel", "encoder.layer.{i}.output.dense.weight",
+         "_transformer_layers/{i}/_output_dense/kernel", "transformer_layers.{i}._feedforward_output_dense.kernel"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.output_dense.bias", "H",
+         "bert/encoder/layer_{i}/output/dense/bias", "encoder.layer.{i}.output.dense.bias",
+         "_transformer_layers/{i}/_output_dense/bias", "transformer_layers.{i}._feedforward_output_dense.bias"),
+    _row("encoder", "encoder_blocks.{i}.output_norm.gamma", "H",
+         "bert/encoder/layer_{i}/output/LayerNorm/gamma", "encoder.layer.{i}.output.LayerNorm.weight",
+         "_transformer_layers/{i}/_output_layer_norm/gamma", "transformer_layers.{i}._feedforward_layer_norm.gamma"),
+    _row("encoder", "encoder_blocks.{i}.output_norm.beta", "H",
+         "bert/encoder/layer_{i}/output/LayerNorm/beta", "encoder.layer.{i}.output.LayerNorm.bias",
+         "_transformer_layers/{i}/_output_layer_norm/beta", "transformer_layers.{i}._feedforward_layer_norm.beta"),
+
+    _row("pooler", "pooler.kernel", "H H",
+         "bert/pooler/dense/kernel", "pooler.dense.weight", "_pooler_layer/kernel", "pooled_dense.kernel"),
+    _row("pooler", "pooler.bias", "H",
+         "bert/pooler/dense/bias", "pooler.dense.bias", "_pooler_layer/bias", "pooled_dense.bias"),
+
+    _row("masked_lm", "masked_lm_head.transform_dense.kernel", "H H",
+         "cls/predictions/transform/dense/kernel", "cls.predictions.transform.dense.weight", "masked_lm/dense/kernel"),
+    _row("masked_lm", "masked_lm_head.transform_dense.bias", "H",
+         "cls/predictions/transform/dense/bias", "cls.predictions.transform.dense.bias", "masked_lm/dense/bias"),
+    _row("masked_lm", "masked_lm_head.layer_norm.gamma", "H",
+         "cls/predictions/transform/LayerNorm/gamma", "cls.predictions.transform.LayerNorm.weight",
+         "masked_lm/layer_norm/gamma"),
+    _row("masked_lm", "masked_lm_head.layer_norm.beta", "H",
+         "cls/predictions/transform/LayerNorm/beta", "cls.predictions.transform.LayerNorm.bias",
+         "masked_lm/layer_norm/beta"),
+    _row("masked_lm", "masked_lm_head.output_bias", "V",
+         "cls/predictions/output_bias", "cls.predictions.bias", "masked_lm/output_bias/bias"),
+
+    _row("next_sentence", "next_sentence_head.kernel", "H 2",
+         "cls/seq_relationship/output_weights", "cls.seq_relationship.weight", "next_sentence/out_proj/kernel"),
+    _row("next_sentence", "next_sentence_head.bias", "2",
+         "cls/seq_relationship/output_bias", "cls.seq_relationship.bias", "next_sentence/out_proj/bias"),
+
+    _row("classifier", "classifier.kernel", "H C",
+         "output_weights", "classifier.weight", "classifier/out_proj/kernel"),
+    _row("classifier", "classifier.bias", "C",
+         "output_bias", "classifier.bias", "classifier/out_proj/bias"),
+
+    _row("span", "span_head.kernel", "H 2",
+         "cls/squad/output_weights", "qa_outputs.weight"),
+    _row("span", "span_head.bias", "2",
+         "cls/squad/output_bias", "qa_outputs.bias"),
+)
+# fmt: on
+
+
+def weight_names(parts: Iterable[str], num_hidden_layers: int) -> list[WeightName]:
+    """The rows of some parts, those of the encoder once for each block.
+
+    Args:
+        parts: "embeddings", "encoder", "pooler", "masked_lm", "next_sentence", "classifier", "span".
+        num_hidden_layers: encoder blocks.
+
+    Example:
+        >>> [row.hugging_face for row in weight_names(["pooler"], num_hidden_layers=2)]
+        ['pooler.dense.weight', 'pooler.dense.bias']
+    """
+    names = []
+    for part in parts:
+        rows = [row for row in _ROWS if row.part == part]
+        if part == "encoder":
+            names += [row.numbered(index) for index in range(num_hidden_layers) for row in rows]
+        else:
+            names += rows
+    return names
+
+
+def is_of_backbone(name: str, format: str) -> bool:
+    """Whether a format's name is that of a weight of the encoder, known or not, and of no head."""
+    return name.startswith(_BACKBONE_PREFIXES[format])
+
+
+def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int | None = None) -> tuple[int, ...]:
+    """The shape that a format gives a weight."""
+    sizes: dict[str, tuple[int, ...]] = {
+        "V": (config.vocab_size,),
+        "P": (config.max_position_embeddings,),
+        "S": (config.type_vocab_size,),
+        "H": (config.hidden_size,),
+        "A": (config.hidden_size,),
+        "I": (config.intermediate_size,),
+        "C": (num_labels or 0,),
+        "2": (2,),
+    }
+    if _has_heads(format):
+        sizes["A"] = (config.num_attention_heads, config.hidden_size // config.num_attention_heads)
+    axes = tuple(reversed(row.axes)) if _is_transposed(row, format) else row.axes
+    return tuple(size for axis in axes for size in sizes[axis])
+
+
+def to_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig) -> np.ndarray:
+    """An array of a format in our layout. Its shape must be `shape_of` the row."""
+    if _is_transposed(row, format):
+        return array.T  # [out, in] -> [in, out]
+    if _has_heads(format) and "A" in row.axes:
+        sizes = {"A": config.hidden_size, "H": config.hidden_size}
+        return array.reshape([sizes[axis] for axis in row.axes])  # [H, N, D] -> [H, N*D]
+    return array
+
+
+def from_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig) -> np.ndarray:
+    """One of our arrays in a format's layout: `to_ours` backwards, contiguous in memory."""
+    if _is_transposed(row, format):
+        array = array.T  # [in, out] -> [out, in]
+    elif _has_heads(format) and "A" in row.axes:
+        array = array.reshape(shape_of(row, format, config))  # [H, N*D] -> [H, N, D]
+    return np.ascontiguousarray(array)
+
+
+def _is_transposed(row: WeightName, format: str) -> bool:
+    """PyTorch keeps every dense kernel as [out, in]; Google its task heads' only, under the name `output_weights`."""
+    if format == "google_tf1":
+        return (row.google_tf1 or "").endswith("output_weights")
+    return format == "hugging_face" and row.ours.endswith(".kernel")
+
+
+def _has_heads(format: str) -> bool:
+    """Whether attention weights are stored with the heads as an axis of their own."""
+    return format in ("model_garden", "keras_hub")

@@ -1,0 +1,221 @@
+"""The native model folder: what is saved comes back bit for bit, and whatever does not fit is refused by name."""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from kerasbert.checkpoints import load, load_backbone, save
+from kerasbert.errors import BadInputError
+from kerasbert.models import BertBackbone, BertPretrainer, BertSequenceClassifier
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+
+TEXTS = ["The dogs playing!", "", "é cat"]
+
+
+def edit_config(folder: Path, **changes) -> None:
+    path = folder / "config.json"
+    values = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+
+
+def edit_weights(folder: Path, change) -> None:
+    arrays = load_file(folder / "model.safetensors")
+    change(arrays)
+    save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+MODELS = {
+    "backbone": lambda backbone: backbone,
+    "pretrainer": BertPretrainer,
+    "single label": lambda backbone: BertSequenceClassifier(backbone, 3, dropout=0.3),
+    "multi-label": lambda backbone: BertSequenceClassifier(backbone, 2, "multi_label_classification"),
+    "regression": lambda backbone: BertSequenceClassifier(backbone, 1, "regression", dropout=0.0),
+}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("kind", MODELS)
+def test_comes_back_bit_for_bit(kind, backbone, randomized, inputs, assert_same_weights, tmp_path):
+    model = randomized(MODELS[kind](backbone))
+    folder = save(model, tmp_path / "model")
+    loaded = load(folder)
+    assert type(loaded.model) is type(model)
+    assert_same_weights(model, loaded.model)
+    assert loaded.config == backbone.bert_config
+    assert loaded.source_format == "hugging_face"
+    assert (loaded.absent, loaded.dropped, loaded.labels, loaded.text_to_inputs) == ((), (), None, None)
+    for name in ("problem_type", "dropout", "num_labels"):
+        assert getattr(loaded.model, name, None) == getattr(model, name, None)
+    if kind == "pretrainer":
+        inputs["masked_positions"] = np.array([[1, 2], [0, 3], [0, 0]], "int32")
+    for mine, yours in zip(keras.tree.flatten(model(inputs)), keras.tree.flatten(loaded.model(inputs)), strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(yours))
+    again = save(loaded.model, tmp_path / "again")
+    assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert (again / "config.json").read_bytes() == (folder / "config.json").read_bytes()
+
+
+def test_labels_and_preprocessing_travel_with_the_model(backbone, text_to_inputs, tmp_path):
+    labels = ("zéro", "one", "two words")
+    save(BertSequenceClassifier(backbone, 3), tmp_path / "model", text_to_inputs, labels)
+    loaded = load(tmp_path / "model")
+    assert loaded.labels == labels
+    assert loaded.text_to_inputs.get_config() == text_to_inputs.get_config()
+    for name, values in text_to_inputs(TEXTS).items():
+        np.testing.assert_array_equal(loaded.text_to_inputs(TEXTS)[name], values)
+    assert load(tmp_path / "model", preprocessing=False).text_to_inputs is None
+
+
+def test_a_model_in_bfloat16_is_kept_exactly(config, randomized, tmp_path):
+    model = randomized(BertBackbone(**config.to_dict(), dtype="bfloat16"))
+    loaded = load(save(model, tmp_path / "model"), dtype="bfloat16")
+    for mine, yours in zip(model.weights, loaded.model.weights, strict=True):
+        if "seed_generator" not in mine.path:
+            assert yours.dtype == "bfloat16"
+            as_float = [np.asarray(keras.ops.cast(variable.value, "float32")) for variable in (mine, yours)]
+            np.testing.assert_array_equal(*as_float)
+
+
+@pytest.mark.parametrize("kind", ["pretrainer", "single label"])
+def test_the_encoder_is_taken_out_of_any_model(
+    kind, backbone, randomized, text_to_inputs, assert_same_weights, tmp_path
+):
+    folder = save(randomized(MODELS[kind](backbone)), tmp_path / "model", text_to_inputs)
+    loaded = load_backbone(folder)
+    assert isinstance(loaded.model, BertBackbone)
+    assert_same_weights(loaded.model, backbone)
+    assert loaded.text_to_inputs is not None
+    assert all(name.startswith(("cls.", "classifier.")) for name in loaded.dropped)
+    assert len(loaded.dropped) == {"pretrainer": 7, "single label": 2}[kind]
+
+
+def test_an_encoder_without_pooler_gets_a_fresh_one_and_says_so(backbone, tmp_path):
+    folder = save(backbone, tmp_path / "model")
+    edit_weights(folder, lambda arrays: [arrays.pop(f"pooler.dense.{name}") for name in ("weight", "bias")])
+    with pytest.raises(BadInputError, match=r"Missing: pooler\.dense\.weight, pooler\.dense\.bias\."):
+        load(folder)
+    loaded = load_backbone(folder)
+    assert loaded.absent == ("pooler",)
+    assert np.any(keras.ops.convert_to_numpy(loaded.model.pooler.kernel))
+
+
+def test_every_weight_that_does_not_fit_is_named(backbone, tmp_path):
+    folder = save(backbone, tmp_path / "model")
+
+    def spoil(arrays):
+        del arrays["embeddings.LayerNorm.weight"], arrays["encoder.layer.1.attention.self.key.bias"]
+        arrays["encoder.layer.2.output.dense.bias"] = np.zeros(8, "float32")
+        arrays["adapter.weight"] = np.zeros(3, "float32")
+        arrays["pooler.dense.bias"] = np.zeros(9, "float32")
+        arrays["pooler.dense.weight"] = np.ones((8, 8), "int8")
+
+    edit_weights(folder, spoil)
+    for load_it in (load, load_backbone):
+        with pytest.raises(BadInputError) as caught:
+            load_it(folder)
+        message = str(caught.value)
+        assert str(folder / "model.safetensors") in message
+        assert "Missing: embeddings.LayerNorm.weight, encoder.layer.1.attention.self.key.bias." in message
+        assert ("adapter.weight" in message) == (load_it is load)
+        assert "encoder.layer.2.output.dense.bias" in message
+        assert "pooler.dense.bias has [9] and not [8]" in message
+        assert "pooler.dense.weight holds int8 and not floating-point numbers" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"hidden_size": 16}, "embeddings.word_embeddings.weight has [14, 8] and not [14, 16]"),
+        ({"vocab_size": 15}, "embeddings.word_embeddings.weight has [14, 8] and not [15, 8]"),
+        ({"max_position_embeddings": 512}, "embeddings.position_embeddings.weight has [10, 8] and not [512, 8]"),
+        ({"type_vocab_size": 2}, "embeddings.token_type_embeddings.weight has [3, 8] and not [2, 8]"),
+        ({"intermediate_size": 13}, "encoder.layer.0.intermediate.dense.weight has [12, 8] and not [13, 8]"),
+        ({"num_hidden_layers": 1}, "Left over: encoder.layer.1.attention.output.LayerNorm.bias"),
+        ({"num_hidden_layers": 3}, "Missing: encoder.layer.2.attention.self.query.weight"),
+        ({"num_hidden_layers": 10**12}, "num_hidden_layers=1000000000000"),
+        ({"vocab_size": 10**15}, "not [1000000000000000, 8]"),
+        ({"architectures": ["BertForSequenceClassification"]}, "Missing: classifier.weight, classifier.bias"),
+        ({"model_type": "roberta"}, "roberta"),
+        ({"position_embedding_type": "relative_key"}, "relative_key"),
+        ({"hidden_act": "swiglu"}, "swiglu"),
+    ],
+)
+def test_a_config_that_contradicts_the_weights_is_refused(changes, named, backbone, tmp_path):
+    folder = save(backbone, tmp_path / "model")
+    edit_config(folder, **changes)
+    with pytest.raises(BadInputError) as caught:
+        load(folder)
+    assert named in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_labels_must_be_as_many_as_the_weights_have(backbone, tmp_path):
+    folder = save(BertSequenceClassifier(backbone, 3), tmp_path / "model", labels=["a", "b", "c"])
+    edit_config(folder, id2label={"0": "a", "1": "b"})
+    with pytest.raises(BadInputError, match=r"classifier\.weight has \[3, 8\] and not \[2, 8\]"):
+        load(folder)
+    edit_config(folder, id2label={"0": "a", "2": "b"})
+    with pytest.raises(BadInputError, match="from 0 on"):
+        load(folder)
+    with pytest.raises(BadInputError, match="each of the model's 3 labels once"):
+        save(BertSequenceClassifier(backbone, 3), tmp_path / "other", labels=["a", "b"])
+    with pytest.raises(BadInputError, match="the model's no labels"):
+        save(backbone, tmp_path / "other", labels=["a", "b"])
+    assert not (tmp_path / "other").exists()
+
+
+def test_preprocessing_must_fit_the_model(backbone, text_to_inputs, tmp_path):
+    vocabulary = Vocabulary([*text_to_inputs.vocabulary.pieces, "more"])
+    with pytest.raises(BadInputError, match="15 pieces, vocab_size=14"):
+        save(backbone, tmp_path / "model", TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=9))
+    with pytest.raises(BadInputError, match="sequence_length=128, max_position_embeddings=10"):
+        save(backbone, tmp_path / "model", TextToInputs(text_to_inputs.tokenizer))
+    assert not (tmp_path / "model").exists()
+    folder = save(backbone, tmp_path / "model", text_to_inputs)
+    (folder / "preprocessing.json").unlink()
+    with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("more\n")
+    with pytest.raises(BadInputError, match=r"vocab\.txt.*15 pieces, vocab_size=14"):
+        load(folder)
+
+
+def test_only_a_model_folder_is_replaced(backbone, text_to_inputs, tmp_path):
+    folder = save(backbone, tmp_path / "model", text_to_inputs)
+    save(backbone, folder)
+    assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.jpg").write_bytes(b"cat")
+    with pytest.raises(BadInputError, match=r"cat\.jpg"):
+        save(backbone, tmp_path / "photos")
+    with pytest.raises(BadInputError, match="must be a folder"):
+        save(backbone, tmp_path / "photos/cat.jpg")
+    with pytest.raises(BadInputError, match="`format` must be one of"):
+        save(backbone, tmp_path / "new", format="onnx")
+    with pytest.raises(BadInputError, match="`model` must be one of"):
+        save(keras.Sequential(), tmp_path / "new")
+    assert sorted(os.listdir(tmp_path)) == ["model", "photos"]
+
+
+def test_an_interrupted_save_leaves_the_earlier_model(backbone, tmp_path, monkeypatch):
+    folder = save(backbone, tmp_path / "model")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kerasbert.checkpoints.hugging_face_folder.write_safetensors", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save(backbone, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_path_without_a_checkpoint_is_refused(tmp_path):
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(BadInputError, match="a checkpoint must be there"):
+            load(path)
