@@ -1,0 +1,104 @@
+"""The group of sub-commands and the way in: lazy imports, quiet TensorFlow, one line an error."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kerasbert.errors import BadInputError, TrainingStoppedError
+from kerasbert.version import __version__
+
+SUBCOMMANDS = {
+    "vocabulary": "Learn a word-piece vocabulary from text.",
+    "pretrain": "Pretrain a BERT on masked LM and next-sentence prediction.",
+    "fine-tune": "Fine-tune a BERT on a labelled table.",
+    "evaluate": "Measure a model on a labelled table.",
+    "predict": "Label texts with a fine-tuned model.",
+    "export": "Write a SavedModel that takes raw strings.",
+    "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
+    "report": "Write a run's figures and curves as one HTML page.",
+    "demo": "Run all of it on Python's own documentation.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command's module when that sub-command is called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The sub-commands in the order in which a user meets them."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None when there is none of that name."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"kerasbert.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the sub-commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="kerasbert")
+def kerasbert() -> None:
+    """BERT from raw text to a served model.
+
+    \b
+    Example, from nothing to an answer over HTTP:
+      kerasbert vocabulary corpus.txt --output vocab.txt
+      kerasbert pretrain corpus.txt --vocabulary vocab.txt --output runs/pretrain
+      kerasbert fine-tune train.csv --from runs/pretrain/model --output runs/fine-tune
+      kerasbert export runs/fine-tune/model exported
+      kerasbert serve exported
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits.
+
+    Exit codes: 0 done; 1 the input cannot be used, or training stopped; 2 the command was misspelt; 130 interrupted.
+    A traceback in place of the one line: `KERASBERT_TRACEBACK=1`.
+    """
+    # TensorFlow and XLA greet on standard error; only their errors are for the user. Set before they are imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    try:
+        kerasbert.main(args=arguments, prog_name="kerasbert", standalone_mode=False)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "kerasbert"
+        _fail(f"{error.format_message()} See '{where} --help'.", 2)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), 1)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted.", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nobody is left to tell, and Python must not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (BadInputError, TrainingStoppedError, OSError) as error:
+        if os.environ.get("KERASBERT_TRACEBACK"):
+            raise
+        _fail(_one_line(error), 1)
+
+
+def _one_line(error: Exception) -> str:
+    """The error's message, folded into one line; an operating system's error names its file."""
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    else:
+        message = str(error)
+    return " ".join(message.split()) or type(error).__name__
+
+
+def _fail(message: str, code: int) -> None:
+    """Prints one line on standard error and exits."""
+    click.echo(f"kerasbert: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,155 @@
+"""`kerasbert demo`: raw text -> vocabulary -> pretraining -> fine-tuning -> SavedModel -> served, with a report."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kerasbert.cli.demo_steps import DemoFolder, Scale
+    from kerasbert.data.python_documentation import CorpusReport
+
+PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
+
+
+@click.command()
+@click.option(
+    "--output", "-o", default="runs/demo", show_default=True, type=click.Path(), help="A folder for everything."
+)
+@click.option("--seed", default=0, show_default=True, help="Of weights, order, masks and dropout.")
+@click.option("--seeds", help="Several, such as 0,1,2: repeats the comparison for each and shows the spread.")
+@click.option("--quick", is_flag=True, help="A few steps only: shows the way, not the figures.")
+def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
+    """Run the whole way on Python's own documentation, which needs no download.
+
+    A demo that was stopped goes on where it was; a finished one only writes its report again.
+
+    \b
+    Example:
+      kerasbert demo --output runs/demo
+    """
+    from kerasbert.cli.demo_steps import FULL, QUICK, DemoFolder, make_corpus, make_vocabulary
+
+    numbers = _seeds(seeds) if seeds is not None else [seed]
+    scale = QUICK if quick else FULL
+    folder = DemoFolder(Path(output))
+    began = time.monotonic()
+    with _step(1, "Corpus: Python's own documentation"):
+        corpus = make_corpus(folder)
+    with _step(2, "Vocabulary"):
+        make_vocabulary(folder, corpus)
+    if seeds is not None:
+        _compare_seeds(folder, corpus, numbers, scale)
+    else:
+        _whole_way(folder, corpus, seed, scale)
+    click.echo(f"Time: {time.monotonic() - began:.0f} s")
+    if seeds is None:
+        click.echo(f"Report: {(folder.path / 'report.html').resolve()}")
+
+
+def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "Scale") -> None:
+    """All steps with one seed, and the report."""
+    from kerasbert.cli import demo_steps as steps
+
+    with _step(3, "Pretraining: masked LM + next sentence"):
+        pretrained = steps.run_pretraining(folder, corpus, seed, scale)
+    with _step(4, "Fine-tuning: docstring -> package"):
+        tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
+        click.echo("  and the same model without pretraining:")
+        from_nothing = steps.run_fine_tuning(folder, corpus, seed, scale, None)
+        figures = {
+            **steps.baselines(corpus),
+            FROM_NOTHING: steps.comparison_figures(from_nothing),
+            PRETRAINED: steps.comparison_figures(tuned),
+        }
+    with _step(5, "Export and serving"):
+        answers = steps.serve_and_ask(folder, corpus, tuned)
+    with _step(6, "Report"):
+        _write_report(folder, seed, figures, answers, pretrained.metrics)
+    _print_figures(pretrained.metrics, figures)
+
+
+def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int], scale: "Scale") -> None:
+    """Pretraining and both fine-tunings for each seed; the means, and the gap against the spread."""
+    import numpy as np
+
+    from kerasbert.cli import demo_steps as steps
+
+    rows: dict[str, list[dict[str, float]]] = {PRETRAINED: [], FROM_NOTHING: []}
+    for seed in seeds:
+        with _step(3, f"Seed {seed}: pretraining"):
+            pretrained = steps.run_pretraining(folder, corpus, seed, scale)
+        with _step(4, f"Seed {seed}: fine-tuning with and without it"):
+            tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
+            rows[PRETRAINED].append(steps.comparison_figures(tuned))
+            rows[FROM_NOTHING].append(
+                steps.comparison_figures(steps.run_fine_tuning(folder, corpus, seed, scale, None))
+            )
+    click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
+    for name, figures in steps.baselines(corpus).items():
+        click.echo(f"  {name:30s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
+    for figure in ("accuracy", "macro_f1"):
+        values = {name: np.array([row[figure] for row in runs]) for name, runs in rows.items()}
+        words = figure.replace("_", " ")
+        for name, found in values.items():
+            each = " ".join(f"{value:.4f}" for value in found)
+            click.echo(f"  {name:30s} {words:8s} {each}   mean {found.mean():.4f}, spread {np.ptp(found):.4f}")
+        gap = values[PRETRAINED].mean() - values[FROM_NOTHING].mean()
+        spread = max(np.ptp(found) for found in values.values())
+        verdict = "more" if gap > spread else "NOT more"
+        click.echo(f"  Pretraining adds {gap:+.4f} {words}, {verdict} than the spread between seeds ({spread:.4f}).")
+
+
+def _write_report(
+    folder: "DemoFolder",
+    seed: int,
+    figures: Mapping[str, Mapping[str, float]],
+    answers: list[dict[str, Any]],
+    pretraining: Mapping[str, Any],
+) -> None:
+    """Adds the comparison and the answers to the run's figures, and writes one page for both runs."""
+    from kerasbert.recipes.comparison import comparison_table
+    from kerasbert.reports import Report, add_run, read_run
+
+    fine_tuning = folder.run("fine-tune", seed)
+    comparison = comparison_table(
+        figures, "Against simpler models", "On the labelled test rows, which no model and no vocabulary has seen."
+    )
+    fine_tuning.write_evaluation({**fine_tuning.read_evaluation(), "comparison": comparison, "answers": answers})
+    report = Report("From raw text to a served BERT", "Python's own documentation, two cores, a few minutes")
+    add_run(report, read_run(fine_tuning.path), "Fine-tuning: which package does a docstring come from?")
+    add_run(report, read_run(folder.run("pretrain", seed).path), "Pretraining: masked LM and next-sentence prediction")
+    report.write(folder.path / "report.html")
+
+
+def _print_figures(pretraining: Mapping[str, Any], figures: Mapping[str, Mapping[str, float]]) -> None:
+    """The demo's table."""
+    click.echo("\nOn held-out text, which pretraining and the vocabulary have not seen:")
+    for words, task in (("masked LM", "masked_lm"), ("next sentence", "next_sentence")):
+        accuracy, loss = pretraining[f"{task}_accuracy"], pretraining[f"{task}_loss"]
+        click.echo(f"  {words:30s} accuracy {accuracy:.4f}   loss     {loss:.4f}")
+    click.echo("On the labelled test rows:")
+    for name, row in figures.items():
+        click.echo(f"  {name:30s} accuracy {row['accuracy']:.4f}   macro F1 {row['macro_f1']:.4f}")
+
+
+def _seeds(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(
+            f"--seeds takes numbers with commas between them, such as 0,1,2, not {text!r}."
+        ) from error
+
+
+@contextlib.contextmanager
+def _step(number: int, title: str) -> Iterator[None]:
+    """Prints a step's title, and how long it took."""
+    click.echo(f"[{number}/6] {title}")
+    began = time.monotonic()
+    yield
+    click.echo(f"  {time.monotonic() - began:.0f} s")

@@ -1,0 +1,92 @@
+"""Starts `kerasbert serve` on an exported model as a user would, and asks it over REST and gRPC."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasbert.errors import BadInputError
+
+# What the server prints once it answers.
+_READY_LINE = re.compile(r"Serving REST at http://(\S+) and gRPC at (\S+)\n")
+_START_SECONDS = 180
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server answers: `host:port` of REST and of gRPC."""
+
+    rest: str
+    grpc: str
+
+
+@contextlib.contextmanager
+def served(folder: Path, log: Path) -> Iterator[Addresses]:
+    """A server on free ports for as long as the block runs.
+
+    Args:
+        folder: the exported model, with its version folders.
+        log: a file for what the server prints.
+
+    Raises:
+        BadInputError: the server did not start; the message gives its last line.
+    """
+    command = [sys.executable, "-m", "kerasbert", "serve", str(folder), "--port", "0", "--grpc-port", "0"]
+    with log.open("w", encoding="utf-8") as stream:
+        server = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        yield _addresses(server, log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _addresses(server: "subprocess.Popen[bytes]", log: Path) -> Addresses:
+    """Waits for the line that says where the server answers."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        ready = _READY_LINE.search(log.read_text(encoding="utf-8", errors="replace"))
+        if ready:
+            return Addresses(*ready.groups())
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    last = next(iter(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]), "nothing printed")
+    raise BadInputError(f"The server must start. Received: {last} (all of it: '{log}').")
+
+
+def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, float]]]:
+    """The model's status, and label and probability of each text, over REST."""
+    import httpx
+
+    base = f"http://{addresses.rest}/v1/models/model"
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        status = client.get(base).raise_for_status().json()["model_version_status"][0]
+        reply = client.post(f"{base}:predict", json={"instances": list(texts)}).raise_for_status().json()
+    return status, [(answer["label"], answer["probability"]) for answer in reply["predictions"]]
+
+
+def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Label and probability of each text, over gRPC."""
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "model"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(list(texts), tf.string))
+    with grpc.insecure_channel(addresses.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
+    labels = tf.make_ndarray(reply.outputs["label"]).tolist()
+    probabilities = tf.make_ndarray(reply.outputs["probability"]).tolist()
+    return [(label.decode("utf-8"), share) for label, share in zip(labels, probabilities, strict=True)]

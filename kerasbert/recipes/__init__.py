@@ -1,0 +1,12 @@
+"""How does a file of text become a trained model in a run folder? The steps in order, for commands and pipelines.
+
+This is the one code path for training: it puts together what `data`, `preprocessing`, `models`, `training` and
+`checkpoints` know, which know nothing of each other.
+"""
+
+from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
+from kerasbert.recipes.prediction import evaluate, predict
+from kerasbert.recipes.pretraining import PretrainingSettings, pretrain
+from kerasbert.recipes.run_folder import RunFolder
+
+__all__ = ["FineTuningSettings", "PretrainingSettings", "RunFolder", "evaluate", "fine_tune", "predict", "pretrain"]

@@ -1,0 +1,195 @@
+"""Fine-tuning on a labelled table: one text or a pair, single label, multi-label or regression."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from kerasbert import checkpoints
+from kerasbert.data import LabelledTexts, Labels, ReadReport, labelled_dataset, read_labelled
+from kerasbert.data.labelled import ProblemType
+from kerasbert.errors import BadInputError
+from kerasbert.models import BertSequenceClassifier
+from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.figures import text_figures
+from kerasbert.recipes.run_folder import RunFolder
+from kerasbert.recipes.start import Start
+from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
+
+# Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
+_LENGTH_WINDOW = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningSettings(Start):
+    """What fine-tuning is started with, beside what `Start` lists.
+
+    Attributes:
+        train: tables with the training rows.
+        validation: tables to watch during training. Empty: a stable share of the training rows is held out.
+        validation_share: that share.
+        test: tables for the final figures. Empty: those of the validation rows are final.
+        text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
+        problem_type: "single_label_classification", "multi_label_classification" or "regression".
+        label_separator: between the labels of one row (multi-label).
+        epochs: how often the training rows are gone through.
+        early_stopping_patience: epochs without a better validation figure after which training ends; the best epoch's
+            weights are kept then. None trains to the end.
+        monitor: the validation figure that counts as better; None chooses by the task.
+    """
+
+    learning_rate: float = 5e-5
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    validation_share: float = 0.1
+    test: tuple[str, ...] = ()
+    text_column: str = "text"
+    pair_column: str | None = None
+    label_column: str = "label"
+    problem_type: ProblemType = "single_label_classification"
+    label_separator: str = ";"
+    epochs: int = 3
+    early_stopping_patience: int | None = None
+    monitor: str | None = None
+
+    def read(self, paths: tuple[str, ...], report: ReadReport | None) -> LabelledTexts:
+        """The rows of some tables."""
+        return read_labelled(
+            paths,
+            self.text_column,
+            self.label_column,
+            self.pair_column,
+            self.problem_type,
+            self.label_separator,
+            report,
+        )
+
+    @property
+    def watched(self) -> str:
+        """The validation figure that tells a better model."""
+        defaults = {"single_label_classification": "accuracy", "multi_label_classification": "micro_f1"}
+        return self.monitor or defaults.get(self.problem_type, "loss")
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What fine-tuning gave: the model, its preprocessing and labels, the history and the final figures."""
+
+    model: BertSequenceClassifier
+    text_to_inputs: TextToInputs
+    labels: Labels | None
+    history: History
+    metrics: dict[str, Any]
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of each split, and the labels of training."""
+
+    train: LabelledTexts
+    validation: LabelledTexts
+    test: LabelledTexts
+    labels: Labels | None
+
+
+def fine_tune(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuned:
+    """Fine-tunes a classifier, or goes on where a killed run with the same settings stopped.
+
+    Args:
+        settings: all of them are written to `settings.json`.
+        report: counts of what was read are added to it.
+
+    Raises:
+        BadInputError: a table, the model to start from or the folder cannot be used.
+        TrainingStoppedError: the loss is no number.
+    """
+    folder = RunFolder(settings.output)
+    rows = _read_rows(settings, report)
+    # Targets are made before the model, so that an unseen label is found at once.
+    for split in (rows.validation, rows.test):
+        split.targets(rows.labels)
+    backbone, to_inputs = settings.make_backbone(settings.sequence_length)
+    num_labels = len(rows.labels) if rows.labels else 1
+    model = BertSequenceClassifier(backbone, num_labels=num_labels, problem_type=settings.problem_type)
+    folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
+
+    steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
+    steps = steps_per_epoch * settings.epochs
+    compile_classifier(model, settings.make_optimizer(steps), jit_compile=settings.jit_compile)
+    history = fit(
+        model,
+        lambda start_batch: _training_batches(settings, rows, to_inputs, start_batch),
+        steps,
+        run_dir=folder.path,
+        checkpoint_every=settings.checkpoint_every,
+        log_every=settings.log_every,
+        validate=lambda trained: _evaluate(trained, rows.validation, rows.labels, to_inputs, settings.batch_size),
+        validate_every=steps_per_epoch,
+        monitor=settings.watched,
+        early_stopping_patience=settings.early_stopping_patience,
+        seed=settings.seed,
+        show_progress=settings.show_progress,
+    )
+    figures = _evaluate(model, rows.test, rows.labels, to_inputs, settings.batch_size)
+    checkpoints.save(
+        model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
+    )
+    confusion = figures.pop("confusion_matrix", None)
+    folder.write_evaluation(
+        {
+            "split": "test" if settings.test else "validation",
+            "metrics": figures,
+            "confusion_matrix": confusion,
+            "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
+            "sequence_length": settings.sequence_length,
+            **text_figures(model, to_inputs, rows.train, rows.test),
+        }
+    )
+    return FineTuned(model, to_inputs, rows.labels, history, figures, folder)
+
+
+def _read_rows(settings: FineTuningSettings, report: ReadReport | None) -> _Rows:
+    """Reads all tables; holds rows out for validation where none are given."""
+    train = settings.read(settings.train, report)
+    if settings.validation:
+        validation = settings.read(settings.validation, report)
+    else:
+        share = settings.validation_share
+        parts = train.split({"train": 1 - share, "validation": share})
+        train, validation = parts["train"], parts["validation"]
+        if not len(train) or not len(validation):
+            raise BadInputError(
+                f"Training and validation must both have rows. Received: {len(train)} and {len(validation)} after "
+                f"holding out a share of {share}. Give more rows, or validation rows of your own with `--validation`."
+            )
+    test = settings.read(settings.test, report) if settings.test else validation
+    labels = None if settings.problem_type == "regression" else train.label_names()
+    return _Rows(train, validation, test, labels)
+
+
+def _training_batches(
+    settings: FineTuningSettings, rows: _Rows, to_inputs: TextToInputs, start_batch: int
+) -> tf.data.Dataset:
+    """Shuffled batches from number `start_batch` on, without end."""
+    return labelled_dataset(
+        rows.train.inputs,
+        rows.train.targets(rows.labels),
+        to_inputs,
+        settings.batch_size,
+        seed=settings.seed,
+        shuffle=True,
+        start_batch=start_batch,
+        length_window=_LENGTH_WINDOW,
+        epochs=None,
+    )
+
+
+def _evaluate(
+    model: BertSequenceClassifier, rows: LabelledTexts, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
+) -> dict[str, Any]:
+    """The task's figures on some rows."""
+    batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)
+    return evaluate_classifier(model, batches, list(labels) if labels else None)

@@ -1,0 +1,231 @@
+"""Pretraining from text files: segment pairs, masked LM and next-sentence prediction jointly, then a model folder.
+
+The steps are those of the paper: most of them on short sequences, the rest on long ones, which train the later
+position embeddings.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kerasbert import checkpoints
+from kerasbert.data import (
+    ReadReport,
+    is_held_out,
+    pretraining_dataset,
+    read_documents,
+    segment_pairs,
+    write_pairs,
+)
+from kerasbert.errors import BadInputError
+from kerasbert.models import BertPretrainer
+from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
+from kerasbert.recipes.run_folder import RunFolder
+from kerasbert.recipes.start import Start
+from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit
+
+# [CLS] first [SEP] second [SEP]
+_SPECIAL_TOKENS = 3
+# Held-out pairs take the first segments' chunks once: more copies of the same text would not be more text.
+_HELD_OUT_DUPE_FACTOR = 1
+_EVALUATION_SEED = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingSettings(Start):
+    """What pretraining is started with, beside what `Start` lists.
+
+    Attributes:
+        texts: files, folders or patterns: one sentence a line, a blank line between documents.
+        held_out: the same, for evaluation. Empty: a stable share of the documents of `texts` is held out.
+        held_out_share: that share.
+        steps: batches in all.
+        long_sequence_length: the most tokens of an input in the last steps.
+        long_share: the share of those steps; 0 leaves them out.
+        masked_lm_rate: share of tokens that are masked.
+        max_predictions: the most masked positions of a short input; None takes `masked_lm_rate` of its length. Long
+            inputs have more in proportion.
+        whole_word: mask whole words.
+        dupe_factor: passes over each document, each with other pairs.
+        short_sequence_probability: share of passes with a random shorter length.
+        validate_every: steps between evaluations on held-out text; None evaluates after each phase only.
+    """
+
+    texts: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    held_out_share: float = 0.05
+    steps: int = 10_000
+    long_sequence_length: int = 512
+    long_share: float = 0.1
+    masked_lm_rate: float = 0.15
+    max_predictions: int | None = None
+    whole_word: bool = False
+    dupe_factor: int = 10
+    short_sequence_probability: float = 0.1
+    validate_every: int | None = None
+
+    @property
+    def long_steps(self) -> int:
+        """Steps on long sequences."""
+        return round(self.steps * self.long_share)
+
+    def lengths(self) -> dict[str, int]:
+        """The sequence length of each phase that has steps."""
+        lengths = {"short": self.sequence_length, "long": self.long_sequence_length}
+        has_steps = {"short": self.steps > self.long_steps, "long": self.long_steps > 0}
+        return {name: length for name, length in lengths.items() if has_steps[name]}
+
+    def predictions(self, length: int) -> int:
+        """The most masked positions of an input of `length` tokens."""
+        if self.max_predictions is None:
+            return max(1, round(length * self.masked_lm_rate))
+        return max(1, round(self.max_predictions * length / self.sequence_length))
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What pretraining gave: the model, its preprocessing, the history and the figures on held-out text."""
+
+    model: BertPretrainer
+    text_to_inputs: TextToInputs
+    history: History
+    metrics: dict[str, Any]
+    folder: RunFolder
+
+
+def pretrain(settings: PretrainingSettings, report: ReadReport | None = None) -> Pretrained:
+    """Pretrains a model, or goes on where a killed run with the same settings stopped.
+
+    Args:
+        settings: all of them are written to `settings.json`.
+        report: counts of what was read are added to it.
+
+    Raises:
+        BadInputError: the text, the vocabulary, the model to start from or the folder cannot be used.
+        TrainingStoppedError: the loss is no number.
+    """
+    folder = RunFolder(settings.output)
+    backbone, to_inputs = settings.make_backbone(max(settings.lengths().values()))
+    model = BertPretrainer(backbone)
+    folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
+    makers = {
+        name: _InstanceMaker(settings, to_inputs, length, folder.data / name)
+        for name, length in settings.lengths().items()
+    }
+    for maker in makers.values():
+        # The texts are the same for each length, and are to be counted once.
+        maker.write(report)
+        report = None
+    compile_pretrainer(model, settings.make_optimizer(settings.steps), jit_compile=settings.jit_compile)
+    measured = next(iter(makers.values()))
+    history = fit(
+        model,
+        [Phase(name, makers[name].batches, steps) for name, steps in _steps(settings).items()],
+        run_dir=folder.path,
+        checkpoint_every=settings.checkpoint_every,
+        log_every=settings.log_every,
+        validate=lambda trained: evaluate_pretrainer(trained, measured.held_out_batches()),
+        validate_every=settings.validate_every,
+        seed=settings.seed,
+        show_progress=settings.show_progress,
+    )
+    metrics = evaluate_pretrainer(model, measured.held_out_batches())
+    checkpoints.save(model, folder.model, text_to_inputs=to_inputs)
+    folder.write_evaluation({"split": "held-out text", "metrics": metrics})
+    return Pretrained(model, to_inputs, history, metrics, folder)
+
+
+def _steps(settings: PretrainingSettings) -> dict[str, int]:
+    """The steps of each phase that has any."""
+    steps = {"short": settings.steps - settings.long_steps, "long": settings.long_steps}
+    return {name: number for name, number in steps.items() if number}
+
+
+class _InstanceMaker:
+    """Instances of one sequence length: written once as records, then masked anew for each batch."""
+
+    def __init__(self, settings: PretrainingSettings, to_inputs: TextToInputs, length: int, folder: Path) -> None:
+        self._settings = settings
+        self._tokenizer = to_inputs.tokenizer
+        self._length = length
+        self._folder = folder
+        vocabulary = to_inputs.vocabulary
+        self._pack = SegmentPacker(vocabulary, length)
+        self._mask = MaskedLMMasker(
+            vocabulary,
+            rate=settings.masked_lm_rate,
+            max_predictions=settings.predictions(length),
+            whole_word=settings.whole_word,
+            seed=settings.seed,
+        )
+        # As many tokens in a batch of long inputs as in one of short ones.
+        self._batch_size = max(1, settings.batch_size * settings.sequence_length // length)
+
+    def write(self, report: ReadReport | None) -> None:
+        """Writes the records of both splits, unless an earlier run with these settings did."""
+        splits = {"train": self._settings.dupe_factor, "held_out": _HELD_OUT_DUPE_FACTOR}
+        for split, dupe_factor in splits.items():
+            if (self._folder / split).exists():
+                continue
+            pairs = segment_pairs(
+                self._documents(split, report if split == "train" else None),
+                self._tokenizer.tokenize,
+                max_tokens=self._length - _SPECIAL_TOKENS,
+                seed=self._settings.seed if split == "train" else _EVALUATION_SEED,
+                short_sequence_probability=self._settings.short_sequence_probability,
+                dupe_factor=dupe_factor,
+            )
+            try:
+                write_pairs(pairs, self._folder / split)
+            except BadInputError as error:
+                if split == "train":
+                    raise
+                raise BadInputError(
+                    f"Held-out text must allow next-sentence pairs too. {error} "
+                    "Give more documents, or held-out text of your own with `--held-out`."
+                ) from error
+
+    def batches(self, start_batch: int) -> tf.data.Dataset:
+        """Training batches from number `start_batch` on, without end."""
+        return pretraining_dataset(
+            self._folder / "train",
+            self._pack,
+            self._mask,
+            self._batch_size,
+            self._settings.seed,
+            start_batch=start_batch,
+            sequence_length=self._length,
+            pad_id=self._tokenizer.vocabulary.pad_id,
+        )
+
+    def held_out_batches(self) -> tf.data.Dataset:
+        """All held-out pairs once, always with the same masks."""
+        return pretraining_dataset(
+            self._folder / "held_out",
+            self._pack,
+            self._mask,
+            self._batch_size,
+            _EVALUATION_SEED,
+            sequence_length=self._length,
+            pad_id=self._tokenizer.vocabulary.pad_id,
+            shuffle_buffer=0,
+            epochs=1,
+        )
+
+    def _documents(self, split: str, report: ReadReport | None) -> Iterable[list[str]]:
+        """The documents of one split."""
+        settings = self._settings
+        if settings.held_out:
+            return read_documents(settings.texts if split == "train" else settings.held_out, report)
+        return _chosen(read_documents(settings.texts, report), split == "held_out", settings.held_out_share)
+
+
+def _chosen(documents: Iterable[list[str]], held_out: bool, share: float) -> Iterator[list[str]]:
+    """Those documents that are held out by a hash of their text, or those that are not."""
+    for document in documents:
+        if is_held_out(document, share) == held_out:
+            yield document
