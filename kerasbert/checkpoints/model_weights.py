@@ -98,7 +98,7 @@ def zero_parts(model: keras.Model, parts: Iterable[str]) -> tuple[str, ...]:
 
 def as_array(variable: Any) -> np.ndarray:
     """A Keras variable's value as float32."""
-    return np.asarray(keras.ops.convert_to_numpy(variable.value), np.float32)
+    return np.asarray(variable.numpy(), np.float32)
 
 
 def resolve(root: Any, path: str) -> Any:
