@@ -32,10 +32,8 @@ _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
 _HEX = re.compile(rb"[0-9a-fA-F]{4}")
 _INTEGER = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 _DIGITS = re.compile(rb"[0-9]+")
-_NOT_A_NUMBER = re.compile(rb"-?(?:NaN|Inf(?:inity)?)")
 _ESCAPES = {ord(k): v for k, v in zip('"/\\bfnrt', b'"/\\\b\f\n\r\t', strict=True)}
 _LITERALS = {ord("n"): (b"null", None), ord("t"): (b"true", True), ord("f"): (b"false", False)}
-_LARGEST = 2.0**1023 * (2 - 2.0**-52)
 
 # The very objects that written infinities become: an infinity that is none of them is a number that was too big.
 INFINITY, MINUS_INFINITY = math.inf, -math.inf
@@ -61,9 +59,8 @@ class JsonParser:
         Raises:
             ServingError: INVALID_ARGUMENT with RapidJSON's text and byte offset.
         """
-        for byte in b"\xef\xbb\xbf":
-            if self._peek() == byte:
-                self._at += 1
+        for byte in (b"\xef", b"\xbb", b"\xbf"):
+            self._consumes(byte)
         if self._next() is None:
             raise self._error(EMPTY)
         if self._peek() in b"]},:":
@@ -146,10 +143,8 @@ class JsonParser:
         return self._number(), False
 
     def _literal(self, word: bytes, value: Any) -> Any:
-        for byte in word:
-            if self._peek() != byte:
-                raise self._error(INVALID_VALUE)
-            self._at += 1
+        if not self._consumes(word):
+            raise self._error(INVALID_VALUE)
         return value
 
     # === Strings ===
@@ -207,6 +202,8 @@ class JsonParser:
         if match is None:
             return self._not_a_number()
         self._at = match.end()
+        if math.isinf(float(match.group())):
+            raise self._error(TOO_BIG, start)
         fraction = exponent = b""
         if self._peek() == 0x2E:
             self._at += 1
@@ -235,8 +232,6 @@ class JsonParser:
         if sign == b"-" and len(exponent.lstrip(b"0")) > 9:
             return -0.0 if digits.startswith(b"-") else 0.0
         value = float(b"%s.%se%s%s" % (digits, fraction or b"0", sign, exponent or b"0"))
-        if not exponent and abs(value) > _LARGEST:
-            raise self._error(TOO_BIG, start)
         return {math.inf: INFINITY, -math.inf: MINUS_INFINITY}.get(value, value)
 
     def _digits(self, error: str) -> bytes:
@@ -247,27 +242,25 @@ class JsonParser:
         return match.group()
 
     def _not_a_number(self) -> float:
-        match = _NOT_A_NUMBER.match(self._text, self._at)
-        if match is None:
-            word = self._text[self._at :].lstrip(b"-")[:8]
-            self._at += 1 if self._peek() == 0x2D else 0
-            for known in (b"NaN", b"Inf"):
-                while word and word[:1] == known[:1]:
-                    word, known = word[1:], known[1:]
-                    self._at += 1
+        is_negative = self._consumes(b"-")
+        if self._peek() not in (0x49, 0x4E):
             raise self._error(INVALID_VALUE)
-        self._at = match.end()
-        word = match.group()
-        if word.endswith(b"Inf") and self._peek() == 0x69:
-            for byte in b"inity":
-                if self._peek() != byte:
-                    raise self._error(INVALID_VALUE)
-                self._at += 1
-        if word.endswith(b"NaN"):
+        if self._consumes(b"NaN"):
             return math.nan
-        return MINUS_INFINITY if word.startswith(b"-") else INFINITY
+        # What was consumed of the one word stays consumed: "NaInf" is infinity.
+        if not self._consumes(b"Inf") or (self._peek() == 0x69 and not self._consumes(b"inity")):
+            raise self._error(INVALID_VALUE)
+        return MINUS_INFINITY if is_negative else INFINITY
 
     # === Position ===
+
+    def _consumes(self, word: bytes) -> bool:
+        """Steps over a word, or over as much of it as is there."""
+        for byte in word:
+            if self._peek() != byte:
+                return False
+            self._at += 1
+        return True
 
     def _peek(self) -> int | None:
         return self._text[self._at] if self._at < len(self._text) else None
