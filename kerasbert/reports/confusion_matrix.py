@@ -63,7 +63,7 @@ def _counts(matrix: object) -> np.ndarray:
             f"`matrix` must be square, one row per label. Received: shape {counts.shape}. "
             "Give a list of rows of counts."
         )
-    wrong = ~np.isfinite(counts) | (counts < 0) | (counts != np.floor(counts))
+    wrong = ~(counts < 2**53) | (counts < 0) | (counts != np.floor(counts))
     if wrong.any():
         raise ValueError(
             f"`matrix` must hold counts: whole numbers of 0 or more. Received: {counts[wrong][0]}. "
@@ -116,19 +116,26 @@ def _pixels(shares: np.ndarray) -> np.ndarray:
 
 def _paint_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
     """The counts that are not zero, as large as the cells allow."""
-    longest = len(f"{counts.max():,}")
-    font_size = min(13.0, cell * 0.62, (cell - 2) / (0.62 * longest))
     for row, place in zip(*np.nonzero(counts), strict=True):
         strong = shares[row, place] ** _GAMMA > 0.72
+        text = _fitting(int(counts[row, place]), cell)
         axes.text(
             place,
             row,
-            f"{counts[row, place]:,}",
+            text,
             ha="center",
             va="center_baseline",
-            fontsize=font_size,
+            fontsize=min(13.0, cell * 0.62, (cell - 2) / (0.62 * len(text))),
             color=ON_COLOUR if strong else TEXT,
         )
+
+
+def _fitting(count: int, cell: float) -> str:
+    """The count, in thousands or millions where the cell is too small for all its digits."""
+    full = f"{count:,}"
+    if count < 1000 or len(full) * 5 < cell:
+        return full
+    return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.0f}M"
 
 
 def _legend() -> tuple[LegendEntry, ...]:

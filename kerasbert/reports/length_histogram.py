@@ -90,7 +90,8 @@ def _lengths(name: str, lengths: object) -> Lengths:
         raise ValueError(
             f"Lengths must be numbers of tokens. Received: {error} in {name!r}. Give one whole number per text."
         ) from error
-    wrong = ~np.isfinite(values) | (values < 0) | (values != np.floor(values)) | ~(counts >= 0) | np.isinf(counts)
+    wrong = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))
+    wrong |= (values >= 2**53) | ~(counts >= 0) | (counts >= 2**53)
     if values.ndim != 1 or wrong.any():
         received = (
             f"shape {values.shape}" if values.ndim != 1 else f"length {values[wrong][0]:g}, {counts[wrong][0]:g} times"

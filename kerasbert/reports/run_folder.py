@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbert.errors import BadInputError
+from kerasbert.reports.wording import shortened
 
 SETTINGS, HISTORY, EVALUATION = "settings.json", "history.jsonl", "evaluation.json"
 
@@ -122,7 +123,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 def _parse_object(text: str, where: str) -> dict[str, Any]:
     """One JSON object."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
         raise BadInputError(
@@ -136,10 +137,22 @@ def _parse_object(text: str, where: str) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict):
         raise BadInputError(
-            f"A run's files must hold JSON objects. Received: {where}: {type(found).__name__}. "
+            f"A run's files must hold JSON objects. Received: {where}: {_shown(found)}. "
             'Restore it; an object looks like {"step": 1}.'
         )
     return found
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value as JSON has it."""
+    return shortened(json.dumps(value), 60)
+
+
+def _parse_int(digits: str) -> int:
+    """A whole number that arrays can hold."""
+    if len(digits) > 18:
+        raise ValueError(f"a whole number of {len(digits)} digits is too large")
+    return int(digits)
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
@@ -153,7 +166,7 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
         step = row.get("step")
         if isinstance(step, bool) or not isinstance(step, (int, float)) or not 0 <= step < 2**63 or step != int(step):
             raise BadInputError(
-                f"`step` must be a whole number of 0 or more. Received: {where}: step={step!r}. "
+                f"`step` must be a whole number of 0 or more. Received: {where}: step={_shown(step)}. "
                 "Restore the line, or delete it."
             )
         rows.append(row)
@@ -166,6 +179,6 @@ def _check_types(path: Path, evaluation: dict[str, Any]) -> None:
         value = evaluation.get(name)
         if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
             raise BadInputError(
-                f"`{name}` must be {_JSON_NAMES[expected]}. Received: {str(path)!r}: {name}={str(value)[:60]!r}. "
+                f"`{name}` must be {_JSON_NAMES[expected]}. Received: {str(path)!r}: {name}={_shown(value)}. "
                 "Evaluate again, or delete the key."
             )

@@ -9,6 +9,7 @@ from typing import Any
 from kerasbert.errors import BadInputError
 from kerasbert.reports.report import Report
 from kerasbert.reports.run_folder import EVALUATION, HISTORY, SETTINGS, Run, read_run
+from kerasbert.reports.wording import shortened
 
 
 def write_run_report(
@@ -96,7 +97,7 @@ def _with_lists(name: str, value: Mapping[str, Any], *keys: str) -> Mapping[str,
     for key in keys:
         if not isinstance(value.get(key), list):
             raise ValueError(
-                f"`{name}` must hold a list `{key}`. Received: {key}={str(value.get(key))[:60]!r}. "
+                f"`{name}` must hold a list `{key}`. Received: {key}={shortened(repr(value.get(key)), 60)}. "
                 f"Evaluate again, or delete `{name}`."
             )
     return value
@@ -108,4 +109,4 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise BadInputError(f"{path}: {error}") from error
+        raise BadInputError(f"{str(path)!r}: {error}") from error

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from kerasbert.reports.wording import column, column_is_numeric, plain_text
+import numpy as np
+
+from kerasbert.reports.wording import column, column_is_numeric, plain_text, shortened
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,12 @@ def _row(index: int, row: object, columns: list[object]) -> list[object]:
                 f"columns={columns}. Add the column or drop the key."
             )
         return [row.get(name) for name in columns]
+    if isinstance(row, np.ndarray):
+        row = row.tolist()
     if isinstance(row, (str, bytes)) or not isinstance(row, Sequence):
         raise ValueError(
-            f"`rows` must hold one list or mapping per row. Received: rows[{index}]={row!r}. Wrap its values in a list."
+            "`rows` must hold one list or mapping per row. "
+            f"Received: rows[{index}]={shortened(repr(row), 60)}. Wrap its values in a list."
         )
     if len(row) != len(columns):
         raise ValueError(

@@ -3,7 +3,6 @@
 Rows are those of `history.jsonl`. Steps that start again in a later phase are laid end to end, so the axis is time.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,8 @@ _WIDTH, _HEIGHT = 420.0, 260.0
 _MARGINS = (50.0, 10.0, 26.0, 42.0)
 _MOST_POINTS = 600
 _SMOOTHED_FROM = 80
+# What has exploded is drawn as a gap, as are NaN and infinity.
+_BEYOND_MEASURE = 1e30
 _MAIN = ("loss", "accuracy", "f1", "precision", "recall")
 
 
@@ -81,7 +82,7 @@ def _checked(index: int, row: object) -> Mapping[str, Any]:
             'Give rows such as {"phase": "short", "step": 10, "split": "train", "loss": 2.3}.'
         )
     step = row.get("step")
-    if not is_number(step) or not math.isfinite(step) or step < 0 or step != int(step):
+    if not is_number(step) or not 0 <= step < 2**53 or step != int(step):
         raise ValueError(
             f"`step` must be a whole number of 0 or more. Received: step={step!r} in row {index + 1} of the history. "
             "Write the step at which the row's metrics were measured."
@@ -132,7 +133,8 @@ def _curves(name: str, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, f
     curves = []
     for split in order:
         steps = np.array(sorted(by_split[split]))
-        curves.append(Curve(split, steps, np.array([by_split[split][step] for step in steps])))
+        values = np.array([by_split[split][step] for step in steps])
+        curves.append(Curve(split, steps, np.where(np.abs(values) < _BEYOND_MEASURE, values, np.nan)))
     return curves
 
 
@@ -229,7 +231,7 @@ def _in_words(name: str, curve: Curve) -> str:
     finite = np.flatnonzero(np.isfinite(curve.values))
     lost = len(curve.values) - len(finite)
     if not len(finite):
-        return f"{split}: no finite value."
+        return f"{split}: no value that can be drawn."
     values, steps = curve.values[finite], curve.steps[finite]
     words = f"{split}: {named_number(name, values[0])}"
     if len(values) > 1:
@@ -237,4 +239,4 @@ def _in_words(name: str, curve: Curve) -> str:
     if len(values) > 1 and curve.split != "train" and _rank(name) < len(_MAIN):
         best = int(values.argmin() if _rank(name) == 0 else values.argmax())
         words += f" (best {named_number(name, values[best])} at step {steps[best]:,.0f})"
-    return words + (f", {lost} values not finite." if lost else ".")
+    return words + (f", {lost} values cannot be drawn." if lost else ".")
