@@ -8,7 +8,10 @@ sentence splitter.
 import re
 from collections.abc import Iterator
 
-_LIST_ITEM = re.compile(r"([-*+•]|\d+[.)]|\(\w\)|:\w+[^:]*:|@\w+|[\w*`'\"]+:\s|\w[\w, *]*\s+(--|-|:)\s)\s*\S")
+_LIST_ITEM = re.compile(
+    r"([-*+•]|\d+[.)]|\(\w\)|:\w+[^:]*:|@\w+|[\w*`'\"]+:|\w[\w, *]*\s+(--|-|:))\s+\S"  # a bullet, a parameter
+    r"|\S+( \S+)*\s{3,}\S"  # a row of columns
+)
 _CODE = re.compile(
     r"\w[\w.]*\([^)]*\)(\s*(->|=>|:|=).*)?$"  # a signature or a call
     r"|.*::="  # grammar
@@ -19,7 +22,7 @@ _RULER = re.compile(r"[\W_]*$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[*]*[A-Z0-9])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Dr|St|No|Fig|Sec|approx|resp|incl|al)|\b[A-Z]|^\W*\d+)\.$")
 # A line shorter than this, whose next line begins with a capital, was not wrapped but ended.
-_WRAPPED_LENGTH = 55
+_WRAPPED_LENGTH = 45
 _MIN_WORDS = 3
 _MIN_SHARE_OF_LETTERS = 0.6
 

@@ -99,18 +99,27 @@ def write_pairs(
     ending = ".tfrecord.gz" if compress else ".tfrecord"
     names = [f"pairs-{shard:05d}-of-{num_shards:05d}{ending}" for shard in range(num_shards)]
     num_pairs = random_pairs = tokens = 0
-    with write_folder_aside(folder) as aside, contextlib.ExitStack() as stack:
-        options = tf.io.TFRecordOptions("GZIP" if compress else "")
-        writers = [stack.enter_context(tf.io.TFRecordWriter(str(aside / name), options)) for name in names]
-        for pair, writer in zip(pairs, itertools.cycle(writers), strict=False):
-            writer.write(to_example(pair).SerializeToString(deterministic=True))
-            num_pairs += 1
-            random_pairs += pair.is_random_next
-            tokens += len(pair.first_ids) + len(pair.second_ids)
+    with write_folder_aside(folder) as aside:
+        with _writers([aside / name for name in names], compress) as writers:
+            for pair, writer in zip(pairs, itertools.cycle(writers), strict=False):
+                writer.write(to_example(pair).SerializeToString(deterministic=True))
+                num_pairs += 1
+                random_pairs += pair.is_random_next
+                tokens += len(pair.first_ids) + len(pair.second_ids)
         if not num_pairs:
             raise BadInputError("At least one segment pair is needed to write. Received: none. Add more text.")
-        stack.close()
     return WrittenPairs(tuple(folder / name for name in names), num_pairs, random_pairs, tokens)
+
+
+@contextlib.contextmanager
+def _writers(paths: list[Path], compress: bool) -> Iterator[list[tf.io.TFRecordWriter]]:
+    """Writers of the files. What TensorFlow says of a full disk becomes the OSError that it is."""
+    options = tf.io.TFRecordOptions("GZIP" if compress else "")
+    try:
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(tf.io.TFRecordWriter(str(path), options)) for path in paths]
+    except tf.errors.OpError as error:
+        raise OSError(f"Segment pairs cannot be written to '{paths[0].parent.parent}': {error.message}") from error
 
 
 def read_pairs(files: PathLike | Iterable[PathLike]) -> Iterator[SegmentPair]:

@@ -43,7 +43,7 @@ class Labels:
             BadInputError: there is one class only (single label), or no label at all.
         """
         rows = list(labels)
-        names = set().union(*([row] if isinstance(row, str) else row for row in rows))
+        names = {name for row in rows for name in ([row] if isinstance(row, str) else row)}
         if not names:
             raise BadInputError("Training rows must hold labels. Received: none. Check the label column.")
         if len(names) == 1 and any(isinstance(row, str) for row in rows):

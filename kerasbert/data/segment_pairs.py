@@ -16,7 +16,7 @@ import numpy as np
 from kerasbert.errors import BadInputError
 
 # One call tokenizes about this much text: a call per short document would spend its time in overhead.
-_TOKENIZE_CHARACTERS = 1 << 20
+_TOKENIZE_CHARACTERS = 1 << 18
 _TRIES_FOR_ANOTHER_DOCUMENT = 10
 
 
@@ -225,26 +225,28 @@ def _tokenized(documents: Iterable[Sequence[str]], tokenize: Tokenize) -> Iterat
 
 
 def _tokenized_at_once(documents: list[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
-    sentences = [sentence for document in documents for sentence in document]
-    ids = _as_rows(tokenize(sentences))
-    if len(ids) != len(sentences):
-        raise ValueError(
-            f"`tokenize` must give one list of token ids per sentence. Received: {len(ids)} lists for {len(sentences)} "
-            "sentences."
-        )
-    start = 0
+    ids = _token_ids([sentence for document in documents for sentence in document], tokenize)
     for document in documents:
-        tokenized = TokenizedDocument(ids[start : start + len(document)])
-        start += len(document)
+        tokenized = TokenizedDocument(itertools.islice(ids, len(document)))
         if tokenized.num_sentences:
             yield tokenized
 
 
-def _as_rows(ids: Any) -> Sequence[Any]:
-    """Rows of token ids. A ragged tensor is cut as arrays, which is much faster than through lists."""
-    if hasattr(ids, "row_splits"):
-        return np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
-    return ids
+def _token_ids(sentences: list[str], tokenize: Tokenize) -> Iterator[Any]:
+    """The token ids of each sentence. One call takes a bounded text, since one document may be much longer."""
+    ends = itertools.accumulate(map(len, sentences))
+    for _, group in itertools.groupby(zip(sentences, ends, strict=True), lambda pair: pair[1] // _TOKENIZE_CHARACTERS):
+        chosen = [sentence for sentence, _ in group]
+        ids = tokenize(chosen)
+        if hasattr(ids, "row_splits"):
+            # Cutting a ragged tensor as arrays is much faster than going through lists.
+            ids = np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
+        if len(ids) != len(chosen):
+            raise ValueError(
+                f"`tokenize` must give one list of token ids per sentence. Received: {len(ids)} lists for "
+                f"{len(chosen)} sentences."
+            )
+        yield from ids
 
 
 def _document_pairs(

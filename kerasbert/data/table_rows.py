@@ -32,7 +32,8 @@ def is_table(path: Path) -> bool:
 def table_rows(path: Path, columns: Sequence[str], report: ReadReport | None = None) -> Iterator[Row]:
     """Gives the rows of one file in order. Blank lines are passed over.
 
-    Values from CSV and TSV are strings; those from JSONL have the type that they have there.
+    Values from CSV and TSV are strings; those from JSONL have the type that they have there. Quotes in TSV are read as
+    CSV's where all rows are well-formed that way, else as they stand.
 
     Args:
         path: its ending, before `.gz`, names the format: `.csv`, `.tsv`, or `.jsonl` (one JSON object a line).
@@ -90,7 +91,7 @@ def _json_rows(path: Path, columns: Sequence[str], report: ReadReport) -> Iterat
 
 
 def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: ReadReport) -> Iterator[Row]:
-    rows = _csv_rows(path, delimiter, report)
+    rows = _csv_rows(path, delimiter, report, is_quoted=delimiter != "\t" or _is_quoted(path, delimiter))
     _, header = next(rows, (0, []))
     _check_columns(columns, header, f"'{path}'")
     for column in columns:
@@ -109,12 +110,23 @@ def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: 
         yield Row(tuple(row[index] for index in indices), place)
 
 
-def _csv_rows(path: Path, delimiter: str, report: ReadReport) -> Iterator[tuple[int, list[str]]]:
+def _is_quoted(path: Path, delimiter: str) -> bool:
+    """Whether all rows are well-formed and of one length with quotes. GLUE's TSV files are meant without quotes."""
+    try:
+        lengths = {len(row) for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=True)}
+    except BadInputError:
+        return False
+    return len(lengths) == 1
+
+
+def _csv_rows(path: Path, delimiter: str, report: ReadReport, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not blank, with the number of the line that each begins on."""
     # The module's own limit of 128 KiB would refuse a text of 1 MB. It is one for the whole process.
     csv.field_size_limit(sys.maxsize)
     lines = (line + "\n" for line in text_lines(path, report))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
+    )
     first_line = 1
     while True:
         try:

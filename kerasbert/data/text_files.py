@@ -27,9 +27,8 @@ _FOREIGN_BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-# Above this share of undecodable and control bytes at its beginning, a file is not text.
-_MAX_UNREADABLE_SHARE = 0.3
-_CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b") | {127})
+# With so many errors for its bytes, the beginning of a file is not UTF-8 text with a few slips.
+_MAX_UNDECODABLE_SHARE = 0.3
 
 
 @dataclass
@@ -195,12 +194,9 @@ def _checked_beginning(block: bytes, path: Path) -> bytes:
     block = block.removeprefix(codecs.BOM_UTF8)
     sample = block[:65536]
     undecodable = sample.decode("utf-8", errors="replace").count("\ufffd") - sample.count("\ufffd".encode())
-    control = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
     # A cut through the last character of the sample counts as one; short samples are given the benefit of the doubt.
-    if undecodable + control > max(16, _MAX_UNREADABLE_SHARE * len(sample)):
-        raise BadInputError(
-            _binary_message(path, f"{undecodable + control} unreadable bytes in the first {len(sample)}")
-        )
+    if undecodable > max(16, _MAX_UNDECODABLE_SHARE * len(sample)):
+        raise BadInputError(_binary_message(path, f"{undecodable} errors in the first {len(sample)} bytes"))
     return block
 
 

@@ -1,0 +1,132 @@
+"""The demo's corpus: clean sentences, real labels, and nothing of the held-out text in the pretraining text."""
+
+import csv
+import hashlib
+
+import pytest
+
+from kerasbert.data import read_documents, segment_pairs, write_python_documentation
+from kerasbert.data.docstring_sentences import sentences
+from kerasbert.data.python_documentation import standard_library_docstrings
+from kerasbert.errors import BadInputError
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_python_documentation(tmp_path_factory.mktemp("documentation"))
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_counts_what_lies_there(corpus):
+    for part, path in corpus.texts.items():
+        documents = list(read_documents(path))
+        assert corpus.documents[part] == len(documents)
+        assert corpus.sentences[part] == sum(map(len, documents))
+        assert corpus.bytes[part] == path.stat().st_size
+        assert all(len(document) >= 2 for document in documents)
+    for part, path in corpus.labelled.items():
+        assert sum(corpus.labels[part].values()) == len(rows_of(path))
+    assert corpus.duplicates_removed > 100
+    assert corpus.docstrings > 6_000
+
+
+def test_it_is_large_enough_to_learn_from(corpus):
+    assert corpus.bytes["train"] > 1_000_000
+    assert corpus.documents["train"] > 300
+    assert corpus.documents["held_out"] > 100
+    assert sum(corpus.labels["train"].values()) > 2_000
+
+
+def test_the_labels_are_the_largest_packages_and_the_same_in_each_part(corpus):
+    assert 12 <= len(corpus.labels["train"]) <= 20
+    assert set(corpus.labels["train"]) == set(corpus.labels["validation"]) == set(corpus.labels["test"])
+    assert {"asyncio", "email", "tkinter", "unittest", "xml", "logging"} <= set(corpus.labels["train"])
+    assert not any(label.startswith("_") or label in ("test", "site-packages") for label in corpus.labels["train"])
+    assert min(corpus.labels["test"].values()) >= 3
+
+
+def test_nothing_held_out_is_in_the_pretraining_text(corpus):
+    train = corpus.texts["train"].read_text(encoding="utf-8")
+    lines = set(train.splitlines())
+    for part in ("validation", "test"):
+        for row in rows_of(corpus.labelled[part]):
+            assert row["text"] not in train
+            assert not set(sentences(row["text"])) & lines
+    held_out = corpus.texts["held_out"].read_text(encoding="utf-8").splitlines()
+    assert not lines & {line for line in held_out if line}
+
+
+def test_no_text_is_there_twice(corpus):
+    texts = [row["text"] for path in corpus.labelled.values() for row in rows_of(path)]
+    assert len(texts) == len(set(texts))
+    assert all(len(text.split()) >= 3 for text in texts)
+
+
+def test_the_same_interpreter_gives_the_same_bytes(corpus, tmp_path):
+    again = write_python_documentation(tmp_path)
+    for old, new in zip(
+        [*corpus.texts.values(), *corpus.labelled.values()],
+        [*again.texts.values(), *again.labelled.values()],
+        strict=True,
+    ):
+        assert old.name == new.name
+        assert hashlib.sha256(old.read_bytes()).digest() == hashlib.sha256(new.read_bytes()).digest()
+
+
+def test_next_sentence_pairs_can_be_made_of_it(corpus):
+    def tokenize(lines):
+        return [list(range(len(line.split()))) for line in lines]
+
+    for path in corpus.texts.values():
+        pairs = list(segment_pairs(read_documents(path), tokenize, max_tokens=125, seed=0, dupe_factor=1))
+        share = sum(pair.is_random_next for pair in pairs) / len(pairs)
+        assert 0.45 < share < 0.7
+
+
+def test_tests_private_modules_and_installed_packages_are_left_out():
+    modules = {docstring.module for docstring in standard_library_docstrings()}
+    parts = {part for module in modules for part in module.split(".")}
+    assert not parts & {"test", "tests", "idle_test", "site-packages", "tensorflow", "pytest", "numpy"}
+    assert not any(part.startswith("_") and part != "__main__" for part in parts)
+    assert {"json", "json.decoder", "asyncio.events", "textwrap"} <= modules
+
+
+def test_a_python_without_source_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    with pytest.raises(BadInputError, match=r"source files are needed. Received: '.*', which holds none"):
+        list(standard_library_docstrings())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Return a thing.", ["Return a thing."]),
+        (
+            "A first sentence that is wrapped, because\nit is long. A second one (e.g. this one) follows; cf. Smith\n"
+            "and Jones.",
+            [
+                "A first sentence that is wrapped, because it is long.",
+                "A second one (e.g. this one) follows; cf. Smith and Jones.",
+            ],
+        ),
+        ("Arguments:\n\n  name -- the name of it\n  size -- the size, which\n          must be even", [
+            "name -- the name of it", "size -- the size, which must be even",
+        ]),
+        ("Adds two numbers.\n\n>>> add(1,\n...     2)\n3\n\nThe end of it.", ["Adds two numbers.", "The end of it."]),
+        ("The title here\n==============\n\n- one item of it\n- another item here", [
+            "The title here", "- one item of it", "- another item here",
+        ]),
+        ("+---+---+\n| a | b |\n+---+---+", []),
+        ("", []),
+        ("It was version 3. No, it was not.", ["It was version 3. No, it was not."]),
+        ("Is it there? Yes, it is! \"Quoted sentence here.\" Another one there.", [
+            "Is it there?", "Yes, it is!", '"Quoted sentence here."', "Another one there.",
+        ]),
+    ],
+)  # fmt: skip
+def test_sentences(text, expected):
+    assert sentences(text) == expected
