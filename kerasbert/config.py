@@ -1,27 +1,30 @@
 """The sizes and rates of one BERT: checked once, read from and written to Google's and Hugging Face's JSON.
 
 Why it exists: the two dialects use the same words with different meanings ("gelu" is the tanh form at Google and the
-erf form at Hugging Face), and an impossible value should be refused here, before Keras meets it in the middle of a model.
-Leaves building to `kerasbert.models`, and finding a checkpoint's files to `kerasbert.checkpoints`. Imports no Keras.
+erf form at Hugging Face), and an impossible value should be refused before Keras meets it in the
+middle of a model. Leaves building to `kerasbert.models`, and finding a checkpoint's files to `kerasbert.checkpoints`.
 """
 
 import dataclasses
 import json
-import math
-import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasbert.argument_checks import (
+    GELU_ERF,
+    GELU_TANH,
+    check_activation,
+    check_choice,
+    check_positive_integer,
+    check_positive_number,
+    check_rate,
+)
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
-__all__ = ["BertConfig", "check_activation", "check_positive_integer", "check_positive_number", "check_rate"]
-
-# Names by which `BertConfig` and the layers know the two forms of GELU. A bare "gelu" is refused in a config.
-GELU_TANH = "gelu_tanh"
-GELU_ERF = "gelu_erf"
+__all__ = ["BertConfig"]
 
 _DIALECTS = ("hugging_face", "google")
 # Only Hugging Face writes these.
@@ -69,7 +72,8 @@ class BertConfig:
         num_hidden_layers: encoder blocks.
         num_attention_heads: attention heads in each block.
         intermediate_size: width inside the feed-forward part.
-        hidden_act: "gelu_tanh" (the original since 2019), "gelu_erf" (Hugging Face's "gelu"), or a Keras activation's name.
+        hidden_act: "gelu_tanh" (the original since 2019), "gelu_erf" (Hugging Face's "gelu"), or the name of a
+            Keras activation.
         hidden_dropout_prob: dropout rate of embeddings and sublayer outputs, from 0 up to but not including 1.
         attention_probs_dropout_prob: dropout rate of attention probabilities, in the same range.
         max_position_embeddings: longest input, in tokens.
@@ -123,8 +127,7 @@ class BertConfig:
         Raises:
             BadInputError: the name or a field is unknown, or a value is impossible.
         """
-        if name not in _SIZES:
-            raise BadInputError(f"`name` must be one of {sorted(_SIZES)}. Received: name={name!r}. Choose one of them.")
+        check_choice("name", name, tuple(_SIZES))
         layers, hidden = _SIZES[name]
         config = cls(
             hidden_size=hidden,
@@ -159,11 +162,12 @@ class BertConfig:
         values, origin = _read_json(source)
         if dialect is None:
             dialect = "hugging_face" if any(key in values for key in _HUGGING_FACE_KEYS) else "google"
-        _check_dialect(dialect)
+        check_choice("dialect", dialect, _DIALECTS)
         names = {field.name for field in dataclasses.fields(cls)}
         if not names & values.keys() and "model_type" not in values:
             raise BadInputError(
-                f"A BERT config must hold keys such as `hidden_size`. Received: {origin} with keys {sorted(values)[:10]}. "
+                f"A BERT config must hold keys such as `hidden_size`. "
+                f"Received: {origin} with keys {sorted(values)[:10]}. "
                 "Name the model's `config.json` or `bert_config.json`."
             )
         _refuse_other_architectures(values, origin)
@@ -172,9 +176,9 @@ class BertConfig:
             known.setdefault("type_vocab_size", 16)
         else:
             known.setdefault("hidden_act", "gelu")
-        if isinstance(known.get("hidden_act"), str):
-            known["hidden_act"] = _ACTIVATIONS_READ[dialect].get(known["hidden_act"], known["hidden_act"])
         try:
+            if "hidden_act" in known:
+                known["hidden_act"] = _activation_of(known["hidden_act"], dialect)
             return cls(**known)
         except BadInputError as error:
             raise BadInputError(f"{origin}: {error}") from None
@@ -189,7 +193,7 @@ class BertConfig:
         Raises:
             BadInputError: the dialect has no name for the activation.
         """
-        _check_dialect(dialect)
+        check_choice("dialect", dialect, _DIALECTS)
         values = self.to_dict()
         values["hidden_act"] = self._activation_in(dialect)
         if dialect == "hugging_face":
@@ -233,66 +237,6 @@ class BertConfig:
         return dataclasses.replace(self, **changes)
 
 
-def check_positive_integer(name: str, value: Any) -> int:
-    """Returns `value` as an int, or refuses what is not a whole number of at least 1."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise BadInputError(
-            f"`{name}` must be a whole number of at least 1. Received: {name}={value!r}. Give such as {name}=2."
-        )
-    return number
-
-
-def check_rate(name: str, value: Any) -> float:
-    """Returns `value` as a float, or refuses what is not a dropout rate."""
-    number = _number(value)
-    if not 0 <= number < 1:
-        raise BadInputError(
-            f"`{name}` must be a number from 0 up to but not including 1. Received: {name}={value!r}. "
-            f"Give such as {name}=0.1, or 0 for no dropout."
-        )
-    return number
-
-
-def check_positive_number(name: str, value: Any) -> float:
-    """Returns `value` as a float, or refuses what is not a finite number above 0."""
-    number = _number(value)
-    if not 0 < number < math.inf:
-        raise BadInputError(
-            f"`{name}` must be a finite number above 0. Received: {name}={value!r}. "
-            "BERT uses 0.02 for initial weights and 1e-12 for layer norms."
-        )
-    return number
-
-
-def check_activation(name: str, value: Any) -> str:
-    """Returns `value`, or refuses what is not the name of an activation with one meaning."""
-    if value in (GELU_TANH, GELU_ERF, "relu", "silu", "tanh", "linear"):
-        return str(value)
-    if value == "gelu":
-        raise BadInputError(
-            f"`{name}` must say which form of GELU is meant. Received: {name}='gelu'. Give 'gelu_tanh' (Google's since "
-            "2019) or 'gelu_erf' (Hugging Face's 'gelu'); `BertConfig.from_json` tells them apart by the file."
-        )
-    if isinstance(value, str):
-        import keras
-
-        # Keras takes any other name for an error, and says so with a ValueError.
-        try:
-            keras.activations.get(value)
-        except ValueError:
-            pass
-        else:
-            return value
-    raise BadInputError(
-        f"`{name}` must be 'gelu_tanh', 'gelu_erf' or the name of a Keras activation. Received: {name}={value!r}. "
-        "Give such as 'gelu_tanh', 'gelu_erf', 'relu', 'silu' or 'tanh'."
-    )
-
-
 _CHECKS = {
     "vocab_size": check_positive_integer,
     "hidden_size": check_positive_integer,
@@ -309,20 +253,18 @@ _CHECKS = {
 }
 
 
-def _number(value: Any) -> float:
-    """`value` as a float; NaN, which is in no range, for what is not a number."""
-    if isinstance(value, (bool, str, bytes)):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _check_dialect(dialect: str) -> None:
-    """Refuses an unknown dialect."""
-    if dialect not in _DIALECTS:
-        raise BadInputError(f"`dialect` must be one of {_DIALECTS}. Received: dialect={dialect!r}. Choose one of them.")
+def _activation_of(name: Any, dialect: str) -> Any:
+    """Our name for a dialect's activation. What is no name at all is left for the config to refuse."""
+    table = _ACTIVATIONS_READ[dialect]
+    if not isinstance(name, str) or name in (GELU_TANH, GELU_ERF):
+        return name
+    if name not in table and dialect == "hugging_face":
+        # Some of its names mean another function in Keras: "leaky_relu" has another slope.
+        raise BadInputError(
+            f"`hidden_act` must be one of {sorted(table)} in a Hugging Face config. Received: hidden_act={name!r}. "
+            "Convert a checkpoint with one of these activations."
+        )
+    return table.get(name, name)
 
 
 def _read_json(source: Any) -> tuple[dict[str, Any], str]:
@@ -347,7 +289,8 @@ def _read_json(source: Any) -> tuple[dict[str, Any], str]:
         ) from error
     if not isinstance(values, dict):
         raise BadInputError(
-            f"The config must be a JSON object. Received: {origin} with a {type(values).__name__}. Name the model's config."
+            f"The config must be a JSON object. Received: {origin} with a {type(values).__name__}. "
+            "Name the model's config."
         )
     return values, origin
 
@@ -357,7 +300,7 @@ def _refuse_other_architectures(values: Mapping[str, Any], origin: str) -> None:
     architectures = values.get("architectures") or ["BertModel"]
     refused = {
         "model_type": values.get("model_type", "bert") != "bert",
-        "architectures": "model_type" not in values and not any("Bert" == str(name)[:4] for name in architectures),
+        "architectures": "model_type" not in values and not any(str(name).startswith("Bert") for name in architectures),
         "position_embedding_type": values.get("position_embedding_type", "absolute") not in ("absolute", None),
         "is_decoder": bool(values.get("is_decoder")),
         "add_cross_attention": bool(values.get("add_cross_attention")),

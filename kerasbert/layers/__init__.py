@@ -1,4 +1,7 @@
-"""Answers: which parts is BERT made of? One Keras layer per file, `keras.ops` only, each usable alone in any Keras model."""
+"""Answers: which parts is BERT made of?
+
+One Keras layer per file, `keras.ops` only, each usable alone in any Keras model.
+"""
 
 from kerasbert.layers.attention import SelfAttention
 from kerasbert.layers.embeddings import BertEmbeddings

@@ -1,4 +1,4 @@
-"""Finds an activation by the name that configs use. The two forms of GELU differ by up to 5e-4, so each has its own name.
+"""Finds an activation by the name that configs use. Each form of GELU has its own name.
 
 Does not decide which form a checkpoint means: see `kerasbert.config`.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.config import GELU_ERF, GELU_TANH
+from kerasbert.argument_checks import GELU_ERF, GELU_TANH
 from kerasbert.errors import BadInputError
 
 Activation = str | Callable[[Any], Any]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
 from kerasbert.errors import BadInputError
 
 # B batch, T tokens, H hidden size, N heads, D head size = H / N
@@ -103,7 +103,8 @@ class SelfAttention(keras.layers.Layer):
         padding_mask = mask if padding_mask is None else padding_mask
         if padding_mask is not None:
             scores = scores + self._padding_scores(padding_mask, scores.dtype)
-        probabilities = ops.softmax(scores, axis=-1)
+        # Keras warns of a softmax over one element, which is what a single token has to look at.
+        probabilities = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
         weights = ops.cast(self.dropout_layer(probabilities, training=training), self.compute_dtype)
 
         # [B, N, T, T] x [B, N, T, D] -> [B, N, T, D] -> [B, T, N, D] -> [B*T, H]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
 from kerasbert.errors import BadInputError
 
 # B batch, T tokens, H hidden size
@@ -98,10 +98,6 @@ class BertEmbeddings(keras.layers.Layer):
         else:
             hidden = hidden + positions + ops.take(self.segment_embeddings, segment_ids, axis=0)
         return self.dropout_layer(self.layer_norm(hidden), training=training)
-
-    def compute_output_shape(self, token_ids_shape: Any, segment_ids_shape: Any = None) -> tuple[int | None, ...]:
-        """[B, T] -> [B, T, H]."""
-        return (*token_ids_shape, self.hidden_size)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

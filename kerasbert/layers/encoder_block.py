@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kerasbert.config import check_positive_integer, check_positive_number, check_rate
+from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
 from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
 from kerasbert.layers.attention import SelfAttention
 from kerasbert.layers.feed_forward import FeedForward

@@ -1,11 +1,14 @@
-"""The position-wise part of an encoder block: dense, activation, dense. Residual and norm around it: see encoder_block.py."""
+"""The position-wise part of an encoder block: dense, activation, dense.
+
+Residual and norm around it: see encoder_block.py.
+"""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasbert.config import check_positive_integer, check_positive_number
+from kerasbert.argument_checks import check_positive_integer, check_positive_number
 from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
 
 # B batch, T tokens, H hidden size, I intermediate size

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.config import check_positive_number
+from kerasbert.argument_checks import check_positive_number
 from kerasbert.errors import BadInputError
 from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
 from kerasbert.layers.layer_history import original_above
@@ -23,8 +23,8 @@ class MaskedLMHead(keras.layers.Layer):
     The output matrix *is* the word embedding, also after saving, loading and cloning the model that holds both.
 
     Args:
-        token_embedding: the layer that embeds the tokens: `BertEmbeddings`, `keras.layers.Embedding`, or any layer with a
-            matrix [V, H] called `word_embeddings` or `embeddings`.
+        token_embedding: the layer that embeds the tokens: `BertEmbeddings`, `keras.layers.Embedding`, or any layer with
+            a matrix [V, H] called `word_embeddings` or `embeddings`.
         activation: "gelu_tanh", "gelu_erf", the name of a Keras activation, or a function.
         layer_norm_eps: added to the variance in the layer norm.
         initializer_range: standard deviation of the truncated normal initial weights.
@@ -68,9 +68,10 @@ class MaskedLMHead(keras.layers.Layer):
         self.initializer_range = check_positive_number("initializer_range", initializer_range)
         self._activation_function = activation_function(self.activation)
         self._is_restored = False
+        self.supports_masking = True
 
     def __call__(self, sequence_output: Any, *args: Any, **kwargs: Any) -> Any:
-        """Calls the layer; a head made from a config is first tied to the embedding of the graph that it is put into."""
+        """Calls the layer; a head made from a config is first tied to the embedding of the graph around it."""
         if self._is_restored:
             original = original_above(sequence_output, self.token_embedding)
             if original is not None:
@@ -128,9 +129,8 @@ class MaskedLMHead(keras.layers.Layer):
         logits = logits + self.output_bias
         return ops.reshape(logits, (batch, ops.shape(masked_positions)[1], logits.shape[-1]))
 
-    def compute_output_shape(self, sequence_output_shape: Any, masked_positions_shape: Any) -> tuple[int | None, ...]:
-        """[B, T, H] and [B, P] -> [B, P, V]."""
-        return (*masked_positions_shape, self._embedding_matrix().shape[0])
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """The logits are of masked positions, to which a mask of the tokens says nothing."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the embedding as a serialized layer."""

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.errors import BadInputError
+from kerasbert.argument_checks import check_choice
 
 # B batch, T tokens, H hidden size
 
@@ -39,9 +39,7 @@ class Pooling(keras.layers.Layer):
 
     def __init__(self, mode: str = "cls", **kwargs: Any):
         super().__init__(**kwargs)
-        if mode not in self._MODES:
-            raise BadInputError(f"`mode` must be one of {self._MODES}. Received: mode={mode!r}. Choose one of them.")
-        self.mode = mode
+        self.mode = check_choice("mode", mode, self._MODES)
         self.supports_masking = True
 
     def call(self, sequence_output: Any, padding_mask: Any = None, mask: Any = None) -> Any:

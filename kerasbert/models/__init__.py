@@ -1,7 +1,21 @@
 """Answers: which models are there? Functional Keras models made of `kerasbert.layers`, one task per file."""
 
 from kerasbert.models.backbone import BertBackbone
+from kerasbert.models.multiple_choice import BertMultipleChoice
+from kerasbert.models.position_resize import resize_positions
 from kerasbert.models.pretraining import BertPretrainer
+from kerasbert.models.sentence_encoder import BertSentenceEncoder
 from kerasbert.models.sequence_classification import BertSequenceClassifier
+from kerasbert.models.span_prediction import BertSpanPredictor
+from kerasbert.models.token_classification import BertTokenClassifier
 
-__all__ = ["BertBackbone", "BertPretrainer", "BertSequenceClassifier"]
+__all__ = [
+    "BertBackbone",
+    "BertMultipleChoice",
+    "BertPretrainer",
+    "BertSentenceEncoder",
+    "BertSequenceClassifier",
+    "BertSpanPredictor",
+    "BertTokenClassifier",
+    "resize_positions",
+]

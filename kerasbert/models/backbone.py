@@ -1,4 +1,7 @@
-"""The BERT encoder: embeddings, encoder blocks and the pooler. What is trained on top of it: the other files of this folder."""
+"""The BERT encoder: embeddings, encoder blocks and the pooler.
+
+What is trained on top of it: the other files of this folder.
+"""
 
 from typing import Any
 
@@ -23,7 +26,8 @@ class BertBackbone(keras.Model):
         hidden_dropout_prob, attention_probs_dropout_prob, max_position_embeddings, type_vocab_size,
         initializer_range, layer_norm_eps: see `BertConfig`.
         dtype: a Keras dtype policy, such as "mixed_float16" or "bfloat16".
-        **kwargs: `name` and `trainable`.
+        name: the model's name.
+        trainable: whether training changes the weights.
 
     Raises:
         BadInputError: a value is impossible, or an input is longer than `max_position_embeddings`.
@@ -53,7 +57,8 @@ class BertBackbone(keras.Model):
         initializer_range: float = 0.02,
         layer_norm_eps: float = 1e-12,
         dtype: Any = None,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
     ):
         config = BertConfig(
             vocab_size=vocab_size,
@@ -111,11 +116,12 @@ class BertBackbone(keras.Model):
         for block in encoder_blocks:
             hidden = block(hidden, padding_mask=inputs["padding_mask"])
         outputs = {"sequence_output": hidden, "pooled_output": pooler(first_token(hidden))}
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
 
         # === Config ===
-        for name, value in config.to_dict().items():
-            setattr(self, name, value)
+        for field, value in config.to_dict().items():
+            setattr(self, field, value)
+        self.trainable = trainable
         self.dtype_policy = keras.dtype_policies.get(embeddings.dtype_policy)
         self.embeddings = embeddings
         self.encoder_blocks = encoder_blocks
@@ -124,7 +130,7 @@ class BertBackbone(keras.Model):
     @property
     def bert_config(self) -> BertConfig:
         """The sizes and rates as one frozen object."""
-        return BertConfig(**{name: getattr(self, name) for name in BertConfig.__dataclass_fields__})
+        return BertConfig(**{field: getattr(self, field) for field in BertConfig.__dataclass_fields__})
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -136,9 +142,18 @@ class BertBackbone(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: "BertConfig | dict[str, Any]", custom_objects: Any = None) -> "BertBackbone":
-        """A new backbone from a `BertConfig`, or from what `get_config` returned."""
-        return cls(**(config.to_dict() if isinstance(config, BertConfig) else config))
+    def from_config(
+        cls, config: "BertConfig | dict[str, Any]", custom_objects: Any = None, **kwargs: Any
+    ) -> "BertBackbone":
+        """A new backbone from a `BertConfig`, or from what `get_config` returned.
+
+        Args:
+            config: the sizes and rates.
+            custom_objects: for Keras, which may pass it; nothing here needs it.
+            **kwargs: `dtype`, `name` and `trainable`.
+        """
+        values = config.to_dict() if isinstance(config, BertConfig) else config
+        return cls(**{**values, **kwargs})
 
 
 def token_inputs() -> dict[str, Any]:

@@ -16,6 +16,11 @@ class BackboneTask(keras.Model):
     # The constructor's arguments beside `backbone`, each of which is an attribute too.
     _ARGUMENTS: tuple[str, ...] = ()
 
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True):
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        if not trainable:  # To set True would thaw a backbone that was frozen on its own.
+            self.trainable = False
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the backbone as a serialized model."""
         return {

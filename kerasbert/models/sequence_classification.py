@@ -1,10 +1,13 @@
-"""One answer for a whole text or pair of texts: a label, several labels, or numbers. Losses: see `kerasbert.training`."""
+"""One answer for a whole text or pair of texts: a label, several labels, or numbers.
+
+Losses: see `kerasbert.training`.
+"""
 
 from typing import Any
 
 import keras
 
-from kerasbert.config import check_positive_integer, check_rate
+from kerasbert.argument_checks import check_choice, check_positive_integer, check_rate
 from kerasbert.errors import BadInputError
 from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.backbone_task import BackboneTask, check_backbone
@@ -54,11 +57,7 @@ class BertSequenceClassifier(BackboneTask):
         config = check_backbone(backbone).bert_config
         num_labels = check_positive_integer("num_labels", num_labels)
         dropout = check_rate("dropout", dropout)
-        if problem_type not in PROBLEM_TYPES:
-            raise BadInputError(
-                f"`problem_type` must be one of {PROBLEM_TYPES}. Received: problem_type={problem_type!r}. "
-                "Choose one of them."
-            )
+        problem_type = check_choice("problem_type", problem_type, PROBLEM_TYPES)
         if problem_type == "single_label_classification" and num_labels < 2:
             raise BadInputError(
                 f"`num_labels` must be at least 2 for single_label_classification. Received: num_labels={num_labels}. "
