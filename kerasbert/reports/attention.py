@@ -143,4 +143,4 @@ def _strongest(names: Sequence[str], probabilities: np.ndarray) -> str:
     if text.sum() > 1:
         links = links * np.outer(text, text)
     row, place = divmod(int(links.argmax()), len(names))
-    return f"Strongest: {names[row]} → {names[place]}, {percent(float(links[row, place]), 0)}."
+    return f"Strongest: “{names[row]}” → “{names[place]}”, {percent(float(links[row, place]), 0)}."

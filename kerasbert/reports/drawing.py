@@ -193,9 +193,9 @@ def _themed(colour: str) -> str:
     return f"var({_VARIABLES[colour]},{colour})" if colour in _VARIABLES else colour
 
 
-def number_ticks(axis: Any, write: Callable[[float], str], count: int = 6) -> None:
-    """Lets an axis have about `count` ticks, written by `write`."""
+def number_ticks(axis: Any, write: Callable[[float], str], count: int = 6, whole: bool = False) -> None:
+    """Lets an axis have about `count` ticks, written by `write`; at whole numbers only if `whole`."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10], integer=whole, min_n_ticks=1))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))

@@ -134,7 +134,7 @@ def _drawing(sets: list[Lengths], edges: np.ndarray, limit: int | None, caption:
             room = (high - limit) / (high - low) * (_WIDTH - _MARGINS[0] - _MARGINS[1])
             align = "left" if text_width(text, 11) < room else "right"
             axes.text(limit + 0.5, 1.03, text, transform=axes.get_xaxis_transform(), ha=align, color=MUTED)
-        number_ticks(axes.xaxis, lambda length: f"{length:,.0f}", count=10)
+        number_ticks(axes.xaxis, lambda length: f"{length:,.0f}", count=10, whole=True)
         number_ticks(axes.yaxis, lambda share: f"{100 * share:g}%")
         axes.set_xlabel("tokens")
 

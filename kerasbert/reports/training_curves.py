@@ -154,7 +154,7 @@ def _panel(
         axes.margins(x=0.02)
         if len(phases) > 1:
             _paint_phases(axes, seen)
-        number_ticks(axes.xaxis, lambda step: f"{step:,.0f}")
+        number_ticks(axes.xaxis, lambda step: f"{step:,.0f}", whole=True)
         number_ticks(axes.yaxis, lambda value: percent(value, 0) if shares else _tick(value))
         axes.set_xlabel("step")
 
@@ -194,7 +194,7 @@ def _paint_phases(axes: "Axes", phases: Sequence[Phase]) -> None:
         text, room = phase.name, (last - first) * pixels
         is_last = index == len(phases) - 1
         if text_width(text, 11) > room - 6 and not is_last:
-            text = str(index + 1)
+            text = str(index + 1) if text_width(str(index + 1), 11) < room else ""
         across, align = (high, "right") if is_last and text_width(text, 11) > room else ((first + last) / 2, "center")
         axes.text(across, 1.03, text, transform=axes.get_xaxis_transform(), ha=align, color=MUTED)
     axes.axhline(axes.get_ylim()[1], color=GRID, linewidth=1)
@@ -239,4 +239,4 @@ def _in_words(name: str, curve: Curve) -> str:
     if len(values) > 1 and curve.split != "train" and _rank(name) < len(_MAIN):
         best = int(values.argmin() if _rank(name) == 0 else values.argmax())
         words += f" (best {named_number(name, values[best])} at step {steps[best]:,.0f})"
-    return words + (f", {lost} values cannot be drawn." if lost else ".")
+    return words + (f"; {lost} too large to draw, or no number." if lost else ".")

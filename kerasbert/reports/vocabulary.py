@@ -130,8 +130,10 @@ def _lengths_figure(by_length: Mapping[str, Mapping[int, int]]) -> Figure | None
         for index, kind in enumerate(kinds):
             across = np.arange(longest + 1) - 0.4 + width * (index + 0.5)
             axes.bar(across[1:], heights[kind][1:], width * 0.94, color=SERIES[index % len(SERIES)])
-        number_ticks(axes.xaxis, lambda length: f"{length:.0f}" + ("+" if length == _LONGEST_DRAWN else ""), count=10)
-        number_ticks(axes.yaxis, lambda count: f"{count:,.0f}")
+        number_ticks(
+            axes.xaxis, lambda length: f"{length:.0f}" + ("+" if length == _LONGEST_DRAWN else ""), count=10, whole=True
+        )
+        number_ticks(axes.yaxis, lambda count: f"{count:,.0f}", whole=True)
         axes.set_xlabel("characters")
 
     means = {
@@ -139,7 +141,7 @@ def _lengths_figure(by_length: Mapping[str, Mapping[int, int]]) -> Figure | None
         for kind in kinds
     }
     caption = " ".join(
-        f"{number(sum(by_length[kind].values()))} {kind}, {means[kind]:.1f} characters on average." for kind in kinds
+        f"{number(sum(by_length[kind].values()))} {kind} of {means[kind]:.1f} characters on average." for kind in kinds
     )
     legend = tuple(LegendEntry(kind, f"bar-{index % len(SERIES) + 1}") for index, kind in enumerate(kinds))
     title = "Lengths of the pieces"
@@ -196,7 +198,7 @@ def _frequent_figure(statistics: Mapping[str, Any]) -> Figure | None:
         axes.tick_params(axis="x", rotation=90)
         for label in axes.get_xticklabels():
             label.set(rotation_mode="anchor", ha="right", va="center")
-        number_ticks(axes.yaxis, lambda count: f"{count:,.0f}")
+        number_ticks(axes.yaxis, lambda count: f"{count:,.0f}", whole=True)
 
     caption = f"“{pairs[0][0]}” is the most frequent piece: {number(pairs[0][1])} times"
     tokens = statistics.get("tokens")

@@ -61,7 +61,7 @@ def test_a_loss_that_is_no_number_is_a_gap(shown, lost):
     report.add_training_curves(
         [{"step": step, "split": "train", "loss": loss} for step, loss in ((1, 3.0), (2, lost), (3, 2.0))]
     )
-    assert "Train: 3.000 → 2.000, 1 values cannot be drawn." in shown(report).texts
+    assert "Train: 3.000 → 2.000; 1 too large to draw, or no number." in shown(report).texts
     report = Report("run")
     report.add_training_curves([{"step": 1, "split": "train", "loss": lost}])
     assert "Train: no value that can be drawn." in shown(report).texts
@@ -200,7 +200,7 @@ def test_a_vocabulary_without_texts_shows_its_lengths_alone(shown):
     report = Report("run")
     report.add_vocabulary(vocabulary_statistics(["[UNK]", "a", "##bc"]))
     seen = shown(report)
-    assert "1 word starts, 1.0 characters on average. 1 continuations, 2.0 characters on average." in seen.texts
+    assert "1 word starts of 1.0 characters on average. 1 continuations of 2.0 characters on average." in seen.texts
     assert "Words kept whole" not in seen.texts
     assert seen.tags.count("svg") == 1
 
@@ -234,7 +234,7 @@ def test_attention_says_where_the_pieces_look(shown):
     seen = shown(report)
     mean = "On average 62% of a piece's attention goes to itself, 16% to its neighbours, 62% to [CLS] and [SEP]."
     assert mean in seen.texts
-    assert "Strongest: the → cat, 25%." in seen.texts
+    assert "Strongest: “the” → “cat”, 25%." in seen.texts
     assert seen.texts.count("cat") >= 2
     assert seen.tags.count("svg") == 3
 
@@ -359,3 +359,12 @@ def test_figures_per_label_become_a_table(shown):
 def test_metrics_that_are_no_mapping():
     with pytest.raises(ValueError, match="`metrics` must map names to numbers"):
         Report("run").add_metrics([0.5])
+
+
+def test_an_axis_of_whole_numbers_names_each_once(shown):
+    report = Report("run")
+    report.add_length_histogram({"train": [12] * 5})
+    report.add_training_curves([{"step": step, "split": "train", "loss": 1.0} for step in (1, 2)])
+    texts = shown(report).texts
+    assert texts.count("12") == 1 + 3  # the axis; median, 95% and longest in the table
+    assert texts[texts.index("train", texts.index("Loss")) + 1 :][:2] == ["1", "2"]
