@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -65,8 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 done; 1 the input cannot be used, or training stopped; 2 the command was misspelt; 130 interrupted.
     A traceback in place of the one line: `KERASBERT_TRACEBACK=1`.
     """
-    # TensorFlow and XLA greet on standard error; only their errors are for the user. Set before they are imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow's C++ side greets on standard error, with words such as "Unable to register cuFFT factory" on machines
+    # without a GPU; what goes wrong reaches us as Python exceptions. Set before TensorFlow is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         kerasbert.main(args=arguments, prog_name="kerasbert", standalone_mode=False)

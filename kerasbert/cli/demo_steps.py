@@ -36,7 +36,7 @@ class Scale:
     fine_tuning_epochs: int
 
 
-FULL = Scale(pretraining_steps=5000, fine_tuning_epochs=6)
+FULL = Scale(pretraining_steps=6000, fine_tuning_epochs=6)
 QUICK = Scale(pretraining_steps=20, fine_tuning_epochs=1)
 
 
@@ -100,7 +100,8 @@ def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: 
             sequence_length=64,
             long_sequence_length=256,
             batch_size=32,
-            learning_rate=1.5e-3,
+            learning_rate=2e-3,
+            beta_2=0.98,
             dropout=0.0,
             validate_every=max(1, scale.pretraining_steps // 10),
             checkpoint_every=1000,
@@ -125,7 +126,7 @@ def run_fine_tuning(
             sequence_length=128,
             batch_size=32,
             epochs=scale.fine_tuning_epochs,
-            learning_rate=3e-4,
+            learning_rate=2e-3,
             dropout=0.1,
             seed=seed,
             **begin,

@@ -30,6 +30,7 @@ def run_options(learning_rate: float) -> Callable[[Any], Any]:
         click.option("--learning-rate", default=learning_rate, show_default=True, type=float, help="At its peak."),
         click.option("--warmup-share", default=0.1, show_default=True, type=_RATE, help="Of the updates."),
         click.option("--weight-decay", default=0.01, show_default=True, type=float, help="Not of norms and biases."),
+        click.option("--beta-2", default=0.999, show_default=True, type=_RATE, help="Memory of the squared gradients."),
         click.option("--clip-norm", default=1.0, show_default=True, type=float, help="Largest norm of all gradients."),
         click.option("--accumulation-steps", default=1, show_default=True, type=_COUNT, help="Batches in an update."),
         click.option(

@@ -23,7 +23,7 @@ from kerasbert.data.text_files import PathLike
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
-FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+FRACTIONS = {"train": 0.76, "validation": 0.06, "test": 0.18}
 NUM_LABELS = 16
 # "Mixin." says nothing about where it comes from.
 _MIN_LABELLED_WORDS = 3

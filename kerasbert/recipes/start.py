@@ -29,6 +29,7 @@ class Start:
         learning_rate: at its peak.
         warmup_share: share of the updates over which the learning rate rises.
         weight_decay: of all but norms and biases.
+        beta_2: memory of the squared gradients; less than 0.999 bears a higher learning rate in a short run.
         clip_norm: the largest norm of the gradients.
         accumulation_steps: batches whose gradients make one update.
         optimizer: "adamw", or "original" (google-research/bert's: no bias correction, decay from step 0).
@@ -52,6 +53,7 @@ class Start:
     learning_rate: float = 1e-4
     warmup_share: float = 0.1
     weight_decay: float = 0.01
+    beta_2: float = 0.999
     clip_norm: float = 1.0
     accumulation_steps: int = 1
     optimizer: str = "adamw"
@@ -78,6 +80,7 @@ class Start:
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,
             accumulation_steps=self.accumulation_steps,
+            beta_2=self.beta_2,
         )
 
     def make_backbone(self, longest: int) -> tuple[BertBackbone, TextToInputs]:

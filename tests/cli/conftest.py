@@ -1,0 +1,114 @@
+"""Small real runs, made once by the command line itself, that the other tests start from."""
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kerasbert.cli import main
+
+WORDS = {
+    "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale", "mouse", "rabbit"],
+    "tools": ["hammer", "saw", "nail", "drill", "screw", "wrench", "plane", "chisel", "ruler", "clamp"],
+    "food": ["bread", "cheese", "apple", "soup", "rice", "bean", "carrot", "onion", "plum", "honey"],
+}
+
+
+def sentence(topic: str, rng: random.Random) -> str:
+    return "the " + " and the ".join(rng.sample(WORDS[topic], 3)) + "."
+
+
+class Result:
+    """How a command ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def error(self) -> str:
+        """The one line that a failed command prints on standard error."""
+        (line,) = [line for line in self.err.splitlines() if line.startswith("kerasbert: ")]
+        return line
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Runs the command line in this process."""
+
+    def run(*arguments: object) -> Result:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        return Result(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty documents of six sentences, each on one topic."""
+    rng = random.Random(1)
+    documents = [
+        "\n".join(sentence(topic, rng) for _ in range(6)) for topic in (rng.choice(list(WORDS)) for _ in range(60))
+    ]
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("\n\n".join(documents) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 labelled rows of three topics."""
+    rng = random.Random(2)
+    path = tmp_path_factory.mktemp("table") / "train.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(120):
+            topic = rng.choice(list(WORDS))
+            writer.writerow([sentence(topic, rng), topic])
+    return path
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A very small BERT."""
+    path = tmp_path_factory.mktemp("config") / "config.json"
+    path.write_text(
+        '{"vocab_size": 1, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, '
+        '"intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2}'
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def vocabulary(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    main(["vocabulary", str(corpus), "--size", "200", "--output", str(path)])
+    return path
+
+
+@pytest.fixture(scope="session")
+def pretrained(corpus: Path, vocabulary: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pretraining run of a few steps."""
+    path = tmp_path_factory.mktemp("runs") / "pretrain"
+    main(
+        f"pretrain {corpus} --vocabulary {vocabulary} --model {config} --output {path} --steps 12 --batch-size 8 "
+        "--sequence-length 24 --long-sequence-length 48 --long-share 0.25 --held-out-share 0.2 --dupe-factor 2".split()
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def fine_tuned(table: Path, pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a fine-tuning run that has learned its topics."""
+    path = tmp_path_factory.mktemp("runs") / "fine-tune"
+    main(
+        f"fine-tune {table} --from {pretrained / 'model'} --output {path} --epochs 25 --batch-size 16 "
+        "--sequence-length 32 --learning-rate 1e-2".split()
+    )
+    return path

@@ -1,0 +1,164 @@
+"""Each command on a user's own files, from text to answers, and going on where it stopped."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kerasbert.cli.command_line import SUBCOMMANDS
+
+Command = Callable[..., object]
+
+
+def test_a_run_folder_holds_everything_that_is_documented(pretrained: Path) -> None:
+    names = {path.name for path in pretrained.iterdir()}
+    assert {"settings.json", "history.jsonl", "evaluation.json", "checkpoints", "tensorboard", "model", "data"} <= names
+    rows = [json.loads(line) for line in (pretrained / "history.jsonl").read_text().splitlines()]
+    assert [row["phase"] for row in rows if row["split"] == "validation"] == ["short", "long"]
+    settings = json.loads((pretrained / "settings.json").read_text())
+    assert settings["settings"]["steps"] == 12
+    assert settings["versions"]["tensorflow"]
+
+
+def test_fine_tuning_learns_the_topics(fine_tuned: Path) -> None:
+    evaluation = json.loads((fine_tuned / "evaluation.json").read_text())
+    assert evaluation["metrics"]["accuracy"] > 0.9
+    assert evaluation["labels"] == ["animals", "food", "tools"]
+    assert evaluation["attention"]["pieces"][0] == "[CLS]"
+
+
+def test_predict_answers_texts_and_files_alike(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    texts = ["the cat and the cow.", "the saw and the drill."]
+    direct = command("predict", fine_tuned / "model", *texts)
+    answers = [json.loads(line) for line in direct.out.splitlines()]
+    assert [answer["label"] for answer in answers] == ["animals", "tools"]
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"question": text}) + "\n" for text in texts))
+    plain = command("predict", fine_tuned / "model", "--file", tmp_path / "texts.txt")
+    output = tmp_path / "answers.jsonl"
+    named = command(
+        "predict", fine_tuned / "model", "--file", tmp_path / "texts.jsonl", "--text-column", "question", "-o", output
+    )
+    assert plain.out == direct.out
+    assert output.read_text() == direct.out
+    assert named.out == f"2 answers: {output}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   \t\n ", "\x00\x01\x7f", "x" * 1_000_000], ids=["empty", "blank", "control", "1 MB"]
+)
+def test_any_string_gets_one_answer(command: Command, fine_tuned: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    result = command("predict", fine_tuned / "model", "--file", tmp_path / "texts.jsonl")
+    (answer,) = [json.loads(line) for line in result.out.splitlines()]
+    assert result.code == 0
+    assert 0 < answer["probability"] <= 1
+
+
+def test_evaluate_gives_the_figures_of_training(
+    command: Command, fine_tuned: Path, table: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "figures.json"
+    assert command("evaluate", fine_tuned / "model", table, "--output", output).code == 0
+    figures = json.loads(output.read_text())
+    assert figures["rows"] == 120
+    assert figures["accuracy"] > 0.9
+    assert set(figures["per_label"]) == {"animals", "food", "tools"}
+
+
+def test_evaluate_counts_invalid_utf8_and_goes_on(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_bytes(b"text,label\nthe \xff cat,animals\nthe saw,tools\n")
+    result = command("evaluate", fine_tuned / "model", tmp_path / "test.csv")
+    assert result.code == 0
+    assert "1 of 2 lines held invalid UTF-8 (1 characters replaced by U+FFFD)" in result.err
+
+
+def test_a_finished_run_is_not_trained_again(command: Command, fine_tuned: Path, table: Path, pretrained: Path) -> None:
+    state = {path: path.stat().st_mtime_ns for path in (fine_tuned / "checkpoints").iterdir()}
+    history = (fine_tuned / "history.jsonl").read_bytes()
+    again = command(
+        *("fine-tune", table, "--from", pretrained / "model", "--output", fine_tuned, "--epochs", 25),
+        *("--batch-size", 16, "--sequence-length", 32, "--learning-rate", 1e-2),
+    )
+    assert again.code == 0
+    assert {path: path.stat().st_mtime_ns for path in (fine_tuned / "checkpoints").iterdir()} == state
+    assert (fine_tuned / "history.jsonl").read_bytes() == history
+
+
+def test_other_settings_in_the_same_folder_are_refused(
+    command: Command, fine_tuned: Path, table: Path, pretrained: Path
+) -> None:
+    result = command("fine-tune", table, "--from", pretrained / "model", "--output", fine_tuned, "--epochs", 2)
+    assert result.code == 1
+    assert "epochs=25 -> 2" in result.error
+    assert "--restart" in result.error
+
+
+def test_export_writes_growing_versions(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        result = command("export", fine_tuned / "model", tmp_path / "exported")
+        assert result.out == f"SavedModel: {tmp_path / 'exported' / version}\n"
+    lower = command("export", fine_tuned / "model", tmp_path / "exported", "--version", 1)
+    assert lower.code == 1
+    assert "version" in lower.error
+
+
+def test_report_is_one_page(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    result = command("report", fine_tuned, "--output", tmp_path / "page.html")
+    assert result.out == f"Report: {tmp_path / 'page.html'}\n"
+    page = (tmp_path / "page.html").read_text()
+    assert "animals" in page
+
+
+def test_multi_label_and_regression_and_pairs(command: Command, vocabulary: Path, config: Path, tmp_path: Path) -> None:
+    rows = [
+        {"a": f"the {x}", "b": f"the {y}", "both": [x, y], "same": int(x == y)}
+        for x in ("cat", "saw")
+        for y in ("cat", "saw")
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * 10))
+    start = (
+        "--vocabulary",
+        vocabulary,
+        "--model",
+        config,
+        "--sequence-length",
+        16,
+        "--epochs",
+        1,
+        "--pair-column",
+        "b",
+    )
+    table = tmp_path / "rows.jsonl"
+    common = ("fine-tune", table, "--validation", table, "--text-column", "a", *start)
+    multi = command(
+        *common, "--label-column", "both", "--problem-type", "multi_label_classification", "-o", tmp_path / "m"
+    )
+    assert multi.code == 0, multi.err
+    number = command(*common, "--label-column", "same", "--problem-type", "regression", "-o", tmp_path / "r")
+    assert number.code == 0, number.err
+    for folder, key in (("m", "probabilities"), ("r", "prediction")):
+        result = command(
+            "predict", tmp_path / folder / "model", "--file", table, "--text-column", "a", "--pair-column", "b"
+        )
+        assert key in json.loads(result.out.splitlines()[0]), result.err
+
+
+@pytest.mark.parametrize("name", ["", *SUBCOMMANDS])
+def test_every_command_helps_with_an_example(command: Command, name: str) -> None:
+    result = command(*name.split(), "--help")
+    assert result.code == 0
+    assert "Example" in result.out
+    assert f"kerasbert {name}".strip() in result.out
+
+
+def test_help_needs_no_tensorflow() -> None:
+    program = (
+        "import sys\nfrom kerasbert.cli import main\n"
+        "main(['--help'])\nprint('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

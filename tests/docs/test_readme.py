@@ -1,0 +1,85 @@
+"""The README's blocks, run in order in an empty folder that holds the two files which they speak of."""
+
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import mktestdocs
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOPICS = {
+    "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale"],
+    "tools": ["hammer", "saw", "nail", "drill", "screw", "wrench", "plane", "chisel"],
+}
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = random.Random(0)
+
+    def sentence(topic: str) -> str:
+        return "the " + " and the ".join(rng.sample(TOPICS[topic], 3)) + "."
+
+    path = tmp_path_factory.mktemp("readme")
+    documents = ["\n".join(sentence(topic) for _ in range(8)) for topic in [*TOPICS] * 40]
+    (path / "corpus.txt").write_text("\n\n".join(documents))
+    rows = [f"{sentence(topic)},{topic}" for topic in [*TOPICS] * 60]
+    (path / "train.csv").write_text("\n".join(["text,label", *rows]))
+    return path
+
+
+def blocks() -> list[tuple[str, str]]:
+    """The fenced blocks with their languages, in the order of the page."""
+    found = [
+        (README.index(code.strip().splitlines()[0]), language, code)
+        for language in ("bash", "python")
+        for code in mktestdocs.grab_code_blocks(README, lang=language)
+    ]
+    return [(language, code) for _, language, code in sorted(found)]
+
+
+def test_blocks_run_in_order(folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ports = {"8501": free_port(), "8500": free_port()}
+    answers = []
+    for language, block in blocks():
+        code = re.sub(r"\b850[01]\b", lambda port: ports[port.group()], block)
+        # Job control, so that `kill %1` means what it means at a prompt.
+        command = ["bash", "-emc", code] if language == "bash" else [sys.executable, "-c", code]
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        answers.append(done.stdout)
+    assert '"state": "AVAILABLE"' in answers[-1]
+    assert '"label": "animals"' in answers[-1]
+    assert (folder / "runs/fine-tune/report.html").is_file()
+
+
+def test_both_languages_are_found() -> None:
+    assert {language for language, _ in blocks()} == {"bash", "python"}
+    assert len(blocks()) == README.count("```bash") + README.count("```python")
+
+
+def test_linked_files_exist() -> None:
+    root = Path(__file__).parents[2]
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
