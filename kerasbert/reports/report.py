@@ -15,7 +15,7 @@ from kerasbert.reports.attention import attention as _attention
 from kerasbert.reports.confusion_matrix import confusion_matrix as _confusion_matrix
 from kerasbert.reports.drawing import require_extra
 from kerasbert.reports.length_histogram import length_histogram as _length_histogram
-from kerasbert.reports.section import Block, Section, Table, Tiles, table
+from kerasbert.reports.section import Block, Details, Section, Table, Tiles, table
 from kerasbert.reports.training_curves import training_curves as _training_curves
 from kerasbert.reports.vocabulary import vocabulary as _vocabulary
 from kerasbert.reports.wording import is_number, metric_name, named_number, plain_text, setting
@@ -59,7 +59,7 @@ class Report:
 
         Args:
             metrics: name to number. A mapping of names to mappings of numbers, such as figures per label, becomes a
-                table below; what is neither is left out.
+                table that can be opened; what is neither is left out.
             title: the section's heading.
             note: a sentence below it.
         """
@@ -70,7 +70,9 @@ class Report:
         items = tuple(
             (metric_name(key), named_number(key, value)) for key, value in metrics.items() if is_number(value)
         )
-        tables = tuple(_nested(key, value) for key, value in metrics.items() if _is_table(value))
+        tables = tuple(
+            Details(metric_name(key), (_nested(value),)) for key, value in metrics.items() if _is_table(value)
+        )
         self._add(title, ((Tiles(items),) if items else ()) + tables, note)
 
     def add_figures_table(
@@ -234,12 +236,12 @@ def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(isinstance(row, Mapping) for row in value.values())
 
 
-def _nested(key: str, value: Mapping[str, Mapping[str, object]]) -> Table:
+def _nested(value: Mapping[str, Mapping[str, object]]) -> Table:
     """Figures per label as a table."""
     names = list(dict.fromkeys(name for row in value.values() for name in row))
     columns = ["", *(metric_name(name) for name in names)]
     rows = [[label, *(row.get(name) for name in names)] for label, row in value.items()]
-    return table(columns, rows, title=metric_name(key))
+    return table(columns, rows)
 
 
 def _settings_table(rows: Sequence[tuple[str, str]]) -> Table:

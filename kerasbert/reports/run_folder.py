@@ -14,7 +14,7 @@ missing ("" and "train"). NaN and Infinity are allowed as values.
 | key | value |
 | --- | --- |
 | `split` | the name of what was evaluated, such as "test" |
-| `metrics` | `{name: number}`; a mapping of names to mappings, such as figures per label, becomes a table |
+| `metrics` | `{name: number}`; a mapping of names to mappings, such as `per_label`, becomes a table |
 | `confusion_matrix`, `labels` | counts [C, C] (row = true, column = predicted) and the C label names; both or none |
 | `comparison` | `{"columns": [...], "rows": [[...] or {...}, ...], "title": str, "note": str}`; both texts optional |
 | `lengths` | `{set of texts: [tokens, ...] or {tokens: number of texts}}` |

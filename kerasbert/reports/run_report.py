@@ -65,7 +65,10 @@ def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
     """How good the model is."""
     split = evaluation.get("split", "")
     if "metrics" in evaluation:
-        report.add_metrics(evaluation["metrics"], note=f"Measured on the {split} split." if split else "")
+        # The confusion matrix brings the figures of each label along.
+        twice = "per_label" if "confusion_matrix" in evaluation else None
+        metrics = {name: value for name, value in evaluation["metrics"].items() if name != twice}
+        report.add_metrics(metrics, note=f"Measured on the {split} split." if split else "")
     if "comparison" in evaluation:
         comparison = _with_lists("comparison", evaluation["comparison"], "columns", "rows")
         title, note = (str(comparison.get(name) or "") for name in ("title", "note"))

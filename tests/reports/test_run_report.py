@@ -85,6 +85,20 @@ def test_an_evaluation_without_one_part(run_dir, evaluation, name):
     ]
 
 
+def test_figures_per_label_are_shown_once(run_dir, evaluation, read_page):
+    (run_dir / "history.jsonl").unlink()
+    per_label = {label: {"precision": 0.5, "support": 3} for label in evaluation["labels"]}
+    result = {"metrics": {"accuracy": 0.5, "per_label": per_label}, "labels": evaluation["labels"]}
+    for matrix, summary in (
+        (None, "Per label"),
+        (evaluation["confusion_matrix"], "Precision and recall of each of the 3 labels"),
+    ):
+        (run_dir / "evaluation.json").write_text(json.dumps({**result, "confusion_matrix": matrix}), encoding="utf-8")
+        seen = read_page(write_run_report(run_dir).read_text(encoding="utf-8"))
+        assert seen.tags.count("summary") == 1
+        assert summary in seen.texts
+
+
 def test_an_empty_history_and_empty_objects_are_no_mistake(tmp_path, read_page):
     (tmp_path / "history.jsonl").write_text("\n\n", encoding="utf-8")
     (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
