@@ -1,8 +1,9 @@
 """`kerasbert demo`: raw text -> vocabulary -> pretraining -> fine-tuning -> SavedModel -> served, with a report."""
 
 import contextlib
+import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,6 @@ import click
 if TYPE_CHECKING:
     from kerasbert.cli.demo_steps import DemoFolder, Scale
     from kerasbert.data.python_documentation import CorpusReport
-
-PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
 
 
 @click.command()
@@ -57,14 +56,8 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
     with _step(3, "Pretraining: masked LM + next sentence"):
         pretrained = steps.run_pretraining(folder, corpus, seed, scale)
     with _step(4, "Fine-tuning: docstring -> package"):
-        tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
-        click.echo("  and the same model without pretraining:")
-        from_nothing = steps.run_fine_tuning(folder, corpus, seed, scale, None)
-        figures = {
-            **steps.baselines(corpus),
-            FROM_NOTHING: steps.comparison_figures(from_nothing),
-            PRETRAINED: steps.comparison_figures(tuned),
-        }
+        tuned, learned = steps.run_comparison(folder, corpus, seed, scale, pretrained.folder.model)
+        figures = {**steps.baselines(corpus), **learned}
     with _step(5, "Export and serving"):
         answers = steps.serve_and_ask(folder, corpus, tuned)
     with _step(6, "Report"):
@@ -73,34 +66,45 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
 
 
 def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int], scale: "Scale") -> None:
-    """Pretraining and both fine-tunings for each seed; the means, and the gap against the spread."""
-    import numpy as np
-
+    """Pretraining and the fine-tunings for each seed; the means, and the gap against the spread."""
     from kerasbert.cli import demo_steps as steps
 
-    rows: dict[str, list[dict[str, float]]] = {PRETRAINED: [], FROM_NOTHING: []}
+    runs = []
     for seed in seeds:
         with _step(3, f"Seed {seed}: pretraining"):
             pretrained = steps.run_pretraining(folder, corpus, seed, scale)
         with _step(4, f"Seed {seed}: fine-tuning with and without it"):
-            tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
-            rows[PRETRAINED].append(steps.comparison_figures(tuned))
-            rows[FROM_NOTHING].append(
-                steps.comparison_figures(steps.run_fine_tuning(folder, corpus, seed, scale, None))
-            )
+            runs.append(steps.run_comparison(folder, corpus, seed, scale, pretrained.folder.model)[1])
     click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
     for name, figures in steps.baselines(corpus).items():
-        click.echo(f"  {name:30s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
-    for figure in ("accuracy", "macro_f1"):
-        values = {name: np.array([row[figure] for row in runs]) for name, runs in rows.items()}
-        words = figure.replace("_", " ")
-        for name, found in values.items():
-            each = " ".join(f"{value:.4f}" for value in found)
-            click.echo(f"  {name:30s} {words:8s} {each}   mean {found.mean():.4f}, spread {np.ptp(found):.4f}")
-        gap = values[PRETRAINED].mean() - values[FROM_NOTHING].mean()
-        spread = max(np.ptp(found) for found in values.values())
-        verdict = "more" if gap > spread else "NOT more"
-        click.echo(f"  Pretraining adds {gap:+.4f} {words}, {verdict} than the spread between seeds ({spread:.4f}).")
+        click.echo(f"  {name:42s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
+    for labels in steps.LABELS:
+        for figure in steps.FIGURES:
+            _print_spread(
+                labels,
+                figure,
+                {
+                    name: [run[f"{name}, {labels}"][figure] for run in runs]
+                    for name in (steps.PRETRAINED, steps.FROM_NOTHING)
+                },
+            )
+
+
+def _print_spread(labels: str, figure: str, values: Mapping[str, Sequence[float]]) -> None:
+    """One figure of every seed, and whether pretraining adds more to it than the seeds differ."""
+    words = figure.replace("_", " ")
+    for name, found in values.items():
+        each = " ".join(f"{value:.4f}" for value in found)
+        mean = statistics.fmean(found)
+        click.echo(
+            f"  {f'{name}, {labels}':42s} {words:8s} {each}   mean {mean:.4f}, spread {max(found) - min(found):.4f}"
+        )
+    with_it, without = map(statistics.fmean, values.values())
+    spread = max(max(found) - min(found) for found in values.values())
+    verdict = "more" if with_it - without > spread else "NOT more"
+    click.echo(
+        f"  Pretraining adds {with_it - without:+.4f} {words} with {labels}, {verdict} than the spread ({spread:.4f})."
+    )
 
 
 def _write_report(
@@ -130,10 +134,10 @@ def _print_figures(pretraining: Mapping[str, Any], figures: Mapping[str, Mapping
     click.echo("\nOn held-out text, which pretraining and the vocabulary have not seen:")
     for words, task in (("masked LM", "masked_lm"), ("next sentence", "next_sentence")):
         accuracy, loss = pretraining[f"{task}_accuracy"], pretraining[f"{task}_loss"]
-        click.echo(f"  {words:30s} accuracy {accuracy:.4f}   loss     {loss:.4f}")
+        click.echo(f"  {words:42s} accuracy {accuracy:.4f}   loss     {loss:.4f}")
     click.echo("On the labelled test rows:")
     for name, row in figures.items():
-        click.echo(f"  {name:30s} accuracy {row['accuracy']:.4f}   macro F1 {row['macro_f1']:.4f}")
+        click.echo(f"  {name:42s} accuracy {row['accuracy']:.4f}   macro F1 {row['macro_f1']:.4f}")
 
 
 def _seeds(text: str) -> list[int]:

@@ -1,7 +1,7 @@
 """The demo's steps, one function each: what `kerasbert demo` calls in order.
 
-The recipe is for a small model on two cores and a few minutes: a short corpus seen many times, so that dropout waits for
-fine-tuning, and a learning rate far above that of a large BERT.
+The recipe is for a small model on two cores and a few minutes: a short corpus seen many times, no dropout until
+fine-tuning, and learning rates far above those of a large BERT.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,9 @@ from kerasbert.recipes.prediction import Classifier, predict
 from kerasbert.recipes.pretraining import Pretrained
 
 VOCABULARY_SIZE = 8000
+# How many of the training labels are used.
+LABELS = {"all labels": 1.0, "an eighth": 0.125}
+PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
 # A live answer and a served one may differ by this much.
 TOLERANCE = 1e-5
 
@@ -111,21 +114,31 @@ def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: 
 
 
 def run_fine_tuning(
-    folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale, start_from: Path | None
+    folder: DemoFolder,
+    corpus: CorpusReport,
+    seed: int,
+    scale: Scale,
+    start_from: Path | None,
+    train_share: float = 1.0,
 ) -> FineTuned:
-    """Step 4: docstring -> package, from the pretrained model or from nothing, with the same settings."""
+    """Step 4: docstring -> package, from the pretrained model or from nothing, with the same settings.
+
+    With fewer labels there are more epochs, so that few labels do not mean few steps too.
+    """
     begin: dict[str, Any] = (
         {"start_from": str(start_from)} if start_from else {"model": "bert-tiny", "vocabulary": str(folder.vocabulary)}
     )
+    name = "fine-tune" + ("" if start_from else "-from-nothing") + ("" if train_share == 1 else "-few-labels")
     return fine_tune(
         FineTuningSettings(
             train=(str(corpus.labelled["train"]),),
+            train_share=train_share,
             validation=(str(corpus.labelled["validation"]),),
             test=(str(corpus.labelled["test"]),),
-            output=str(folder.run("fine-tune" if start_from else "fine-tune-from-nothing", seed).path),
+            output=str(folder.run(name, seed).path),
             sequence_length=128,
             batch_size=32,
-            epochs=scale.fine_tuning_epochs,
+            epochs=scale.fine_tuning_epochs * (1 if train_share == 1 else 2),
             learning_rate=2e-3,
             dropout=0.1,
             seed=seed,
@@ -134,18 +147,27 @@ def run_fine_tuning(
     )
 
 
+def run_comparison(
+    folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale, pretrained: Path
+) -> tuple[FineTuned, dict[str, dict[str, float]]]:
+    """Step 4 with and without pretraining, with all labels and with few; the pretrained model with all labels first."""
+    results = {}
+    for words, share in LABELS.items():
+        for name, start in ((PRETRAINED, pretrained), (FROM_NOTHING, None)):
+            click.echo(f"  {name}, {words}:")
+            results[f"{name}, {words}"] = run_fine_tuning(folder, corpus, seed, scale, start, share)
+    figures = {name: {figure: float(result.metrics[figure]) for figure in FIGURES} for name, result in results.items()}
+    return next(iter(results.values())), figures
+
+
 def baselines(corpus: CorpusReport) -> dict[str, dict[str, float]]:
     """The figures of the simpler models on the same rows."""
     train, test = (read_labelled(corpus.labelled[part]) for part in ("train", "test"))
-    return {
-        "majority class": majority_figures(train, test),
-        "TF-IDF + logistic regression": linear_figures(train, test),
-    }
-
-
-def comparison_figures(tuned: FineTuned) -> dict[str, float]:
-    """A fine-tuned model's figures that the comparison shows."""
-    return {name: float(tuned.metrics[name]) for name in FIGURES}
+    figures = {"majority class": majority_figures(train, test)}
+    for words, share in LABELS.items():
+        used = train if share == 1 else train.split({"used": share, "unused": 1 - share})["used"]
+        figures[f"TF-IDF + logistic regression, {words}"] = linear_figures(used, test)
+    return figures
 
 
 def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: FineTuned) -> list[dict[str, Any]]:

@@ -156,9 +156,6 @@ def test_every_command_helps_with_an_example(command: Command, name: str) -> Non
 
 
 def test_help_needs_no_tensorflow() -> None:
-    program = (
-        "import sys\nfrom kerasbert.cli import main\n"
-        "main(['--help'])\nprint('tensorflow' in sys.modules)"
-    )
+    program = "import sys\nfrom kerasbert.cli import main\nmain(['--help'])\nprint('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

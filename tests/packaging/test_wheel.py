@@ -9,8 +9,29 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "requirements" / f"python{sys.version_info.major}.{sys.version_info.minor}.txt"
-PACKAGES = ["checkpoints", "config", "data", "export", "layers", "models", "preprocessing", "recipes", "reports", "training"]
-FORBIDDEN = ["tfx.v1", "apache_beam", "grpc", "starlette", "uvicorn", "httpx", "requests", "tensorflow_serving", "matplotlib"]
+PACKAGES = [
+    "checkpoints",
+    "config",
+    "data",
+    "export",
+    "layers",
+    "models",
+    "preprocessing",
+    "recipes",
+    "reports",
+    "training",
+]
+FORBIDDEN = [
+    "tfx.v1",
+    "apache_beam",
+    "grpc",
+    "starlette",
+    "uvicorn",
+    "httpx",
+    "requests",
+    "tensorflow_serving",
+    "matplotlib",
+]
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -51,7 +72,9 @@ def test_wheel_holds_no_generic_names(wheel: Path) -> None:
 def test_wheel_carries_every_source_file(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     tracked = run("git", "ls-files", "kerasbert", "serving/*.py", "serving/server", cwd=ROOT).split()
-    expected = {name.replace("serving/", "kerasbert_serving/", 1) if name.startswith("serving/") else name for name in tracked}
+    expected = {
+        name.replace("serving/", "kerasbert_serving/", 1) if name.startswith("serving/") else name for name in tracked
+    }
     assert expected <= packed, sorted(expected - packed)
 
 
