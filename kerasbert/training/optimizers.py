@@ -34,7 +34,8 @@ class AdamW(keras.optimizers.AdamW):
 
     On the TensorFlow backend the gradient of an embedding comes as slices in which a token's row occurs once per
     occurrence. Keras squares slice by slice, which makes the second moment and the clipping norm of repeated tokens too
-    small; here the slices are summed first, so that all backends compute the same.
+    small; here the slices are summed first, so that all backends compute the same. With gradient accumulation a
+    schedule is asked by updates.
 
     Takes the arguments of `keras.optimizers.AdamW`; `adamw` gives BERT's.
     """
@@ -44,6 +45,13 @@ class AdamW(keras.optimizers.AdamW):
         if not self.built:
             self.exclude_from_weight_decay(var_list=[v for v in var_list if not takes_weight_decay(v)])
         super().build(var_list)
+
+    @keras.optimizers.AdamW.learning_rate.getter
+    def learning_rate(self) -> Any:
+        """The rate of the next update. Keras would ask a schedule by batches, also where several make one update."""
+        if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            return self._learning_rate(self.iterations)
+        return self._learning_rate
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None) -> None:
         """Updates the variables; a gradient in slices is summed per row first."""

@@ -54,6 +54,8 @@ class TrainStep:
         TensorFlow traces for the dataset's own shapes (unknown lengths stay unknown) and not for those of the batch
         that happens to come first: a resumed run must compute with the same graph as one that was never killed.
         """
+        if self.model.run_eagerly:
+            return self.model.train_step
         if self._backend == "tensorflow":
             import tensorflow as tf
 

@@ -1,0 +1,141 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasbert.config import BertConfig
+from kerasbert.models import BertBackbone, BertPretrainer
+from kerasbert.training import AdamW, LinearWarmupDecay, OriginalAdamW, OriginalWarmupDecay, adamw, original_adamw
+from kerasbert.training.optimizers import takes_weight_decay
+
+pytestmark = pytest.mark.backend
+
+
+def variables(*values, names=("kernel", "bias")):
+    return [keras.Variable(value, dtype="float32", name=name) for value, name in zip(values, names, strict=False)]
+
+
+def numbers(variable):
+    return ops.convert_to_numpy(variable)
+
+
+def update(optimizer, tensors, gradients):
+    optimizer.apply([ops.convert_to_tensor(gradient) for gradient in gradients], tensors)
+
+
+def random_gradients(steps, scale=1.0):
+    random = np.random.default_rng(3)
+    return [
+        [scale * random.normal(size=(3, 2)).astype("float32"), scale * random.normal(size=(2,)).astype("float32")]
+        for _ in range(steps)
+    ]
+
+
+def adam_in_numpy(weights, steps, rate, *, corrected, decay=0.01, clip=1.0, epsilon=1e-6):
+    """The published rules, in float64: `rate` maps the update's number to the rate."""
+    weights = [np.array(weight, "float64") for weight in weights]
+    means, squares = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    for step, gradients in enumerate(steps):
+        norm = np.sqrt(sum((np.float64(g) ** 2).sum() for g in gradients))
+        for i, gradient in enumerate(np.float64(g) * min(1.0, clip / norm) for g in gradients):
+            means[i] = 0.9 * means[i] + 0.1 * gradient
+            squares[i] = 0.999 * squares[i] + 0.001 * gradient**2
+            mean, square = means[i], squares[i]
+            if corrected:
+                mean, square = mean / (1 - 0.9 ** (step + 1)), square / (1 - 0.999 ** (step + 1))
+                # Kingma & Ba's efficient order puts epsilon beside the uncorrected root.
+                direction = mean / (np.sqrt(square) + epsilon / np.sqrt(1 - 0.999 ** (step + 1)))
+            else:
+                direction = mean / (np.sqrt(square) + epsilon)
+            if weights[i].ndim > 1:
+                direction = direction + decay * weights[i]
+            weights[i] = weights[i] - rate(step) * direction
+    return weights
+
+
+@pytest.mark.parametrize("scale", [0.01, 10.0])
+def test_the_originals_optimizer_follows_the_published_rules(scale):
+    start = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0])
+    steps = random_gradients(12, scale)
+    optimizer = original_adamw(OriginalWarmupDecay(peak=0.1, warmup_steps=4, total_steps=12))
+    tensors = variables(*start)
+    for gradients in steps:
+        update(optimizer, tensors, gradients)
+
+    def rate(step):
+        return 0.1 * (step / 4 if step < 4 else 1 - step / 12)
+
+    expected = adam_in_numpy(start, steps, rate, corrected=False)
+    for tensor, value in zip(tensors, expected, strict=True):
+        np.testing.assert_allclose(numbers(tensor), value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.01, 10.0])
+def test_the_default_corrects_the_bias(scale):
+    start = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0])
+    steps = random_gradients(12, scale)
+    optimizer, tensors = adamw(0.05), variables(*start)
+    for gradients in steps:
+        update(optimizer, tensors, gradients)
+    expected = adam_in_numpy(start, steps, lambda step: 0.05, corrected=True)
+    for tensor, value in zip(tensors, expected, strict=True):
+        np.testing.assert_allclose(numbers(tensor), value, rtol=1e-4, atol=1e-5)
+
+
+def test_norms_and_biases_do_not_decay_and_everything_else_does():
+    model = BertPretrainer(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=40, hidden_size=16)))
+    decayed = {v.path for v in model.trainable_variables if takes_weight_decay(v)}
+    spared = {v.path for v in model.trainable_variables} - decayed
+    assert all(path.endswith(("/kernel", "_embeddings")) for path in decayed)
+    assert all(path.endswith(("/bias", "/gamma", "/beta", "output_bias")) for path in spared)
+    assert len(spared) > len(decayed) > 10
+    # What Keras itself does with the list, seen from outside: a zero gradient moves only what decays.
+    optimizer = adamw(0.1, weight_decay=0.5)
+    before = [numbers(v).copy() for v in model.trainable_variables]
+    for variable in model.trainable_variables:
+        variable.assign(ops.ones_like(variable))
+    update(optimizer, model.trainable_variables, [np.zeros(b.shape, "float32") for b in before])
+    for variable in model.trainable_variables:
+        np.testing.assert_allclose(numbers(variable), 0.95 if variable.path in decayed else 1.0, rtol=1e-6)
+
+
+def test_accumulated_batches_are_one_large_batch_with_clipping_decay_and_schedule():
+    start = np.ones((3, 2)), np.ones(2)
+    steps = random_gradients(12, 3.0)
+    schedule = LinearWarmupDecay(peak=0.1, warmup_steps=1, total_steps=4)
+    large, small = variables(*start), variables(*start)
+    large_optimizer, small_optimizer = adamw(schedule), adamw(schedule, accumulation_steps=3)
+    for group in range(0, 12, 3):
+        update(
+            large_optimizer, large, [np.mean(parts, axis=0) for parts in zip(*steps[group : group + 3], strict=True)]
+        )
+    for gradients in steps:
+        update(small_optimizer, small, gradients)
+    for one, other in zip(large, small, strict=True):
+        np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-5, atol=1e-6)
+
+
+def test_a_repeated_token_counts_as_the_sum_of_its_gradients():
+    inputs = keras.Input((None,), dtype="int32")
+    embedding = keras.layers.Embedding(5, 3, embeddings_initializer="ones")
+    model = keras.Model(inputs, ops.sum(embedding(inputs), axis=1))
+    optimizer = original_adamw(0.1, weight_decay=0.0, clip_norm=None)
+    model.compile(optimizer, keras.losses.MeanAbsoluteError(), jit_compile=False)
+    model.train_on_batch(np.array([[2, 2, 2, 1]]), np.zeros((1, 3)))
+    # d loss / d row is 1/3 for each occurrence: 1 for token 2, so v = 0.001 * 1 and not 0.001 * 3 * (1/3)^2.
+    squares = next(v for v in optimizer.variables if "velocity" in v.path)
+    np.testing.assert_allclose(numbers(squares)[[2, 1, 0], 0], [1e-3, 1e-3 / 9, 0.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("make", "kind"), [(adamw, AdamW), (original_adamw, OriginalAdamW)])
+def test_an_optimizer_comes_back_from_its_config(make, kind):
+    optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(again) is kind
+    assert again.get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize("arguments", [{"accumulation_steps": 0}, {"weight_decay": -1.0}, {"clip_norm": 0.0}])
+def test_an_impossible_argument_is_refused_with_what_came(arguments):
+    with pytest.raises(ValueError, match="Received: "):
+        adamw(1e-3, **arguments)

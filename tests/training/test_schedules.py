@@ -1,0 +1,55 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasbert.training import LinearWarmupDecay, OriginalWarmupDecay
+
+pytestmark = pytest.mark.backend
+
+
+def rates(schedule, steps):
+    return [float(schedule(step)) for step in steps]
+
+
+def test_linear_warm_up_and_decay_meet_at_the_peak():
+    schedule = LinearWarmupDecay(peak=2e-4, warmup_steps=100, total_steps=1000)
+    expected = [0.0, 1e-4, 2e-4, 1e-4, 0.0, 0.0]
+    np.testing.assert_allclose(rates(schedule, (0, 50, 100, 550, 1000, 5000)), expected, rtol=1e-6)
+
+
+def test_the_originals_decay_runs_from_the_first_step_so_that_the_rate_drops_after_warm_up():
+    schedule = OriginalWarmupDecay(peak=1e-4, warmup_steps=10_000, total_steps=100_000)
+    # lr * step / warmup below the warm-up's end, lr * (1 - step / total) from there on
+    expected = [0.0, 9.999e-5, 9e-5, 5e-5, 0.0]
+    np.testing.assert_allclose(rates(schedule, (0, 9_999, 10_000, 50_000, 100_000)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [LinearWarmupDecay, OriginalWarmupDecay])
+def test_without_warm_up_it_begins_at_the_peak(kind):
+    assert rates(kind(peak=1.0, warmup_steps=0, total_steps=4), range(5)) == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+@pytest.mark.parametrize("kind", [LinearWarmupDecay, OriginalWarmupDecay])
+def test_a_schedule_comes_back_from_its_config(kind):
+    schedule = kind(peak=1e-3, warmup_steps=3, total_steps=9)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(schedule)))
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is kind
+    assert again.get_config() == schedule.get_config()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"peak": 0.0, "warmup_steps": 0, "total_steps": 1},
+        {"peak": float("nan"), "warmup_steps": 0, "total_steps": 1},
+        {"peak": 1.0, "warmup_steps": 2, "total_steps": 1},
+        {"peak": 1.0, "warmup_steps": -1, "total_steps": 1},
+        {"peak": 1.0, "warmup_steps": 0, "total_steps": 0},
+    ],
+)
+def test_an_impossible_schedule_is_refused_with_what_came(arguments):
+    with pytest.raises(ValueError, match="Received: "):
+        LinearWarmupDecay(**arguments)
