@@ -52,6 +52,7 @@ class ModelStore:
         self._versions: dict[str, dict[int, ModelVersion]] = {}
         self._lock = threading.Lock()  # guards the three above
         self._changing = threading.RLock()  # held while versions are loaded and unloaded
+        self._published = 0  # how many versions ever became available
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -68,11 +69,14 @@ class ModelStore:
             raise invalid_argument("ModelSpec has no name specified.")
         if label is not None:
             version = self._version_of_label(name, label)
-        for candidate in self._candidates(name, version):
-            with candidate.in_use() as servable:
-                if servable is not None:
-                    yield servable
-                    return
+        published = None
+        while published != self._published:  # the version looked at may go just as a newer one comes: look again
+            published = self._published
+            for candidate in self._candidates(name, version):
+                with candidate.in_use() as servable:
+                    if servable is not None:
+                        yield servable
+                        return
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
 
@@ -221,6 +225,7 @@ class ModelStore:
             log.info("Loading version %d of model %s from %s", number, name, path)
             try:
                 version.publish(self._load(name, number, path))
+                self._published += 1
                 log.info("Version %d of model %s is available", number, name)
                 return
             except ServingError as error:

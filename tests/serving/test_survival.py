@@ -1,0 +1,253 @@
+"""What clients do to a server: crowds, half requests, endless bodies, bombs, depth, and a signal under load."""
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+
+import httpx
+import pytest
+
+from kerasbert_serving.server import LocalServer
+
+PREDICT = "/v1/models/echo:predict"
+LIMIT = 2**20
+
+
+@pytest.fixture(scope="module")
+def small_server(echo_version):
+    """A server with a small body limit and little patience."""
+    options = {"max_body_bytes": LIMIT, "body_idle_timeout_seconds": 0.3, "rest_api_timeout_in_ms": 20_000}
+    with LocalServer(model_dir=echo_version.parent, model_name="echo", **options) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(small_server):
+    with httpx.Client(base_url=small_server.rest_url, timeout=60) as client:
+        yield client
+
+
+def connect(server):
+    return socket.create_connection((server.options.host, server.rest_port), timeout=30)
+
+
+def head(length=None, *headers):
+    lines = [f"POST {PREDICT} HTTP/1.1", "Host: x", *headers]
+    lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def reply_of(connection):
+    """The status and the JSON body of a reply on a raw connection."""
+    data = b""
+    while b"\r\n\r\n" not in data or not data.endswith(b"}"):
+        part = connection.recv(65536)
+        if not part:
+            break
+        data += part
+    header, _, body = data.partition(b"\r\n\r\n")
+    return int(header.split()[1]), json.loads(body)
+
+
+def still_answers(client):
+    return client.post(PREDICT, content=b'{"instances": [1]}').json() == {"predictions": [2.5]}
+
+
+def crowd(server, clients, seconds):
+    """How many requests were answered rightly and wrongly by so many clients at once."""
+    end = time.monotonic() + seconds
+    right, wrong = [0] * clients, []
+
+    def ask(number):
+        with httpx.Client(base_url=server.rest_url, timeout=60) as own:
+            while time.monotonic() < end:
+                values = [number, right[number] % 1000]
+                reply = own.post(PREDICT, json={"instances": values})
+                if reply.status_code == 200 and reply.json()["predictions"] == [v / 2 + 2 for v in values]:
+                    right[number] += 1
+                else:
+                    wrong.append(reply.text)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(right), wrong
+
+
+def test_64_clients_at_once(small_server):
+    right, wrong = crowd(small_server, 64, 2)
+    assert wrong == []
+    assert right >= 64
+
+
+@pytest.mark.slow
+def test_64_clients_for_a_minute_and_memory_stays_flat(echo_version):
+    with server_process(echo_version.parent) as (process, url):
+        server = type("Server", (), {"rest_url": url})
+        _, wrong = crowd(server, 64, 15)
+        before = resident_bytes(process.pid)
+        _, more_wrong = crowd(server, 64, 60)
+        assert wrong + more_wrong == []
+        assert resident_bytes(process.pid) < before + 50 * 2**20
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_client_that_hangs_up_half_way(small_server, client):
+    for part in (b"", head(1000)[:20], head(1000), head(1000) + b'{"inst', head() + b"5\r\nabc"):
+        with connect(small_server) as connection:
+            connection.sendall(part)
+    for _ in range(20):
+        with connect(small_server) as connection:
+            connection.sendall(head(18) + b'{"instances": [1]}')
+    assert still_answers(client)
+
+
+def test_a_body_that_stalls_is_given_up(small_server, client):
+    with connect(small_server) as connection:
+        connection.sendall(head(1000) + b'{"instances"')
+        status, body = reply_of(connection)
+    assert status == 408
+    assert "must keep coming" in body["error"]
+    assert still_answers(client)
+
+
+def test_a_body_that_never_ends_is_cut_at_the_limit(small_server, client):
+    chunk = b"10000\r\n" + b"1" * 65536 + b"\r\n"
+    with connect(small_server) as connection:
+        connection.sendall(head())
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                connection.sendall(chunk)
+            connection.sendall(b"0\r\n\r\n")
+        status, body = reply_of(connection)
+    assert status == 413
+    assert f"must not be larger than {LIMIT} bytes" in body["error"]
+    assert still_answers(client)
+
+
+def test_a_body_beyond_the_limit_is_refused(small_server, client):
+    reply = client.post(PREDICT, content=b" " * 100_000_000)
+    assert reply.status_code == 413
+    assert reply.headers["connection"] == "close"
+    with connect(small_server) as connection:
+        connection.sendall(head(10**12, "Expect: 100-continue"))
+        assert reply_of(connection)[0] == 413
+    assert still_answers(client)
+
+
+def test_gzip(client):
+    packed = gzip.compress(b'{"instances": [1]}')
+    headers = {"content-encoding": "gzip"}
+    assert client.post(PREDICT, content=packed, headers=headers).json() == {"predictions": [2.5]}
+    two = gzip.compress(b'{"instances": ') + gzip.compress(b"[1]}")
+    assert client.post(PREDICT, content=two, headers=headers).json() == {"predictions": [2.5]}
+    for broken in (b"not gzip", packed[:-9]):
+        reply = client.post(PREDICT, content=broken, headers=headers)
+        assert (reply.status_code, reply.json()) == (400, {"error": "JSON Parse error: The document is empty"})
+
+
+def test_a_gzip_bomb_is_not_blown_up(client):
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([packer.compress(b" " * 2**20) for _ in range(500)] + [packer.flush()])
+    assert len(bomb) < LIMIT
+    reply = client.post(PREDICT, content=bomb, headers={"content-encoding": "gzip"})
+    assert reply.status_code == 413
+    assert still_answers(client)
+
+
+@pytest.mark.parametrize("key", ["instances", "inputs", "other"])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_json_100000_levels_deep(client, key, opening, closing):
+    body = b'{"%s": %s1%s}' % (key.encode(), opening * 100_000, closing * 100_000)
+    for content in (body, body[:-150_000]):
+        reply = client.post(PREDICT, content=content)
+        assert reply.status_code == 400
+        assert reply.json()["error"]
+    assert still_answers(client)
+
+
+@pytest.mark.parametrize("values", ["[" + "1," * 200_000 + "1]", '["' + "x" * 500_000 + '"]'])
+def test_long_bodies_are_read_off_the_event_loop(client, values):
+    name = "text" if '"' in values else "serving_default"
+    reply = client.post(PREDICT, content=f'{{"signature_name": "{name}", "instances": {values}}}')
+    assert reply.status_code == 200
+    assert len(reply.json()["predictions"]) in (1, 200_001)
+
+
+def test_a_request_that_takes_too_long_gets_504(echo_version):
+    with LocalServer(model_dir=echo_version.parent, model_name="echo", rest_api_timeout_in_ms=1) as server:
+        body = b'{"inputs": [' + b"1," * 100_000 + b"1]}"
+        reply = httpx.post(server.rest_url + PREDICT, content=body, timeout=60)
+    assert (reply.status_code, reply.json()) == (504, {"error": "Timed out waiting for notification"})
+
+
+@contextlib.contextmanager
+def server_process(base):
+    """A server in a process of its own, and the address of its REST API."""
+    code = "import sys; from kerasbert_serving.server import serve; serve(model_dir=sys.argv[1], model_name='echo', "
+    code += "rest_port=0, grpc_port=0)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(base)], stderr=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"Serving REST at (\S+) and gRPC at \S+", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        drain = threading.Thread(target=process.stderr.read, daemon=True)
+        drain.start()
+        yield process, found.group(1)
+    finally:
+        process.kill()
+        process.wait()
+        drain.join()
+        process.stderr.close()
+
+
+def test_sigterm_under_load_loses_no_answer(echo_version):
+    with server_process(echo_version.parent) as (process, url):
+        started, stop = threading.Semaphore(0), threading.Event()
+        answered, broken = [], []
+
+        def ask():
+            while not stop.is_set():
+                try:
+                    # A connection each: a request on an old one may cross the server's farewell on the way.
+                    reply = httpx.post(url + PREDICT, json={"instances": [1] * 100}, timeout=60)
+                except httpx.ConnectError:
+                    return  # it listens no more
+                except httpx.HTTPError as error:
+                    broken.append(repr(error))
+                    return
+                answered.append(reply.status_code)
+                started.release()
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in range(40):
+            started.acquire()
+        process.send_signal(signal.SIGTERM)
+        returncode = process.wait(60)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert returncode == 0
+    assert set(answered) == {200}
+    assert broken == []
