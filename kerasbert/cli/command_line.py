@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -90,6 +91,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("KERASBERT_TRACEBACK"):
             raise
         _fail(_one_line(error), 1)
+    except _tensorflow_file_errors() as error:
+        if os.environ.get("KERASBERT_TRACEBACK"):
+            raise
+        # Such as "{{function_node ...}} /path/of/the/file; No space left on device [Op:SaveV2]".
+        message = re.sub(r"^\{\{.*?\}\}\s*|\s*\[Op:\w+\].*$", "", _one_line(error))
+        _fail(f"{message}. Free space, or use another folder.", 1)
+
+
+def _tensorflow_file_errors() -> tuple[type[Exception], ...]:
+    """What TensorFlow's own file writing raises on a full disk or a locked folder; nothing while it is not loaded.
+
+    Python asks for this only when an exception has come.
+    """
+    if "tensorflow" not in sys.modules:
+        return ()
+    from tensorflow import errors
+
+    return errors.ResourceExhaustedError, errors.OutOfRangeError, errors.PermissionDeniedError
 
 
 def _one_line(error: Exception) -> str:

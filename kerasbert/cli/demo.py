@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from kerasbert.cli.demo_steps import DemoFolder, Scale
     from kerasbert.data.python_documentation import CorpusReport
+    from kerasbert.recipes import RunFolder
 
 
 @click.command()
@@ -56,12 +57,17 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
     with _step(3, "Pretraining: masked LM + next sentence"):
         pretrained = steps.run_pretraining(folder, corpus, seed, scale)
     with _step(4, "Fine-tuning: docstring -> package"):
-        tuned, learned = steps.run_comparison(folder, corpus, seed, scale, pretrained.folder.model)
-        figures = {**steps.baselines(corpus), **learned}
+        tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
+        from_nothing = steps.run_fine_tuning(folder, corpus, seed, scale, None)
+        figures = {
+            **steps.baselines(corpus),
+            steps.FROM_NOTHING: steps.comparison_figures(from_nothing),
+            steps.PRETRAINED: steps.comparison_figures(tuned),
+        }
     with _step(5, "Export and serving"):
         answers = steps.serve_and_ask(folder, corpus, tuned)
     with _step(6, "Report"):
-        _write_report(folder, seed, figures, answers, pretrained.metrics)
+        _write_report(folder, pretrained.folder, tuned.folder, figures, answers)
     _print_figures(pretrained.metrics, figures)
 
 
@@ -69,63 +75,54 @@ def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int
     """Pretraining and the fine-tunings for each seed; the means, and the gap against the spread."""
     from kerasbert.cli import demo_steps as steps
 
-    runs = []
+    runs: dict[str, list[dict[str, float]]] = {steps.PRETRAINED: [], steps.FROM_NOTHING: []}
     for seed in seeds:
         with _step(3, f"Seed {seed}: pretraining"):
             pretrained = steps.run_pretraining(folder, corpus, seed, scale)
         with _step(4, f"Seed {seed}: fine-tuning with and without it"):
-            runs.append(steps.run_comparison(folder, corpus, seed, scale, pretrained.folder.model)[1])
+            for name, start in ((steps.PRETRAINED, pretrained.folder.model), (steps.FROM_NOTHING, None)):
+                tuned = steps.run_fine_tuning(folder, corpus, seed, scale, start)
+                runs[name].append(steps.comparison_figures(tuned))
     click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
     for name, figures in steps.baselines(corpus).items():
-        click.echo(f"  {name:42s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
-    for labels in steps.LABELS:
-        for figure in steps.FIGURES:
-            _print_spread(
-                labels,
-                figure,
-                {
-                    name: [run[f"{name}, {labels}"][figure] for run in runs]
-                    for name in (steps.PRETRAINED, steps.FROM_NOTHING)
-                },
-            )
+        click.echo(f"  {name:30s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
+    for figure in ("accuracy", "macro_f1"):
+        _print_spread(figure, {name: [row[figure] for row in rows] for name, rows in runs.items()})
 
 
-def _print_spread(labels: str, figure: str, values: Mapping[str, Sequence[float]]) -> None:
+def _print_spread(figure: str, values: Mapping[str, Sequence[float]]) -> None:
     """One figure of every seed, and whether pretraining adds more to it than the seeds differ."""
     words = figure.replace("_", " ")
     for name, found in values.items():
         each = " ".join(f"{value:.4f}" for value in found)
         mean = statistics.fmean(found)
-        click.echo(
-            f"  {f'{name}, {labels}':42s} {words:8s} {each}   mean {mean:.4f}, spread {max(found) - min(found):.4f}"
-        )
+        click.echo(f"  {name:30s} {words:8s} {each}   mean {mean:.4f}, spread {max(found) - min(found):.4f}")
     with_it, without = map(statistics.fmean, values.values())
     spread = max(max(found) - min(found) for found in values.values())
     verdict = "more" if with_it - without > spread else "NOT more"
     click.echo(
-        f"  Pretraining adds {with_it - without:+.4f} {words} with {labels}, {verdict} than the spread ({spread:.4f})."
+        f"  Pretraining adds {with_it - without:+.4f} {words}, {verdict} than the spread between seeds ({spread:.4f})."
     )
 
 
 def _write_report(
     folder: "DemoFolder",
-    seed: int,
+    pretraining: "RunFolder",
+    fine_tuning: "RunFolder",
     figures: Mapping[str, Mapping[str, float]],
     answers: list[dict[str, Any]],
-    pretraining: Mapping[str, Any],
 ) -> None:
     """Adds the comparison and the answers to the run's figures, and writes one page for both runs."""
     from kerasbert.recipes.comparison import comparison_table
     from kerasbert.reports import Report, add_run, read_run
 
-    fine_tuning = folder.run("fine-tune", seed)
     comparison = comparison_table(
         figures, "Against simpler models", "On the labelled test rows, which no model and no vocabulary has seen."
     )
     fine_tuning.write_evaluation({**fine_tuning.read_evaluation(), "comparison": comparison, "answers": answers})
     report = Report("From raw text to a served BERT", "Python's own documentation, two cores, a few minutes")
     add_run(report, read_run(fine_tuning.path), "Fine-tuning: which package does a docstring come from?")
-    add_run(report, read_run(folder.run("pretrain", seed).path), "Pretraining: masked LM and next-sentence prediction")
+    add_run(report, read_run(pretraining.path), "Pretraining: masked LM and next-sentence prediction")
     report.write(folder.path / "report.html")
 
 
@@ -134,10 +131,10 @@ def _print_figures(pretraining: Mapping[str, Any], figures: Mapping[str, Mapping
     click.echo("\nOn held-out text, which pretraining and the vocabulary have not seen:")
     for words, task in (("masked LM", "masked_lm"), ("next sentence", "next_sentence")):
         accuracy, loss = pretraining[f"{task}_accuracy"], pretraining[f"{task}_loss"]
-        click.echo(f"  {words:42s} accuracy {accuracy:.4f}   loss     {loss:.4f}")
+        click.echo(f"  {words:30s} accuracy {accuracy:.4f}   loss     {loss:.4f}")
     click.echo("On the labelled test rows:")
     for name, row in figures.items():
-        click.echo(f"  {name:42s} accuracy {row['accuracy']:.4f}   macro F1 {row['macro_f1']:.4f}")
+        click.echo(f"  {name:30s} accuracy {row['accuracy']:.4f}   macro F1 {row['macro_f1']:.4f}")
 
 
 def _seeds(text: str) -> list[int]:

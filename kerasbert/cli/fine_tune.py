@@ -21,13 +21,6 @@ from kerasbert.cli.table_options import PROBLEM_TYPES, table_options
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Without --validation: share of rows.",
 )
-@click.option(
-    "--train-share",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of the training rows to learn from.",
-)
 @click.option("--test", multiple=True, type=click.Path(), help="Tables for the final figures.")
 @click.option(
     "--problem-type",

@@ -28,7 +28,6 @@ class FineTuningSettings(Start):
 
     Attributes:
         train: tables with the training rows.
-        train_share: share of the training rows to learn from, chosen by a stable hash: for learning curves.
         validation: tables to watch during training. Empty: a stable share of the training rows is held out.
         validation_share: that share.
         test: tables for the final figures. Empty: those of the validation rows are final.
@@ -43,7 +42,6 @@ class FineTuningSettings(Start):
 
     learning_rate: float = 5e-5
     train: tuple[str, ...] = ()
-    train_share: float = 1.0
     validation: tuple[str, ...] = ()
     validation_share: float = 0.1
     test: tuple[str, ...] = ()
@@ -167,8 +165,6 @@ def _read_rows(settings: FineTuningSettings, report: ReadReport | None) -> _Rows
                 f"Training and validation must both have rows. Received: {len(train)} and {len(validation)} after "
                 f"holding out a share of {share}. Give more rows, or validation rows of your own with `--validation`."
             )
-    if settings.train_share < 1:
-        train = train.split({"used": settings.train_share, "unused": 1 - settings.train_share})["used"]
     test = settings.read(settings.test, report) if settings.test else validation
     labels = None if settings.problem_type == "regression" else train.label_names()
     return _Rows(train, validation, test, labels)

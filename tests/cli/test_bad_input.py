@@ -174,7 +174,9 @@ def test_full_disk_leaves_nothing_under_the_final_name(fine_tuned: Path, tmp_pat
 
 def test_occupied_output_folder(command: Command, table: Path, vocabulary: Path, config: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    result = command("fine-tune", table, "--vocabulary", vocabulary, "--model", config, "-o", tmp_path)
+    result = command(
+        "fine-tune", table, "--vocabulary", vocabulary, "--model", config, "-o", tmp_path, "--sequence-length", 32
+    )
     assert result.code == 1
     assert "something else" in result.error
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -80,8 +80,8 @@ def test_a_finished_run_is_not_trained_again(command: Command, fine_tuned: Path,
     state = {path: path.stat().st_mtime_ns for path in (fine_tuned / "checkpoints").iterdir()}
     history = (fine_tuned / "history.jsonl").read_bytes()
     again = command(
-        *("fine-tune", table, "--from", pretrained / "model", "--output", fine_tuned, "--epochs", 25),
-        *("--batch-size", 16, "--sequence-length", 32, "--learning-rate", 1e-2),
+        *("fine-tune", table, "--from", pretrained / "model", "--output", fine_tuned, "--epochs", 40),
+        *("--batch-size", 16, "--sequence-length", 32, "--learning-rate", 5e-3, "--dropout", 0),
     )
     assert again.code == 0
     assert {path: path.stat().st_mtime_ns for path in (fine_tuned / "checkpoints").iterdir()} == state
@@ -91,9 +91,20 @@ def test_a_finished_run_is_not_trained_again(command: Command, fine_tuned: Path,
 def test_other_settings_in_the_same_folder_are_refused(
     command: Command, fine_tuned: Path, table: Path, pretrained: Path
 ) -> None:
-    result = command("fine-tune", table, "--from", pretrained / "model", "--output", fine_tuned, "--epochs", 2)
+    result = command(
+        "fine-tune",
+        table,
+        "--from",
+        pretrained / "model",
+        "--output",
+        fine_tuned,
+        "--epochs",
+        2,
+        "--sequence-length",
+        32,
+    )
     assert result.code == 1
-    assert "epochs=25 -> 2" in result.error
+    assert "epochs=40 -> 2" in result.error
     assert "--restart" in result.error
 
 
