@@ -1,45 +1,160 @@
 """Cleans text before it is split into words, in the TensorFlow graph.
 
-`TfTextNormalizer` is tensorflow-text's own normalization, for checkpoints that were trained with it. Does not look
-anything up in a vocabulary: see tokenizer.py.
+Nearly all of it is one op with a table of characters (see character_tables.py). What depends on a character's
+neighbours runs only for batches in which a search finds a reason: a capital sigma, a word that is too long, a special
+token. Does not look anything up in a vocabulary: see tokenizer.py.
 
 Shapes: B batch.
 """
 
+import functools
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-NORMALIZATIONS = ("tf_text",)
+from kerasbert.preprocessing import character_rules as rules
+from kerasbert.preprocessing import character_tables as tables
+from kerasbert.preprocessing.normalizer_model import build_normalizer_model
+from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
 
-_CJK = (
-    r"[\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}\x{2B820}-\x{2CEAF}"
-    r"\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]"
-)
-_PUNCTUATION = r"[!-/:-@\[-`{-~\p{P}]"
+NORMALIZATIONS = ("google", "tf_text")
+
+# In RE2's character classes. Patterns for the google rules name no Unicode property: RE2's tables change, too.
+_ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
+_CJK = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in rules.CJK_RANGES)
+_MARKERS = "".join(tables.SPECIAL_TOKEN_MARKERS.values())
+_SPECIAL_TOKEN_OR_MARKER = rf"\C*(?:[{_MARKERS}]|\[(?:{'|'.join(token[1:-1] for token in SPECIAL_TOKENS)})\])\C*"
+_DROPPED_CHARACTER = "\x01"  # in no normalized text, so in no piece either
 
 
-class TfTextNormalizer(tf.Module):
-    """tensorflow-text's FastBertNormalizer: NFKC case folding, NFD, accents dropped, control characters to spaces.
+class TextNormalizer(tf.Module):
+    """Cleans texts by one set of rules.
 
     Args:
-        lower_case: fold case and drop accents.
+        normalization: `"google"` for google-research/bert's rules, `"tf_text"` for tensorflow-text's.
+        lower_case: fold case.
+        strip_accents: decompose characters and drop their accents.
         split_cjk: whether a CJK character is a word of its own.
+        keep_special_tokens: whether a special token in the text is a word of its own, written as its escape.
+        max_word_length: with `"google"`, a word with more characters is changed so that no vocabulary knows it.
     """
 
-    def __init__(self, lower_case: bool, split_cjk: bool) -> None:
+    def __init__(
+        self,
+        normalization: str,
+        lower_case: bool,
+        strip_accents: bool,
+        split_cjk: bool,
+        keep_special_tokens: bool,
+        max_word_length: int,
+    ) -> None:
         super().__init__()
+        google = normalization == "google"
+        self._max_word_length = max_word_length
+        self._keep_special_tokens = keep_special_tokens
+        self._has_sigma = google and lower_case
         with tf.init_scope():
-            self._normalizer = tf_text.FastBertNormalizer(lower_case_nfd_strip_accents=lower_case)
-        self._apart = f"{_CJK}|{_PUNCTUATION}" if split_cjk else _PUNCTUATION
+            self._op = _character_op(normalization, lower_case, strip_accents, keep_special_tokens)
+        # The insides of character classes: what is a word of its own, and what is between words.
+        self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
+        self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
+        self._space = " " if google else r"\s\p{Z}"
+        self._needs_context = _context_pattern(lower_case, max_word_length) if google else None
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
-        return self._normalizer.normalize(texts)
+        return self._in_context(self._op.normalize(self._marked(texts)))
 
     def normalize_with_offsets(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.RaggedTensor]:
         """The normalized texts, and where each of their bytes, and their end, came from: int64 [B, (bytes + 1)]."""
-        return self._normalizer.normalize_with_offsets(texts)
+        normalized, origins = self._op.normalize_with_offsets(self._marked(texts))
+        return self._in_context(normalized), origins
 
-    def words(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """The normalized words: ragged strings [B, (words)]."""
-        return tf_text.regex_split(self.normalize(texts), rf"\s+|{self._apart}", self._apart)
+    def split(self, normalized: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """The words of normalized texts and the bytes where they start: ragged [B, (words)], string and int64."""
+        words, starts, _ = tf_text.regex_split_with_offsets(
+            normalized, f"[{self._space}]+|[{self._apart}]", f"[{self._apart}]"
+        )
+        return words, starts
+
+    def _marked(self, texts: tf.Tensor) -> tf.Tensor:
+        """The texts with markers for special tokens, as many bytes as before."""
+        if not self._keep_special_tokens:
+            return texts
+        return _if_any(texts, _SPECIAL_TOKEN_OR_MARKER, _mark_special_tokens)
+
+    def _in_context(self, normalized: tf.Tensor) -> tf.Tensor:
+        """Normalized texts after the rules that look at neighbours, as many bytes as before."""
+        if self._needs_context is None:
+            return normalized
+        return _if_any(normalized, self._needs_context, self._apply_context)
+
+    def _apply_context(self, normalized: tf.Tensor) -> tf.Tensor:
+        if self._has_sigma:
+            normalized = tf.strings.regex_replace(normalized, *_final_sigma())
+            normalized = tf.strings.regex_replace(normalized, tables.CAPITAL_SIGMA, "σ")
+        # Cut into words and what is between them, nothing left out, so that all of it can be joined again.
+        parts = tf_text.regex_split(normalized, f"[ {self._apart}]", f"[ {self._apart}]")
+        too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
+        unknown = tf.strings.regex_replace(parts.values, r"\C", _DROPPED_CHARACTER)
+        parts = parts.with_values(tf.where(too_long, unknown, parts.values))
+        return tf.strings.reduce_join(parts, axis=-1)
+
+
+def _if_any(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The texts changed if any matches the pattern as a whole; a batch without pays for the search only."""
+    found = tf.reduce_any(tf.strings.regex_full_match(texts, pattern))
+    return tf.cond(found, lambda: change(texts), lambda: texts)
+
+
+@functools.cache
+def _character_op(
+    normalization: str, lower_case: bool, strip_accents: bool, keep_special_tokens: bool
+) -> tf_text.FastBertNormalizer:
+    """The op with its table."""
+    if normalization == "tf_text" and lower_case == strip_accents and not keep_special_tokens:
+        return tf_text.FastBertNormalizer(lower_case_nfd_strip_accents=lower_case)
+    make_table = tables.google_table if normalization == "google" else tables.tf_text_table
+    table = make_table(lower_case, strip_accents)
+    if keep_special_tokens:
+        table = tables.with_special_token_markers(table)
+    model = np.frombuffer(build_normalizer_model(table), np.uint8)
+    return tf_text.FastBertNormalizer(model_buffer=tf.constant(model))
+
+
+def _mark_special_tokens(texts: tf.Tensor) -> tf.Tensor:
+    """Each special token becomes its marker, filled up with dropped characters to as many bytes.
+
+    Markers that the text brings along are made another dropped character first.
+    """
+    texts = tf.strings.regex_replace(texts, f"[{_MARKERS}]", "\u200b")
+    for token, marker in tables.SPECIAL_TOKEN_MARKERS.items():
+        fill = _DROPPED_CHARACTER * (len(token) - len(marker.encode()))
+        texts = tf.strings.regex_replace(texts, rf"\[{token[1:-1]}\]", marker + fill)
+    return texts
+
+
+def _context_pattern(lower_case: bool, max_word_length: int) -> str:
+    """Matches each normalized text that has a capital sigma or a too long word, and few others.
+
+    Few others, because not all that ends a word does so here, and a shorter run is enough where the limit is high: the
+    search takes memory for each character that it counts.
+    """
+    ends = f" {_ASCII_PUNCTUATION}"
+    long = f"[^{ends}]{{{min(max_word_length, 200) + 1}}}"
+    if lower_case:
+        return f"(?s)(?:.*{tables.CAPITAL_SIGMA}|(?:.*[{ends}])?{long}).*"
+    return f"(?s)(?:.*[{ends}])?{long}.*"
+
+
+@functools.cache
+def _final_sigma() -> tuple[str, str]:
+    """Python's `str.lower`: a capital sigma after a cased letter becomes a final one, unless one follows.
+
+    Neighbours answer after normalization as they did before it.
+    """
+    cased = rules.regex_class(filter(rules.is_cased, rules.characters()))
+    ignored = rules.regex_class(filter(rules.is_ignored_by_sigma, rules.characters()))
+    return f"([{cased}][{ignored}]*){tables.CAPITAL_SIGMA}([{ignored}]*(?:[^{cased}{ignored}]|$))", r"\1ς\2"

@@ -12,8 +12,10 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing.normalization import NORMALIZATIONS, TfTextNormalizer
-from kerasbert.preprocessing.vocabulary import SUFFIX_MARK, UNK, Vocabulary
+from kerasbert.preprocessing import character_rules
+from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES, SPECIAL_TOKEN_ESCAPES, UNREACHABLE
+from kerasbert.preprocessing.normalization import NORMALIZATIONS, TextNormalizer
+from kerasbert.preprocessing.vocabulary import PAD, SUFFIX_MARK, Vocabulary
 
 
 class WordPieceTokenizer(tf.Module):
@@ -24,7 +26,12 @@ class WordPieceTokenizer(tf.Module):
         lower_case: whether text is lower-cased; False for a cased vocabulary.
         strip_accents: whether accents are dropped; None does as `lower_case`.
         split_cjk: whether each CJK character is a word of its own.
-        normalization: `"tf_text"`, tensorflow-text's rules.
+        keep_special_tokens: whether `[MASK]` and the like, written in a text, are the special tokens rather than
+            punctuation around a word. Leave it off for text of strangers.
+        normalization: `"google"` follows google-research/bert's tokenization.py to the letter, with Unicode 13.0;
+            `"tf_text"` follows tensorflow-text's BertTokenizer, for checkpoints that were trained with it.
+        max_word_length: a longer word becomes `[UNK]`. None is what the normalization's original has: 200
+            characters for `"google"`, 100 bytes for `"tf_text"`.
 
     Raises:
         ValueError: an argument is not as above.
@@ -45,7 +52,9 @@ class WordPieceTokenizer(tf.Module):
         lower_case: bool = True,
         strip_accents: bool | None = None,
         split_cjk: bool = True,
-        normalization: str = "tf_text",
+        keep_special_tokens: bool = False,
+        normalization: str = "google",
+        max_word_length: int | None = None,
     ) -> None:
         super().__init__()
         if normalization not in NORMALIZATIONS:
@@ -53,23 +62,47 @@ class WordPieceTokenizer(tf.Module):
                 f"`normalization` must be one of {', '.join(NORMALIZATIONS)}. "
                 f"Received: normalization={normalization!r}."
             )
+        if max_word_length is None:
+            max_word_length = 200 if normalization == "google" else 100
+        if isinstance(max_word_length, bool) or not isinstance(max_word_length, int) or max_word_length < 1:
+            raise ValueError(
+                f"`max_word_length` must be a positive integer. Received: max_word_length={max_word_length!r}."
+            )
         self.vocabulary = vocabulary
         self.lower_case = lower_case
         self.strip_accents = lower_case if strip_accents is None else strip_accents
         self.split_cjk = split_cjk
+        self.keep_special_tokens = keep_special_tokens
         self.normalization = normalization
-        self.normalizer = TfTextNormalizer(lower_case, split_cjk)
+        self.max_word_length = max_word_length
+        self.normalizer = TextNormalizer(
+            normalization, lower_case, self.strip_accents, split_cjk, keep_special_tokens, max_word_length
+        )
         with tf.init_scope():
             self._pieces = tf.constant(vocabulary.pieces)
-            try:
-                self._word_pieces = tf_text.FastWordpieceTokenizer(
-                    list(vocabulary.pieces), max_bytes_per_word=100, token_out_type=tf.int32, unknown_token=UNK
-                )
-            except RuntimeError as error:
-                raise BadInputError(
-                    "The vocabulary must hold word pieces beside the special tokens. "
-                    f"Received: {vocabulary!r}. Learn one from text."
-                ) from error
+            self._word_pieces = self._word_piece_op()
+
+    def _word_piece_op(self) -> tf_text.FastWordpieceTokenizer:
+        """tf-text's op with the pieces as normalized text writes them."""
+        google = self.normalization == "google"
+        pieces = [
+            _as_normalized(piece, index, google, self.keep_special_tokens)
+            for index, piece in enumerate(self.vocabulary.pieces)
+        ]
+        try:
+            return tf_text.FastWordpieceTokenizer(
+                pieces,
+                # A character has at most 4 bytes; the normalizer has seen to words of more characters.
+                max_bytes_per_word=4 * self.max_word_length if google else self.max_word_length,
+                token_out_type=tf.int32,
+                unknown_token=pieces[self.vocabulary.unk_id],
+                # The op splits CJK characters always: words that hold some reach it one by one.
+                no_pretokenization=not self.split_cjk,
+            )
+        except RuntimeError as error:
+            raise BadInputError(
+                f"The vocabulary must suit tensorflow-text's word-piece op. Received: {self.vocabulary!r}: {error}"
+            ) from error
 
     def get_config(self) -> dict[str, Any]:
         """The arguments besides the vocabulary, as JSON can hold them."""
@@ -77,12 +110,18 @@ class WordPieceTokenizer(tf.Module):
             "lower_case": self.lower_case,
             "strip_accents": self.strip_accents,
             "split_cjk": self.split_cjk,
+            "keep_special_tokens": self.keep_special_tokens,
             "normalization": self.normalization,
+            "max_word_length": self.max_word_length,
         }
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
         """String [B] -> ids, ragged int32 [B, (T)]. An empty text gives an empty row."""
-        return self._word_pieces.tokenize(self.normalizer.normalize(_batch_of_texts(texts)))
+        normalized = self.normalizer.normalize(_batch_of_texts(texts))
+        if self.split_cjk:
+            return self._word_pieces.tokenize(normalized)
+        words, _ = self.normalizer.split(normalized)
+        return self._word_pieces.tokenize(words).merge_dims(1, 2)
 
     def tokenize_with_offsets(self, texts: Any) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """String [B] -> ids, starts, ends: ragged [B, (T)], int32, int64, int64.
@@ -91,14 +130,22 @@ class WordPieceTokenizer(tf.Module):
         that normalization drops, such as accents, count to the one before them.
         """
         normalized, origins = self.normalizer.normalize_with_offsets(_batch_of_texts(texts))
-        ids, starts, ends = self._word_pieces.tokenize_with_offsets(normalized)
-        row_starts = origins.row_starts()  # [B]
+        ids, starts, ends = self._pieces_with_offsets(normalized)
         rows = ids.value_rowids()  # [pieces in all]
-        first = tf.gather(row_starts, rows) + starts.values
-        last = tf.gather(row_starts, rows) + ends.values - 1
-        original_starts = tf.gather(origins.values, first)
-        original_ends = tf.gather(_next_larger(origins.values), last)
+        row_starts = tf.gather(origins.row_starts(), rows)
+        original_starts = tf.gather(origins.values, row_starts + starts)
+        original_ends = tf.gather(_next_larger(origins.values), row_starts + ends - 1)
         return ids, ids.with_values(original_starts), ids.with_values(original_ends)
+
+    def _pieces_with_offsets(self, normalized: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """Ids, ragged [B, (T)], and the bytes of the normalized text where they start and end: [pieces in all]."""
+        if self.split_cjk:
+            ids, starts, ends = self._word_pieces.tokenize_with_offsets(normalized)
+            return ids, starts.values, ends.values
+        words, word_starts = self.normalizer.split(normalized)
+        ids, starts, ends = self._word_pieces.tokenize_with_offsets(words)
+        begin = tf.gather(word_starts.values, ids.values.value_rowids())
+        return ids.merge_dims(1, 2), begin + starts.flat_values, begin + ends.flat_values
 
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
         """Ids [B, (T)], ragged or dense -> string [B]: pieces joined by spaces, `##` pieces to the one before.
@@ -117,8 +164,20 @@ class WordPieceTokenizer(tf.Module):
         return tf.gather(self._pieces, ids)
 
     def words(self, texts: Any) -> tf.RaggedTensor:
-        """String [B] -> the normalized words before they are split into pieces: ragged strings [B, (words)]."""
-        return self.normalizer.words(_batch_of_texts(texts))
+        """String [B] -> the words as normalized, before they are split into pieces: ragged strings [B, (words)]."""
+        words, _ = self.normalizer.split(self.normalizer.normalize(_batch_of_texts(texts)))
+        return words
+
+
+def _as_normalized(piece: str, index: int, google: bool, keep_special_tokens: bool) -> str:
+    """The piece as normalized text writes it, see character_tables.py; the op must be able to find no other."""
+    if keep_special_tokens and piece in SPECIAL_TOKEN_ESCAPES:
+        return SPECIAL_TOKEN_ESCAPES[piece]
+    if piece == PAD or any(character_rules.is_dropped(char) for char in piece):
+        # Such a piece is never found: another dropped character and the id keep it so. `[PAD]` is among them so that
+        # the op has a piece for its trie even if the vocabulary holds special tokens only.
+        return f"{UNREACHABLE}{index}"
+    return piece.translate(PUNCTUATION_ESCAPES) if google else piece
 
 
 def _batch_of_texts(texts: Any) -> tf.Tensor:

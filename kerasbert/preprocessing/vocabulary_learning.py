@@ -12,10 +12,12 @@ import tensorflow as tf
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from kerasbert.errors import BadInputError
+from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES
 from kerasbert.preprocessing.tokenizer import WordPieceTokenizer
 from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, Vocabulary
 
 _LINES_AT_ONCE = 1024
+_UNESCAPED = {escape: point for point, escape in PUNCTUATION_ESCAPES.items()}
 _LONGEST_WORD = 50  # characters; longer ones are rarely words, and the learner's work grows with the square
 
 
@@ -25,7 +27,7 @@ def learn_vocabulary(
     lower_case: bool = True,
     strip_accents: bool | None = None,
     split_cjk: bool = True,
-    normalization: str = "tf_text",
+    normalization: str = "google",
     min_count: int = 2,
 ) -> Vocabulary:
     """Learns up to `size` word pieces; the same lines give the same vocabulary.
@@ -67,13 +69,17 @@ def learn_vocabulary(
 
 def _count_words(lines: Iterable[str], splitter: WordPieceTokenizer) -> Counter[str]:
     """How often each normalized word occurs."""
-    split = tf.function(lambda texts: splitter.words(texts).values, input_signature=[tf.TensorSpec([None], tf.string)])
+    split = tf.function(
+        lambda texts: splitter.words(texts).values,
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
     counts: Counter[bytes] = Counter()
     iterator = iter(lines)
     while batch := list(itertools.islice(iterator, _LINES_AT_ONCE)):
         counts.update(split(tf.constant(batch)).numpy().tolist())
     # Sorted by count, then alphabetically, so that neither hashing nor the order of lines matters.
-    words = {word.decode("utf-8", "ignore"): count for word, count in counts.items()}
+    words = {word.decode("utf-8", "ignore").translate(_UNESCAPED): count for word, count in counts.items()}
     return Counter(dict(sorted(words.items(), key=lambda item: (-item[1], item[0]))))
 
 

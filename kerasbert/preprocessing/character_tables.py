@@ -1,0 +1,96 @@
+"""What each character becomes when text is normalized, as a table for tf-text's normalizing op.
+
+`google_table` follows google-research/bert's tokenization.py, `tf_text_table` tensorflow-text's BertTokenizer. What
+depends on a character's neighbours is not in a table: see normalization.py.
+
+Some characters stand for others in normalized text (see `Escapes`): tag characters, which no normalized text holds
+otherwise, because both rules drop them or make them spaces.
+"""
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from kerasbert.preprocessing import character_rules as rules
+from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
+
+# The Unicode tables of whatever tf-text runs the model would decide about disputed punctuation. A tag character is no
+# punctuation to any, so that the table alone decides.
+PUNCTUATION_ESCAPES = {point: 0xE0020 + i for i, point in enumerate(sorted(rules.DISPUTED_PUNCTUATION))}
+SPECIAL_TOKEN_ESCAPES = {token: chr(0xE0078 + i) for i, token in enumerate(SPECIAL_TOKENS)}
+# A special token that is to stay whole reaches the op as one of these (deprecated format characters, of no other use).
+SPECIAL_TOKEN_MARKERS = {token: chr(0x206A + i) for i, token in enumerate(SPECIAL_TOKENS)}
+
+# Outside ASCII, punctuation that splitters of any version know, and that a sigma's search for a letter passes over.
+UNSPACED_PUNCTUATION = "\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"
+UNREACHABLE = "\U000e0001"  # begins what stands for pieces that no text has
+CAPITAL_SIGMA = "\u03a3"
+
+Table = dict[bytes, bytes]
+
+
+def google_table(lower_case: bool, strip_accents: bool) -> Table:
+    """The table of google-research/bert's rules: what is not in it stays.
+
+    The splitter's work is left to it, except for punctuation outside ASCII, which gets spaces around it. A capital
+    sigma stays, because what it becomes depends on its neighbours. Bytes that are not UTF-8 are dropped, as Python's
+    `decode("utf-8", "ignore")` does.
+    """
+    table = dict.fromkeys(_invalid_sequences(), b"")
+    for char in rules.characters():
+        replacement = _google_replacement(char, lower_case, strip_accents)
+        if replacement != char and char != CAPITAL_SIGMA:
+            table[char.encode()] = replacement.encode()
+    return table
+
+
+def _google_replacement(char: str, lower_case: bool, strip_accents: bool) -> str:
+    if rules.is_dropped(char):
+        return ""
+    if rules.is_space(char):
+        return " "
+    rewritten = rules.rewritten(char, lower_case, strip_accents)
+    return rewritten if rewritten.isascii() else "".join(map(_with_boundaries, rewritten))
+
+
+def _with_boundaries(char: str) -> str:
+    """Spaces around punctuation; an escape for punctuation that the splitter may know or not.
+
+    Punctuation that a sigma's search passes over gets none, or the search would end there.
+    """
+    written = char.translate(PUNCTUATION_ESCAPES)
+    spaced = not char.isascii() and char not in UNSPACED_PUNCTUATION and rules.is_punctuation(char)
+    return f" {written} " if spaced else written
+
+
+def _invalid_sequences() -> list[bytes]:
+    """Each sequence that the op cuts out as a character and that is none: stray bytes and cut-off characters."""
+    sequences = [bytes([byte]) for byte in range(0x80, 0x100)]
+    for point in (*range(0x800, 0xD800, 0x40), *range(0xE000, 0x10000, 0x40)):
+        sequences.append(chr(point).encode()[:2])
+    for point in range(0x10000, 0x110000, 0x40):
+        encoded = chr(point).encode()
+        sequences += [encoded[:2], encoded[:3]]
+    return sequences
+
+
+def tf_text_table(lower_case: bool, strip_accents: bool) -> Table:
+    """tensorflow-text's rules with lower-casing and accent-stripping apart, made by its own ops.
+
+    NFKC case folding, then NFD without accents, then spaces for control characters.
+    """
+    chars = [char.encode() for char in rules.characters()]
+    texts = tf.constant(chars)
+    if lower_case:
+        texts = tf_text.case_fold_utf8(texts)
+    if strip_accents:
+        texts = tf.strings.regex_replace(tf_text.normalize_utf8(texts, "NFD"), r"\p{Mn}", "")
+    texts = tf.strings.regex_replace(texts, r"\p{Cc}|\p{Cf}", " ")
+    return {char: text for char, text in zip(chars, texts.numpy(), strict=True) if text != char}
+
+
+def with_special_token_markers(table: Table) -> Table:
+    """The table with each special token's marker becoming the token's escape, as a word of its own."""
+    markers = {
+        marker.encode(): f" {SPECIAL_TOKEN_ESCAPES[token]} ".encode() for token, marker in SPECIAL_TOKEN_MARKERS.items()
+    }
+    return {**table, **markers}
