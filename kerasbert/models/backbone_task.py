@@ -13,6 +13,8 @@ Task = TypeVar("Task", bound="BackboneTask")
 class BackboneTask(keras.Model):
     """A functional model whose constructor takes `backbone` first. A subclass lists its other arguments."""
 
+    backbone: BertBackbone
+
     # The constructor's arguments beside `backbone`, each of which is an attribute too.
     _ARGUMENTS: tuple[str, ...] = ()
 
@@ -20,6 +22,13 @@ class BackboneTask(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         if not trainable:  # To set True would thaw a backbone that was frozen on its own.
             self.trainable = False
+
+    def _hold_without_pooler(self, backbone: BertBackbone) -> None:
+        """Makes `backbone` an attribute of a model whose graph has the backbone's layers, but not its pooler.
+
+        Not as a layer of the model: the pooler would be a weight without a gradient, of which Keras warns in training.
+        """
+        object.__setattr__(self, "backbone", backbone)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the backbone as a serialized model."""

@@ -58,10 +58,10 @@ class BertSentenceEncoder(BackboneTask):
 
         # === Functional model ===
         inputs = backbone.input
-        vectors = pooling_layer(backbone(inputs)["sequence_output"], padding_mask=inputs["padding_mask"])
+        vectors = pooling_layer(backbone.output["sequence_output"], padding_mask=inputs["padding_mask"])
         super().__init__(inputs=inputs, outputs=normalization(vectors) if normalize else vectors, **kwargs)
 
         # === Config ===
-        self.backbone = backbone
+        self._hold_without_pooler(backbone)
         self.pooling = pooling
         self.normalize = normalize

@@ -51,10 +51,10 @@ class BertSpanPredictor(BackboneTask):
 
         # === Functional model ===
         inputs = backbone.input
-        logits = span_classifier(backbone(inputs)["sequence_output"])  # [B, T, 2]
+        logits = span_classifier(backbone.output["sequence_output"])  # [B, T, 2]
         outputs = {"start_logits": logits[:, :, 0], "end_logits": logits[:, :, 1]}
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self.backbone = backbone
+        self._hold_without_pooler(backbone)
         self.span_classifier = span_classifier
