@@ -79,6 +79,6 @@ def _split(unit: str) -> Iterator[str]:
 
 
 def _is_language(sentence: str) -> bool:
-    words = re.findall(r"[A-Za-z]{2,}", sentence)
+    words = re.findall(r"[A-Za-z]+", sentence)
     letters = sum(character.isalpha() or character.isspace() for character in sentence)
     return len(words) >= _MIN_WORDS and letters >= _MIN_SHARE_OF_LETTERS * len(sentence)

@@ -11,7 +11,7 @@ from kerasbert.data.text_files import PathLike, Progress, ReadReport, find_text_
 from kerasbert.errors import BadInputError
 
 MAX_LINE_BYTES = 64 * 1024
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_DOCUMENT_CHARACTERS = 64_000_000
 
 
 def read_lines(
@@ -36,7 +36,7 @@ def read_documents(
     paths: PathLike | Iterable[PathLike],
     report: ReadReport | None = None,
     progress: Progress | None = None,
-    max_document_bytes: int = MAX_DOCUMENT_BYTES,
+    max_document_characters: int = MAX_DOCUMENT_CHARACTERS,
 ) -> Iterator[list[str]]:
     r"""Gives documents, each a list of sentences. A blank line or the end of a file ends a document.
 
@@ -47,11 +47,11 @@ def read_documents(
         paths: files, folders or patterns; plain or gzipped.
         report: filled while reading.
         progress: called with the report about once per MiB read.
-        max_document_bytes: the longest document allowed, since one document is held in memory.
+        max_document_characters: the longest document allowed, since one document is held in memory.
 
     Raises:
         BadInputError: a path is missing; a named file is empty; a file is binary or not UTF-8 by its byte-order mark;
-            there is no line but blank ones; a document is longer than `max_document_bytes`.
+            there is no line but blank ones; a document is longer than `max_document_characters`.
 
     Example:
         >>> import pathlib, tempfile
@@ -62,7 +62,7 @@ def read_documents(
     """
     report = ReadReport() if report is None else report
     files = _files_with_text(paths, report)
-    return _documents(files, report, progress, max_document_bytes)
+    return _documents(files, report, progress, max_document_characters)
 
 
 def _files_with_text(paths: PathLike | Iterable[PathLike], report: ReadReport) -> list[Path]:
@@ -95,7 +95,7 @@ def _sentences(files: list[Path], report: ReadReport, progress: Progress | None)
 
 
 def _documents(
-    files: list[Path], report: ReadReport, progress: Progress | None, max_document_bytes: int
+    files: list[Path], report: ReadReport, progress: Progress | None, max_document_characters: int
 ) -> Iterator[list[str]]:
     document: list[str] = []
     size = 0
@@ -103,10 +103,10 @@ def _documents(
         if sentence:
             document.append(sentence)
             size += len(sentence)
-            if size > max_document_bytes:
+            if size > max_document_characters:
                 raise BadInputError(
-                    f"A document must not be longer than {max_document_bytes} bytes. Received: '{path}', where no "
-                    f"blank line came for that long (up to line {report.lines} of those read). "
+                    f"A document must not be longer than {max_document_characters} characters. Received: '{path}', "
+                    f"where no blank line came for that long (up to line {report.lines} of those read). "
                     "Put a blank line between documents."
                 )
         elif document:

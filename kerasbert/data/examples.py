@@ -167,6 +167,18 @@ def compression_of(path: Path) -> str:
     return "GZIP" if path.suffix == ".gz" else ""
 
 
+def has_record(path: Path) -> bool:
+    """Whether the file begins with a whole record.
+
+    Raises:
+        BadInputError: it begins with something else.
+    """
+    try:
+        return any(True for _ in tf.data.TFRecordDataset(str(path), compression_of(path)).take(1))
+    except tf.errors.DataLossError as error:
+        raise BadInputError(_broken_message(path)) from error
+
+
 def count_records(path: Path) -> int:
     """Counts the records of one file. An unpacked one is not read but skipped through, from length to length.
 
@@ -196,7 +208,7 @@ def count_records(path: Path) -> int:
 
 
 def _broken_message(path: Path) -> str:
-    return f"A record file must end with a whole record. Received: '{path}', which does not. Write the pairs again."
+    return f"A record file must hold whole records. Received: '{path}', which does not. Write the pairs again."
 
 
 def _refuse_foreign_folder(folder: Path) -> None:

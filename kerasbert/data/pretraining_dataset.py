@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.data.examples import PAIR_FEATURES, compression_of, count_records, find_shards
+from kerasbert.data.examples import PAIR_FEATURES, compression_of, count_records, find_shards, has_record
 from kerasbert.data.resumable_batches import resumable_batches, seed_for
 from kerasbert.data.text_files import PathLike
 from kerasbert.errors import BadInputError
@@ -64,9 +64,10 @@ def pretraining_dataset(
         BadInputError: no file, an incomplete set of files, or no record in them.
     """
     paths = find_shards(files)
-    if not any(path.stat().st_size for path in paths) or not any(_has_record(path) for path in paths):
+    if not any(has_record(path) for path in paths):
         raise BadInputError(
-            f"Record files must hold at least one record. Received: '{paths[0]}' and others, without any."
+            f"Record files must hold at least one record. Received: {len(paths)} from '{paths[0]}' on, all empty. "
+            "Write the pairs again."
         )
     records = _Records(paths, seed, shuffle_buffer)
     batches = resumable_batches(
@@ -176,7 +177,3 @@ class _BatchMaker:
         dense = tf.cast(ids, tf.int32).to_tensor(default_value=padding, shape=tf.stack([-1, length]))  # [B, T]
         is_fixed = self._sequence_length is not None and self._sequence_length == self._pad_to_multiple
         return tf.ensure_shape(dense, [None, self._sequence_length if is_fixed else None])
-
-
-def _has_record(path: Path) -> bool:
-    return any(True for _ in tf.data.TFRecordDataset(str(path), compression_of(path)).take(1))

@@ -14,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pydoc_data import topics
 from typing import NamedTuple
 
 from kerasbert.data.docstring_sentences import sentences
@@ -174,6 +173,9 @@ def _is_training(text: str) -> bool:
 
 def _documents(docstrings: Sequence[Docstring]) -> tuple[dict[str, list[list[str]]], int]:
     """The documents for training and those held out, and how many training sentences were removed as seen in both."""
+    # Imported late, because a slim installation of Python may lack it.
+    from pydoc_data import topics
+
     modules: dict[str, list[str]] = {}
     for docstring in docstrings:
         modules.setdefault(docstring.module, []).append(docstring.text)

@@ -5,18 +5,15 @@ for it: documents leave it in random order, and the random second segments are d
 no special tokens: see the preprocessing package.
 """
 
-import itertools
 import random
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from kerasbert.data.tokenized_documents import Tokenize, TokenizedDocument, tokenized_documents
 from kerasbert.errors import BadInputError
 
-# One call tokenizes about this much text: a call per short document would spend its time in overhead.
-_TOKENIZE_CHARACTERS = 1 << 18
 _TRIES_FOR_ANOTHER_DOCUMENT = 10
 
 
@@ -26,35 +23,6 @@ class SegmentPair(NamedTuple):
     first_ids: np.ndarray
     second_ids: np.ndarray
     is_random_next: bool
-
-
-class TokenizedDocument:
-    """The token ids of one document in one array, with the positions where its sentences end.
-
-    Args:
-        sentences: token ids of each sentence. Empty ones are left out.
-    """
-
-    def __init__(self, sentences: Iterable[Sequence[int] | np.ndarray]) -> None:
-        filled = [np.asarray(sentence, np.int32) for sentence in sentences if len(sentence)]
-        self.ids = np.concatenate(filled) if filled else np.zeros(0, np.int32)
-        self.starts = [0, *itertools.accumulate(len(sentence) for sentence in filled)]
-
-    @property
-    def num_sentences(self) -> int:
-        """How many sentences hold at least one token."""
-        return len(self.starts) - 1
-
-    def tokens(self, start: int, end: int) -> np.ndarray:
-        """The token ids of the sentences from `start` up to, not including, `end`."""
-        return self.ids[self.starts[start] : self.starts[end]]
-
-    def end_of_chunk(self, start: int, num_tokens: int) -> int:
-        """The end of the shortest run of sentences from `start` on with `num_tokens` tokens, or the document's end."""
-        return min(bisect_left(self.starts, self.starts[start] + num_tokens, start + 1), self.num_sentences)
-
-
-Tokenize = Callable[[list[str]], Any]
 
 
 def segment_pairs(
@@ -114,7 +82,7 @@ def segment_pairs(
             buffer.documents[index], lambda: buffer.other(index), target, max_tokens, next_sentence_probability, rng
         )
 
-    for document in _tokenized(documents, tokenize):
+    for document in tokenized_documents(documents, tokenize):
         num_documents += 1
         longest = max(longest, document.num_sentences)
         buffer.add(document)
@@ -208,45 +176,6 @@ class _DocumentBuffer:
             if other != index:
                 return self.documents[other]
         return self.documents[index - 1]
-
-
-def _tokenized(documents: Iterable[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
-    """Tokenizes many documents in one call, and leaves out those without a token."""
-    waiting: list[Sequence[str]] = []
-    characters = 0
-    for document in documents:
-        waiting.append(document)
-        characters += sum(map(len, document))
-        if characters >= _TOKENIZE_CHARACTERS:
-            yield from _tokenized_at_once(waiting, tokenize)
-            waiting, characters = [], 0
-    if waiting:
-        yield from _tokenized_at_once(waiting, tokenize)
-
-
-def _tokenized_at_once(documents: list[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
-    ids = _token_ids([sentence for document in documents for sentence in document], tokenize)
-    for document in documents:
-        tokenized = TokenizedDocument(itertools.islice(ids, len(document)))
-        if tokenized.num_sentences:
-            yield tokenized
-
-
-def _token_ids(sentences: list[str], tokenize: Tokenize) -> Iterator[Any]:
-    """The token ids of each sentence. One call takes a bounded text, since one document may be much longer."""
-    ends = itertools.accumulate(map(len, sentences))
-    for _, group in itertools.groupby(zip(sentences, ends, strict=True), lambda pair: pair[1] // _TOKENIZE_CHARACTERS):
-        chosen = [sentence for sentence, _ in group]
-        ids = tokenize(chosen)
-        if hasattr(ids, "row_splits"):
-            # Cutting a ragged tensor as arrays is much faster than going through lists.
-            ids = np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
-        if len(ids) != len(chosen):
-            raise ValueError(
-                f"`tokenize` must give one list of token ids per sentence. Received: {len(ids)} lists for "
-                f"{len(chosen)} sentences."
-            )
-        yield from ids
 
 
 def _document_pairs(

@@ -169,8 +169,8 @@ def test_a_line_of_50_mb_is_read_piece_by_piece(tmp_path):
 
 def test_a_document_without_end_is_refused(tmp_path):
     path = write(tmp_path / "a.txt", "A line of twenty char\n" * 100)
-    with pytest.raises(BadInputError, match=r"not be longer than 1000 bytes.*a.txt.*Put a blank line"):
-        read(path, max_document_bytes=1000)
+    with pytest.raises(BadInputError, match=r"not be longer than 1000 characters.*a.txt.*Put a blank line"):
+        read(path, max_document_characters=1000)
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path):

@@ -115,7 +115,7 @@ def test_an_incomplete_set_is_refused(tmp_path):
 def test_a_file_that_ends_within_a_record(tmp_path, compress):
     (path,) = write_pairs(some_pairs(200), tmp_path / "pairs", 1, compress).files
     path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
-    with pytest.raises(BadInputError, match=r"end with a whole record. Received: '.*pairs-00000"):
+    with pytest.raises(BadInputError, match=r"hold whole records. Received: '.*pairs-00000"):
         count_records(path)
 
 

@@ -164,7 +164,7 @@ def test_a_label_unseen_in_training_is_named_with_its_row_and_the_known_ones(tmp
 
 
 def test_many_known_labels_are_cut_short():
-    with pytest.raises(BadInputError, match=r"'label 5' and 80 more"):
+    with pytest.raises(BadInputError, match=r"'label 19' and 80 more"):
         Labels(f"label {index}" for index in range(100)).id_of("x")
 
 

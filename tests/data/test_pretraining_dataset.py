@@ -103,7 +103,7 @@ def test_element_spec_is_what_a_model_needs(folder):
     assert x["token_ids"] == tf.TensorSpec([None, 32], tf.int32)
 
 
-@pytest.mark.parametrize("shuffle_buffer", [0, 1, 16, 10_000])
+@pytest.mark.parametrize("shuffle_buffer", [0, 16, 10_000])
 @pytest.mark.parametrize("length_window", [1, 4])
 def test_each_epoch_goes_over_each_pair_once(folder, shuffle_buffer, length_window):
     seen = numbers(batches(NUM_PAIRS, folder, shuffle_buffer=shuffle_buffer, length_window=length_window))
@@ -136,7 +136,7 @@ def test_beginning_at_a_batch_gives_what_an_unbroken_run_gives(folder, length_wi
     """101 pairs in batches of 8 are 12.6 batches an epoch: the batches here lie in, at and across epochs."""
     arguments = {"length_window": length_window, "shuffle_buffer": shuffle_buffer}
     unbroken = [as_bytes(batch) for batch in batches(45, folder, **arguments)]
-    for start in (1, 3, 12, 13, 25, 26, 38):
+    for start in (1, 13, 25, 38):
         resumed = [as_bytes(batch) for batch in batches(4, folder, start_batch=start, **arguments)]
         assert resumed == unbroken[start : start + 4], start
 
@@ -217,6 +217,9 @@ def test_bad_files_and_arguments(folder, tmp_path):
         dataset(tmp_path / "missing")
     (tmp_path / "empty.tfrecord").write_bytes(b"")
     with pytest.raises(BadInputError, match="at least one record"):
+        dataset(tmp_path)
+    (tmp_path / "readme.txt").write_text("This is no file of records, whatever its folder says.")
+    with pytest.raises(BadInputError, match=r"hold whole records. Received: '.*readme.txt'"):
         dataset(tmp_path)
     for arguments in ({"batch_size": 0}, {"start_batch": -1}, {"length_window": 0}, {"pad_to_multiple": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be at least"):

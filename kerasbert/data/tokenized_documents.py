@@ -1,0 +1,86 @@
+"""Turns sentences into token ids, in calls of a bounded size, and keeps a document's ids compactly."""
+
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+# One call tokenizes about this much text: a call per short document would spend its time in overhead.
+_TOKENIZE_CHARACTERS = 1 << 18
+
+Tokenize = Callable[[list[str]], Any]
+
+
+class TokenizedDocument:
+    """The token ids of one document in one array, with the positions where its sentences end.
+
+    Args:
+        sentences: token ids of each sentence. Empty ones are left out.
+    """
+
+    def __init__(self, sentences: Iterable[Sequence[int] | np.ndarray]) -> None:
+        filled = [np.asarray(sentence, np.int32) for sentence in sentences if len(sentence)]
+        self.ids = np.concatenate(filled) if filled else np.zeros(0, np.int32)
+        self.starts = [0, *itertools.accumulate(len(sentence) for sentence in filled)]
+
+    @property
+    def num_sentences(self) -> int:
+        """How many sentences hold at least one token."""
+        return len(self.starts) - 1
+
+    def tokens(self, start: int, end: int) -> np.ndarray:
+        """The token ids of the sentences from `start` up to, not including, `end`."""
+        return self.ids[self.starts[start] : self.starts[end]]
+
+    def end_of_chunk(self, start: int, num_tokens: int) -> int:
+        """The end of the shortest run of sentences from `start` on with `num_tokens` tokens, or the document's end."""
+        return min(bisect_left(self.starts, self.starts[start] + num_tokens, start + 1), self.num_sentences)
+
+
+def tokenized_documents(documents: Iterable[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
+    """Tokenizes documents, many in one call, and leaves out those without a token.
+
+    Args:
+        documents: sentences of each document.
+        tokenize: maps a list of sentences to their token ids, as a list of lists or a `tf.RaggedTensor`.
+
+    Raises:
+        ValueError: `tokenize` gives another number of rows than it got sentences.
+    """
+    waiting: list[Sequence[str]] = []
+    characters = 0
+    for document in documents:
+        waiting.append(document)
+        characters += sum(map(len, document))
+        if characters >= _TOKENIZE_CHARACTERS:
+            yield from _tokenized_at_once(waiting, tokenize)
+            waiting, characters = [], 0
+    if waiting:
+        yield from _tokenized_at_once(waiting, tokenize)
+
+
+def _tokenized_at_once(documents: list[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
+    ids = _token_ids([sentence for document in documents for sentence in document], tokenize)
+    for document in documents:
+        tokenized = TokenizedDocument(itertools.islice(ids, len(document)))
+        if tokenized.num_sentences:
+            yield tokenized
+
+
+def _token_ids(sentences: list[str], tokenize: Tokenize) -> Iterator[Any]:
+    """The token ids of each sentence. One call takes a bounded text, since one document may be much longer."""
+    ends = itertools.accumulate(map(len, sentences))
+    for _, group in itertools.groupby(zip(sentences, ends, strict=True), lambda pair: pair[1] // _TOKENIZE_CHARACTERS):
+        chosen = [sentence for sentence, _ in group]
+        ids = tokenize(chosen)
+        if hasattr(ids, "row_splits"):
+            # Cutting a ragged tensor as arrays is much faster than going through lists.
+            ids = np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
+        if len(ids) != len(chosen):
+            raise ValueError(
+                f"`tokenize` must give one list of token ids per sentence. Received: {len(ids)} lists for "
+                f"{len(chosen)} sentences."
+            )
+        yield from ids
