@@ -39,7 +39,7 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
     Raises:
         BadInputError: the dataset has no masked position or no row.
     """
-    forward = _forward(model)
+    forward = _forward(model, dataset)
     names = ("masked_lm", "next_sentence")
     sums = {name: np.zeros(3) for name in names}  # loss, right answers, weights
     for inputs, labels, weights in _batches(dataset):
@@ -145,7 +145,7 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
 
 def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
     """All logits, float64 [R, C], and all targets [R, ...]."""
-    forward = _forward(model)
+    forward = _forward(model, dataset)
     logits, targets = [], []
     for inputs, target, _ in _batches(dataset):
         logits.append(np.asarray(_array(ops.cast(forward(inputs), "float32")), np.float64))
@@ -155,12 +155,14 @@ def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np
     return np.concatenate(logits), np.concatenate(targets)
 
 
-def _forward(model: keras.Model) -> Forward:
-    """The model without dropout, as one call; on TensorFlow a graph of its own that any input length shares."""
+def _forward(model: keras.Model, dataset: Iterable[Any]) -> Forward:
+    """The model without dropout, as one call; on TensorFlow one graph, for whatever lengths the dataset leaves open."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+        specification = getattr(dataset, "element_spec", None)
+        signature = None if specification is None else [keras.utils.unpack_x_y_sample_weight(specification)[0]]
+        return tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
     return model.predict_on_batch
 
 

@@ -7,10 +7,20 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-_SHOWN = ("loss", "masked_lm_accuracy", "next_sentence_accuracy", "accuracy", "mean_absolute_error")
+_SHOWN = (
+    "loss",
+    "masked_lm_accuracy",
+    "next_sentence_accuracy",
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "mean_absolute_error",
+)
 _WORDS = {
     "masked_lm_accuracy": "masked-LM accuracy",
     "next_sentence_accuracy": "NSP accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
     "mean_absolute_error": "mean absolute error",
 }
 
@@ -78,7 +88,7 @@ class Progress:
 
     def _words(self, figures: Mapping[str, float], now: float) -> list[str]:
         """The figures worth a place on the line."""
-        words = [f"{_WORDS.get(name, name)} {figures[name]:.3f}" for name in _SHOWN if name in figures]
+        words = figures_in_words(figures)
         if self._tokens:
             words.append(f"{self._tokens / max(now - self._start, 1e-9):,.0f} tokens/s")
         return words
@@ -88,3 +98,8 @@ class Progress:
         done = max(self._step - self._initial, 1)
         seconds = (now - self._start) / done * (self._total - self._step)
         return f"{tqdm.format_interval(seconds)} left"
+
+
+def figures_in_words(figures: Mapping[str, float]) -> list[str]:
+    """The figures that are worth a place on a line, such as "NSP accuracy 0.750"."""
+    return [f"{_WORDS.get(name, name)} {figures[name]:.3f}" for name in _SHOWN if name in figures]

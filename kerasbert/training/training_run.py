@@ -19,7 +19,7 @@ from kerasbert.training.best_result import BestResult
 from kerasbert.training.history import History, HistoryFile
 from kerasbert.training.interruption import Interruption, noted_interruption
 from kerasbert.training.phase import Phase, check_same_beginning, start_of
-from kerasbert.training.progress import Progress
+from kerasbert.training.progress import Progress, figures_in_words
 from kerasbert.training.tensorboard import TensorBoardWriter
 from kerasbert.training.train_step import Batch, TrainStep, build_metrics, real_tokens
 from kerasbert.training.training_state import (
@@ -217,8 +217,7 @@ class TrainingRun:
         if self._best.update(row) and self._best.patience is not None:
             self._best_arrays = arrays_of(variables["model"])
         self.stopped_early = self._best.is_exhausted and self.step < self.total
-        shown = ", ".join(f"{name} {row[name]:.4f}" for name in row if name not in ("phase", "step", "split"))
-        self._progress.say(f"Validation at step {self.step}: {shown}")
+        self._progress.say(f"Validation at step {self.step}: {', '.join(figures_in_words(row))}")
 
     def _write_row(self, phase: Phase, split: str, figures: Mapping[str, Any]) -> dict[str, Any]:
         """Writes a row to the history and to TensorBoard."""
