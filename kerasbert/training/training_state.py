@@ -9,7 +9,7 @@ import json
 import logging
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def save_state(folder: Path, step: int, state: TrainingState) -> Path:
     final = folder / f"step-{step:09d}.npz"
     try:
         with write_aside(final) as aside:
-            np.savez(aside, about=np.frombuffer(about.encode(), np.uint8), **arrays)
+            _write(aside, {"about": np.frombuffer(about.encode(), np.uint8), **arrays})
         for old in _state_files(folder)[_KEPT_FILES:]:
             old.unlink()
     except OSError as error:
@@ -143,9 +143,17 @@ def _state_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.npz"), reverse=True)
 
 
+def _write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """What `np.savez` does, but with the file closed where it fails half-way."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
 def _load(file: Path) -> TrainingState:
     """Reads one file whole."""
-    with np.load(file, allow_pickle=False) as stored:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
         about = json.loads(stored["about"].tobytes())
         if about["format"] != _FORMAT:
             raise ValueError(f"format {about['format']} is not {_FORMAT}")
