@@ -66,8 +66,9 @@ def fit(
         TrainingStoppedError: the loss or a weight is not a finite number. The last good state is kept.
         KeyboardInterrupt, SystemExit: after Ctrl-C and SIGTERM, when the state has been saved.
     """
-    for name, value in (("checkpoint_every", checkpoint_every), ("log_every", log_every)):
-        if value < 1:
+    intervals = {"checkpoint_every": checkpoint_every, "log_every": log_every, "validate_every": validate_every}
+    for name, value in intervals.items():
+        if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}. Give a number of steps.")
     if early_stopping_patience is not None and validate is None:
         raise ValueError(
