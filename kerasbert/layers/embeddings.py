@@ -99,6 +99,11 @@ class BertEmbeddings(keras.layers.Layer):
             hidden = hidden + positions + ops.take(self.segment_embeddings, segment_ids, axis=0)
         return self.dropout_layer(self.layer_norm(hidden), training=training)
 
+    def compute_output_spec(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
+        """[B, T] -> [B, T, H], without tracing `call`: JAX cannot slice a table at a length that it does not know."""
+        _checked_length(token_ids, self.max_position_embeddings)
+        return keras.KerasTensor((*token_ids.shape, self.hidden_size), dtype=self.compute_dtype)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {

@@ -83,3 +83,7 @@ class RowsToChoices(keras.layers.Layer):
     def call(self, logits: Any, token_ids: Any) -> Any:
         """Splits the first dimension as in `token_ids` [B, C, T]."""
         return ops.reshape(logits, ops.shape(token_ids)[:2])
+
+    def compute_output_shape(self, logits_shape: Any, token_ids_shape: Any) -> tuple[int | None, ...]:
+        """[B, C], which JAX cannot find when it knows neither."""
+        return tuple(token_ids_shape[:2])
