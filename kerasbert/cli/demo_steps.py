@@ -39,7 +39,7 @@ class Scale:
     fine_tuning_epochs: int
 
 
-FULL = Scale(pretraining_steps=5000, fine_tuning_epochs=6)
+FULL = Scale(pretraining_steps=4500, fine_tuning_epochs=5)
 QUICK = Scale(pretraining_steps=20, fine_tuning_epochs=1)
 
 
