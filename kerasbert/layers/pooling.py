@@ -31,7 +31,8 @@ class Pooling(keras.layers.Layer):
     Source: sentence-transformers, `Pooling`.
 
     Example:
-        >>> float(Pooling("mean")([[[1.0], [3.0], [9.0]]], padding_mask=[[1, 1, 0]])[0, 0])
+        >>> hidden = keras.ops.array([[[1.0], [3.0], [9.0]]])
+        >>> float(Pooling("mean")(hidden, padding_mask=keras.ops.array([[1, 1, 0]]))[0, 0])
         2.0
     """
 
