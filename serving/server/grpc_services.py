@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
 
 from kerasbert_serving.server import api_json, inference
 from kerasbert_serving.server.model_config import model_configs
-from kerasbert_serving.server.predict_protos import fill_outputs, predict_inputs
+from kerasbert_serving.server.predict_protos import ProtoInputs, fill_outputs
 from kerasbert_serving.server.serving_core import ServingCore, target_of
 from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
@@ -81,8 +81,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     async def _predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         spec = request.model_spec
-        inputs = predict_inputs(request)
-        prediction = await self._core.predict(target_of(spec), spec.signature_name, inputs, request.output_filter)
+        inputs, wanted = ProtoInputs(request), list(request.output_filter)
+        prediction = await self._core.predict(target_of(spec), spec.signature_name, inputs, wanted)
         response = predict_pb2.PredictResponse()
         _fill_spec(response.model_spec, spec.name, spec.signature_name, prediction.version)
         fill_outputs(response, prediction.outputs, prediction.outputs.values())
@@ -163,8 +163,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
                 "supported"
             )
+        before = {name: self._core.metrics.value(name) for name in request.metric_names}
         await asyncio.to_thread(self._core.store.reload, model_configs(request.config))
         response = model_management_pb2.ReloadConfigResponse()
+        for name, value in before.items():
+            response.metric.add(name=name, int64_value_increase=self._core.metrics.value(name) - value)
         response.status.error_code = int(Code.OK)
         return response
 

@@ -22,9 +22,10 @@ import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from kerasbert_serving.server.config_files import read_model_config_file, with_config_files
 from kerasbert_serving.server.grpc_services import ModelService, PredictionService
 from kerasbert_serving.server.metrics import Metrics
-from kerasbert_serving.server.model_config import ModelConfig, model_configs, read_model_config_file
+from kerasbert_serving.server.model_config import ModelConfig, model_configs
 from kerasbert_serving.server.model_store import ModelStore
 from kerasbert_serving.server.options import ServerOptions
 from kerasbert_serving.server.rest_api import rest_application
@@ -35,7 +36,14 @@ from kerasbert_serving.server.warmup import warm_up
 
 log = logging.getLogger("kerasbert_serving")
 
-HEALTH_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+# The full names of the services, the short ones of TensorFlow Serving, and the empty one for the whole server.
+HEALTH_SERVICES = (
+    "",
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+    "PredictionService",
+    "ModelService",
+)
 
 
 def serve(ready: Callable[[str], None] | None = None, **options: Any) -> None:
@@ -105,8 +113,8 @@ class LocalServer:
         return f"{self.options.host}:{self.grpc_port}"
 
     def __enter__(self) -> "LocalServer":
-        self._thread.start()
         self._server = _Server(self.options)
+        self._thread.start()
         try:
             self._call(self._server.start())
         except BaseException:
@@ -133,6 +141,7 @@ class _Server:
     """The parts of a server, on the running event loop."""
 
     def __init__(self, options: ServerOptions):
+        options = with_config_files(options)
         self.options = options
         self.rest_port = 0
         self.grpc_port = 0

@@ -113,6 +113,14 @@ class Metrics:
         """Counts an attempt to load a version."""
         self._add((self._load_attempts, (path, status), 1))
 
+    def value(self, name: str) -> int:
+        """The first value of the counter of this name, 0 where there is none."""
+        with self._lock:
+            for metric in vars(self).values():
+                if isinstance(metric, Counter) and metric.name == name:
+                    return next(iter(metric.cells.values()), 0)
+        return 0
+
     def page(self) -> str:
         """All metrics in Prometheus' text format."""
         with self._lock:

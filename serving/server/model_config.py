@@ -1,4 +1,4 @@
-"""The models that a server is told to serve: `ModelServerConfig`, from a file, a request or two arguments.
+"""The models that a server is told to serve, from a `ModelServerConfig` or from two arguments.
 
 Checks what TensorFlow Serving checks before it accepts a configuration. Carrying it out is left to `model_store.py`.
 """
@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from google.protobuf import text_format
-from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
 
-from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.statuses import invalid_argument
 
 PLATFORM = "tensorflow"
 
@@ -41,25 +39,6 @@ class ModelConfig:
         if self.specific is not None:
             return [version for version in present if version in self.specific]
         return present if self.latest is None else present[-max(self.latest, 1) :]
-
-
-def read_model_config_file(path: str | os.PathLike) -> model_server_config_pb2.ModelServerConfig:
-    """The `ModelServerConfig` of a file in protobuf text format.
-
-    Raises:
-        ServingError: If the file cannot be read or is not such a text.
-    """
-    return read_text_proto(path, model_server_config_pb2.ModelServerConfig())
-
-
-def read_text_proto(path: str | os.PathLike, message: Message) -> Message:
-    """Fills a message from a file in protobuf text format."""
-    try:
-        return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
-    except OSError as error:
-        raise ServingError(Code.NOT_FOUND, f"{path}; {error.strerror or error}") from error
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise invalid_argument(f"Invalid protobuf file: '{path}': {error}") from error
 
 
 def model_configs(config: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:

@@ -34,6 +34,9 @@ class ServerOptions:
         allow_version_labels_for_unavailable_models: Whether a new label may name a version that is not served yet.
         tensorflow_session_parallelism: Threads of a session; 0 leaves it to TensorFlow.
         prometheus_path: Path of the metrics page; None turns it off.
+        monitoring_config_file: A `MonitoringConfig` in protobuf text format, instead of `prometheus_path`.
+        batching_parameters_file: A `BatchingParameters` in protobuf text format, instead of `max_batch_size` and
+            `max_waiting_requests`. Its timeout has no meaning here: there is no timer.
     """
 
     model_dir: str | Path | None = None
@@ -61,6 +64,8 @@ class ServerOptions:
     allow_version_labels_for_unavailable_models: bool = False
     tensorflow_session_parallelism: int = 0
     prometheus_path: str | None = "/monitoring/prometheus/metrics"
+    monitoring_config_file: str | Path | None = None
+    batching_parameters_file: str | Path | None = None
 
     def __post_init__(self):
         if (self.model_dir is None) == (self.model_config_file is None):

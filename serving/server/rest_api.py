@@ -6,6 +6,7 @@ What a request means is left to `serving_core.py`; this file only reads paths an
 import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from starlette.applications import Starlette
@@ -27,6 +28,9 @@ _INFERENCE = re.compile(
 _MODEL = re.compile(rb"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE)
 _METHODS = (b"classify", b"predict", b"regress")
 _ANY = re.compile(rb"/v1/[^\n]*", re.IGNORECASE)
+
+# A page to try the model on, at the root, where TensorFlow Serving has nothing.
+PLAYGROUND = Path(__file__).with_name("playground.html")
 
 # What libevent, the HTTP library of TensorFlow Serving, says about other paths.
 _NOT_FOUND = b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"
@@ -59,6 +63,13 @@ def rest_application(core: ServingCore) -> Starlette:
             return Response(core.metrics.page(), media_type="text/plain")
 
         routes.append(Route(core.options.prometheus_path, metrics, methods=["GET", "POST"]))
+    if PLAYGROUND.exists():
+        page = PLAYGROUND.read_text(encoding="utf-8")
+
+        async def playground(request: Request) -> Response:
+            return Response(page, media_type="text/html")
+
+        routes.append(Route("/", playground, methods=["GET"]))
     routes.append(Mount("/", app=RestApi(core)))
     return Starlette(routes=routes)
 

@@ -22,6 +22,18 @@ from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflo
 # Combinations of feeds and fetches that stay prepared; more than these come from output filters alone.
 MAX_PREPARED_CALLS = 256
 
+# What TensorFlow's Python loader raises on files that lie about what they hold.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class SavedModel:
     """One loaded version.
@@ -47,19 +59,35 @@ class SavedModel:
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(self.meta_graph.signature_def.items())
 
     def _load(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
+        if not any((Path(path) / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
+            raise ServingError(
+                Code.NOT_FOUND,
+                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check that the "
+                "directory exists and that you have the right permissions for accessing it.",
+            )
         try:
-            loader = SavedModelLoader(path)
-            with contextlib.suppress(RuntimeError):  # no such tags: `load` says so below
-                _import_op_libraries(loader.get_meta_graph_def_from_tags(["serve"]))
-            with graph.as_default():
-                return loader.load(self._session, ["serve"])
+            return self._load_serve_graph(graph, path)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            missing = not (Path(path) / "saved_model.pb").exists() and not (Path(path) / "saved_model.pbtxt").exists()
-            if missing or "could not be found in SavedModel" in str(error):
-                raise ServingError(Code.NOT_FOUND, f"Could not load SavedModel at {path}: {error}") from error
-            raise ServingError(Code.DATA_LOSS, f"Could not load SavedModel at {path}: {error}") from error
+
+    def _load_serve_graph(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
+        try:
+            loader = SavedModelLoader(path)
+        except (OSError, *BROKEN) as error:
+            raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/saved_model.pb as binary proto: {error}") from error
+        try:
+            _import_op_libraries(loader.get_meta_graph_def_from_tags(["serve"]))
+        except RuntimeError as error:
+            raise ServingError(
+                Code.NOT_FOUND,
+                "Could not find meta graph def matching supplied tags: { serve }. To inspect available tag-sets in the "
+                "SavedModel, please use the SavedModel CLI: `saved_model_cli`",
+            ) from error
+        try:
+            with graph.as_default():
+                return loader.load(self._session, ["serve"])
+        except (OSError, *BROKEN) as error:
+            raise ServingError(Code.DATA_LOSS, f"Could not load SavedModel at {path}: {error!r}") from error
 
     def run(self, feeds: tuple[str, ...], arrays: Sequence[np.ndarray], fetches: tuple[str, ...]) -> list[np.ndarray]:
         """The fetched tensors for the fed arrays; blocks, without the GIL while TensorFlow computes.
@@ -71,8 +99,10 @@ class SavedModel:
             return self._call(feeds, fetches)(*arrays)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
-        except (ValueError, TypeError, RuntimeError) as error:
+        except (ValueError, TypeError) as error:
             raise invalid_argument(str(error)) from error
+        except RuntimeError as error:  # the session was closed, or TensorFlow's bindings gave up
+            raise ServingError(Code.INTERNAL, str(error)) from error
 
     def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
         key = (feeds, fetches)

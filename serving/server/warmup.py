@@ -11,7 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from kerasbert_serving.server import inference, multi_inference
 from kerasbert_serving.server.examples import serialized_examples
-from kerasbert_serving.server.predict_protos import predict_inputs
+from kerasbert_serving.server.predict_protos import ProtoInputs
 from kerasbert_serving.server.servable import Servable
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 
@@ -55,7 +55,7 @@ def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     if kind == "predict_log":
         request = log.predict_log.request
         call, _ = inference.predict_call(
-            servable, request.model_spec.signature_name, predict_inputs(request), request.output_filter
+            servable, request.model_spec.signature_name, ProtoInputs(request), request.output_filter
         )
         servable.run_now(call)
     elif kind == "classify_log":

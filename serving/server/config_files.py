@@ -1,0 +1,111 @@
+"""The settings files of TensorFlow Serving, in protobuf text format: models, monitoring, batching.
+
+`tensorflow-serving-api` ships the message of the first only; the others are declared here, field by field as TensorFlow
+Serving has them, so that a file written for it is read by the same rules.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
+from google.protobuf.message import Message
+from tensorflow_serving.config import model_server_config_pb2
+
+from kerasbert_serving.server.options import ServerOptions
+from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_INT64, _BOOL, _STRING = "google.protobuf.Int64Value", "google.protobuf.BoolValue", "google.protobuf.StringValue"
+
+# Message, and its fields: name, number, type (a scalar type, or the name of a message), whether it is repeated.
+_MESSAGES = {
+    "PrometheusConfig": [("enable", 1, _Field.TYPE_BOOL, False), ("path", 2, _Field.TYPE_STRING, False)],
+    "MonitoringConfig": [("prometheus_config", 1, "kerasbert.serving.PrometheusConfig", False)],
+    "BatchingParameters": [
+        ("max_batch_size", 1, _INT64, False),
+        ("batch_timeout_micros", 2, _INT64, False),
+        ("max_enqueued_batches", 3, _INT64, False),
+        ("num_batch_threads", 4, _INT64, False),
+        ("thread_pool_name", 5, _STRING, False),
+        ("allowed_batch_sizes", 6, _Field.TYPE_INT64, True),
+        ("pad_variable_length_inputs", 7, _Field.TYPE_BOOL, False),
+        ("enable_large_batch_splitting", 8, _BOOL, False),
+        ("max_execution_batch_size", 9, _INT64, False),
+    ],
+}
+
+
+def read_model_config_file(path: str | os.PathLike) -> model_server_config_pb2.ModelServerConfig:
+    """The `ModelServerConfig` of a file.
+
+    Raises:
+        ServingError: If the file cannot be read or is not such a text.
+    """
+    return _read(path, model_server_config_pb2.ModelServerConfig())
+
+
+def with_config_files(options: ServerOptions) -> ServerOptions:
+    """The options, with what the monitoring and the batching file say in the places of the single settings.
+
+    Raises:
+        ServingError: If a file cannot be read, is not such a text or asks for what this server does not do.
+    """
+    if options.monitoring_config_file:
+        monitoring = _read(options.monitoring_config_file, _message("MonitoringConfig")).prometheus_config
+        path = monitoring.path or ServerOptions.prometheus_path
+        options = replace(options, prometheus_path=path if monitoring.enable else None)
+    if options.batching_parameters_file:
+        batching = _read(options.batching_parameters_file, _message("BatchingParameters"))
+        if batching.pad_variable_length_inputs:
+            raise ServingError(
+                Code.UNIMPLEMENTED,
+                "`pad_variable_length_inputs` must be false: rows of other lengths are batched apart. Received: true, "
+                f"in {options.batching_parameters_file}.",
+            )
+        rows = batching.max_batch_size.value or options.max_batch_size
+        waiting = batching.max_enqueued_batches.value * rows or options.max_waiting_requests
+        options = replace(options, max_batch_size=rows, max_waiting_requests=waiting)
+    return options
+
+
+def _read(path: str | os.PathLike, message: Message) -> Message:
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
+    except OSError as error:
+        raise ServingError(Code.NOT_FOUND, f"{path}; {error.strerror or error}") from error
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise invalid_argument(f"Invalid protobuf file: '{path}': {error}") from error
+
+
+def _message(name: str) -> Message:
+    """An empty message of this name."""
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    file = descriptor_pb2.FileDescriptorProto(
+        name="kerasbert_serving_config.proto",
+        package="kerasbert.serving",
+        syntax="proto3",
+        dependency=[wrappers_pb2.DESCRIPTOR.name],
+    )
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for field_name, number, kind, repeated in fields:
+            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+            if isinstance(kind, str):
+                message.field.add(
+                    name=field_name, number=number, type=_Field.TYPE_MESSAGE, type_name=f".{kind}", label=label
+                )
+            else:
+                message.field.add(name=field_name, number=number, type=kind, label=label)
+    pool.AddSerializedFile(file.SerializeToString())
+    descriptor = pool.FindMessageTypeByName(f"kerasbert.serving.{name}")
+    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
+        return message_factory.GetMessageClass(descriptor)()
+    return message_factory.MessageFactory(pool).GetPrototype(descriptor)()
