@@ -141,5 +141,7 @@ def _checked_length(token_ids: Any, limit: int) -> Any:
     elif length is not None and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        tf.debugging.assert_less_equal(length, limit, message=rule, summarize=1)
+        # The slice must wait for the check, or its own message comes first.
+        with tf.control_dependencies([tf.debugging.assert_less_equal(length, limit, message=rule, summarize=1)]):
+            length = tf.identity(length)
     return length
