@@ -25,12 +25,10 @@ def build_model(stored: StoredModel, dtype: Any) -> tuple[keras.Model, tuple[str
     architecture = stored.architecture
     present = parts_present(stored.arrays, stored.format, architecture.optional)
     absent = tuple(part for part in architecture.optional if part not in present)
-    num_labels = _num_labels(stored)
-    weights = _collected(stored, stored.arrays, (*architecture.required, *present), num_labels)
+    weights = _collected(stored, stored.arrays, (*architecture.required, *present))
     model = _new_backbone(stored, dtype)
     if architecture.model != "BertBackbone":
-        arguments = stored.arguments if num_labels is None else {**stored.arguments, "num_labels": num_labels}
-        model = getattr(kerasbert.models, architecture.model)(model, **arguments)
+        model = getattr(kerasbert.models, architecture.model)(model, **stored.task.arguments)
     assign(model, weights)
     clear(model, weight_names(absent, stored.config.num_hidden_layers))
     return model, absent
@@ -45,7 +43,7 @@ def build_backbone(stored: StoredModel, dtype: Any) -> tuple[BertBackbone, tuple
     arrays = {name: array for name, array in stored.arrays.items() if is_of_backbone(name, stored.format)}
     present = {*ENCODER_PARTS, *parts_present(arrays, stored.format, BACKBONE_PARTS)}
     parts = tuple(part for part in BACKBONE_PARTS if part in present)
-    weights = _collected(stored, arrays, parts, None)
+    weights = _collected(stored, arrays, parts)
     backbone = _new_backbone(stored, dtype)
     assign(backbone, weights)
     absent = tuple(part for part in BACKBONE_PARTS if part not in present)
@@ -56,9 +54,7 @@ def _new_backbone(stored: StoredModel, dtype: Any) -> BertBackbone:
     return BertBackbone.from_config({**stored.config.to_dict(), "dtype": dtype})
 
 
-def _collected(
-    stored: StoredModel, arrays: dict[str, np.ndarray], parts: tuple[str, ...], num_labels: int | None
-) -> dict[str, np.ndarray]:
+def _collected(stored: StoredModel, arrays: dict[str, np.ndarray], parts: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The weights of some parts in our layout, checked."""
     layers = stored.config.num_hidden_layers
     if layers > len(arrays):  # said before a list of so many names is made
@@ -67,15 +63,4 @@ def _collected(
             f"{len(arrays)} weights in all. Take config and weights from the same model."
         )
     rows = weight_names(parts, layers)
-    return collect(arrays, rows, stored.format, stored.config, num_labels, stored.origin)
-
-
-def _num_labels(stored: StoredModel) -> int | None:
-    """C of a classifier, by the config, else by the weights; None for a model that has no number of labels."""
-    if "classifier" not in stored.architecture.parts or stored.architecture.model == "BertMultipleChoice":
-        return None
-    if stored.num_labels is not None:
-        return stored.num_labels
-    (name,) = [row.named(stored.format) for row in weight_names(["classifier"], 0) if row.axes == ("C",)]
-    bias = stored.arrays.get(str(name))
-    return len(bias) if bias is not None and bias.ndim == 1 else 2
+    return collect(arrays, rows, stored.format, stored.config, stored.task.num_labels or 1, stored.origin)

@@ -5,35 +5,26 @@ This is also kerasbert's own folder: `preprocessing.json` beside those files is 
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasbert.checkpoints.architectures import Architecture, architecture_named, architecture_of_parts
-from kerasbert.checkpoints.hugging_face_config import (
-    CONFIG_FILE,
-    classifier_dropout,
-    problem_type,
-    read_json_object,
-    read_labels,
-    task_settings,
-)
-from kerasbert.checkpoints.model_weights import extract, parts_present
+from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
 from kerasbert.checkpoints.pytorch_file import read_pytorch
 from kerasbert.checkpoints.safetensors_file import read_safetensors, read_shards, write_safetensors
-from kerasbert.checkpoints.stored_model import StoredModel
+from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
+from kerasbert.checkpoints.task_config import read_json_object, read_task, task_settings
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs, write_tokenizer_files
-from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, is_of_backbone
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, is_of_backbone
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import TextToInputs
 
+CONFIG_FILE = "config.json"
 _FORMAT = "hugging_face"
 _SAFETENSORS = "model.safetensors"
-_HEADS = ("masked_lm", "next_sentence", "classifier", "span")
 # Weight files in the order of preference, and what reads each.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     _SAFETENSORS: read_safetensors,
@@ -58,12 +49,15 @@ def weights_file(path: Path) -> Path | None:
     return next((path / name for name in _READERS if (path / name).is_file()), None)
 
 
-def read_hugging_face(path: Path, preprocessing: bool = True) -> StoredModel:
+def read_hugging_face(
+    path: Path, preprocessing: bool = True, max_length: int | None = None, lower_case: bool = False
+) -> StoredModel:
     """Reads a folder's config, weights and preprocessing.
 
     Args:
         path: a folder with `config.json` and weights (safetensors before PyTorch's), or one weights file in it.
         preprocessing: whether vocabulary and tokenizer settings are read.
+        max_length, lower_case: what a folder around this one says of the preprocessing.
 
     Raises:
         BadInputError: a file is missing or damaged, or they contradict each other.
@@ -79,9 +73,7 @@ def read_hugging_face(path: Path, preprocessing: bool = True) -> StoredModel:
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
     arrays = _named_by_table(_READERS[weights.name](weights), origin)
-    architecture = _architecture(values, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *_HEADS)))
-    num_labels, labels = read_labels(values, folder / CONFIG_FILE)
-    has_labels = "classifier" in architecture.parts and architecture.model != "BertMultipleChoice"
+    architecture = _architecture(values, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -89,32 +81,22 @@ def read_hugging_face(path: Path, preprocessing: bool = True) -> StoredModel:
         config=config,
         architecture=architecture,
         arrays=arrays,
-        arguments=_arguments(architecture, values, config, arrays, folder / CONFIG_FILE),
-        num_labels=num_labels if has_labels else None,
-        labels=labels if has_labels else None,
-        text_to_inputs=read_text_to_inputs(folder, config) if preprocessing else None,
+        task=read_task(values, architecture, config, labels_in_weights(arrays, _FORMAT), folder / CONFIG_FILE),
+        text_to_inputs=read_text_to_inputs(folder, config, max_length, lower_case) if preprocessing else None,
     )
 
 
-def write_hugging_face(
-    folder: Path,
-    model: keras.Model,
-    config: BertConfig,
-    architecture: Architecture,
-    absent: Collection[str],
-    labels: Sequence[str] | None,
-    text_to_inputs: TextToInputs | None,
-) -> None:
+def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
     """Writes a model's config, weights and preprocessing into an empty folder."""
-    parts = [part for part in architecture.parts if part not in absent or part in architecture.required]
-    arrays = extract(model, parts, _FORMAT, config)
-    if architecture.hugging_face != "BertModel":
+    arrays = extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config)
+    if outgoing.architecture.hugging_face != "BertModel":
         arrays = {_PREFIX * is_of_backbone(name, _FORMAT) + name: array for name, array in arrays.items()}
-    pad_id = text_to_inputs.vocabulary.pad_id if text_to_inputs else 0
+    text_to_inputs = outgoing.text_to_inputs
     values = {
-        **json.loads(config.to_json(dialect=_FORMAT)),
-        "architectures": [architecture.hugging_face],
-        **task_settings(model, labels, pad_id),
+        **json.loads(outgoing.config.to_json(dialect=_FORMAT)),
+        "architectures": [outgoing.architecture.hugging_face],
+        "pad_token_id": text_to_inputs.vocabulary.pad_id if text_to_inputs else 0,
+        **task_settings(outgoing.model, outgoing.labels),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     write_safetensors(folder / _SAFETENSORS, arrays)
@@ -154,17 +136,3 @@ def _architecture(values: dict[str, Any], parts: tuple[str, ...]) -> Architectur
     """
     named = [architecture_named(str(name)) for name in values.get("architectures") or []]
     return next((architecture for architecture in named if architecture), architecture_of_parts(parts))
-
-
-def _arguments(
-    architecture: Architecture, values: dict[str, Any], config: BertConfig, arrays: dict[str, np.ndarray], path: Path
-) -> dict[str, Any]:
-    """What the model's constructor takes beside backbone and number of labels."""
-    if architecture.model != "BertSequenceClassifier":
-        return {}
-    kernel = arrays.get("classifier.weight")
-    num_labels = len(kernel) if kernel is not None and kernel.ndim else 2
-    return {
-        "problem_type": problem_type(values, num_labels, path),
-        "dropout": classifier_dropout(values, config),
-    }

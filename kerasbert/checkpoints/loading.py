@@ -11,9 +11,13 @@ from typing import Any
 import keras
 
 from kerasbert.checkpoints.building import build_backbone, build_model
-from kerasbert.checkpoints.hugging_face_config import CONFIG_FILE
-from kerasbert.checkpoints.hugging_face_folder import read_hugging_face, weights_file
+from kerasbert.checkpoints.google_checkpoint import GOOGLE_CONFIG_FILE, read_google
+from kerasbert.checkpoints.hugging_face_folder import CONFIG_FILE, read_hugging_face, weights_file
+from kerasbert.checkpoints.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
+from kerasbert.checkpoints.model_garden import read_model_garden
+from kerasbert.checkpoints.sentence_transformers_folder import MODULES_FILE, read_sentence_transformers
 from kerasbert.checkpoints.stored_model import StoredModel
+from kerasbert.checkpoints.tensorflow_checkpoint import OBJECT_GRAPH, find_prefix, read_tensorflow
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
@@ -28,7 +32,7 @@ class Checkpoint:
         config: the encoder's config.
         text_to_inputs: the preprocessing; None if there is no vocabulary, or it was not asked for.
         labels: the label names in the order of their ids; None if the checkpoint names none.
-        source_format: what was read, such as "hugging_face".
+        source_format: "hugging_face", "sentence_transformers", "google_tf1", "model_garden" or "keras_hub".
         absent: parts that the checkpoint does not have, such as "pooler". From `load` they are all zeros and are left
             out again when the model is saved; from `load_backbone` they are freshly initialized, ready for training.
         dropped: names of weights in the checkpoint that were left behind knowingly.
@@ -47,7 +51,8 @@ def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = 
     """Loads a model with its preprocessing and labels from a folder that this library or another one wrote.
 
     Args:
-        path: a model folder.
+        path: a model folder of Hugging Face's, sentence-transformers', Google's (TensorFlow 1), the Model Garden's
+            (TensorFlow 2) or keras-hub's layout, or one checkpoint in it, such as `folder/bert_model.ckpt`.
         preprocessing: whether vocabulary and tokenizer settings are read too.
         dtype: a Keras dtype policy for the model, such as "mixed_bfloat16"; Keras' own default otherwise.
 
@@ -70,7 +75,7 @@ def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = 
         model=model,
         config=stored.config,
         text_to_inputs=stored.text_to_inputs,
-        labels=stored.labels,
+        labels=stored.task.labels,
         source_format=stored.source_format,
         absent=absent,
         dropped=stored.dropped,
@@ -103,14 +108,29 @@ def load_backbone(path: str | os.PathLike[str], preprocessing: bool = True, dtyp
     )
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Whether config and weights of a known kind lie in a folder."""
+    if (folder / CONFIG_FILE).is_file() and (weights_file(folder) or is_preset(folder)):
+        return True
+    return (folder / GOOGLE_CONFIG_FILE).is_file() and any(folder.glob("*.index"))
+
+
 def read(path: Path, preprocessing: bool = True) -> StoredModel:
     """Reads what lies at a path, whatever its kind.
 
     Raises:
         BadInputError: no kind that is known, or damaged.
     """
+    if (path / MODULES_FILE).is_file():
+        return read_sentence_transformers(path, preprocessing)
     if weights_file(path) is not None:
         return read_hugging_face(path, preprocessing)
+    if is_preset(path):
+        return read_preset(path, preprocessing)
+    prefix = find_prefix(path)
+    if prefix is not None:
+        arrays = read_tensorflow(prefix)
+        return (read_model_garden if OBJECT_GRAPH in arrays else read_google)(prefix, arrays, preprocessing)
     raise _unknown(path)
 
 
@@ -118,6 +138,7 @@ def _unknown(path: Path) -> BadInputError:
     """The error for a path at which no checkpoint lies."""
     there = sorted(child.name for child in path.iterdir())[:20] if path.is_dir() else "no folder"
     return BadInputError(
-        f"{path}: a checkpoint must be there: a Hugging Face folder with {CONFIG_FILE} and model.safetensors or "
-        f"pytorch_model.bin. Received: {there}. Name the folder that holds these files."
+        f"{path}: a checkpoint must be there: {CONFIG_FILE} with model.safetensors or pytorch_model.bin (Hugging Face) "
+        f"or with {PRESET_WEIGHTS_FILE} (keras-hub), or {GOOGLE_CONFIG_FILE} with *.ckpt.index (Google). "
+        f"Received: {there}. Name the folder that holds these files."
     )

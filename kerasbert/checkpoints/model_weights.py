@@ -24,12 +24,19 @@ def parts_present(arrays: Collection[str], format: str, parts: Iterable[str]) ->
     )
 
 
+def labels_in_weights(arrays: Mapping[str, np.ndarray], format: str) -> int | None:
+    """C by the bias of a checkpoint's classifier, or None if it has none."""
+    (name,) = (row.named(format) for row in weight_names(["classifier"], 0) if row.axes == ("C",))
+    bias = arrays.get(str(name))
+    return None if bias is None else bias.size
+
+
 def collect(
     arrays: Mapping[str, np.ndarray],
     rows: Iterable[WeightName],
     format: str,
     config: BertConfig,
-    num_labels: int | None,
+    num_labels: int,
     origin: str,
 ) -> dict[str, np.ndarray]:
     """A checkpoint's arrays under our names and in our layout.
@@ -39,7 +46,7 @@ def collect(
         rows: the weights that must be there, and no others.
         format: a column of the table.
         config: gives the shapes.
-        num_labels: C, where there is a classifier.
+        num_labels: C; 1 for a model without labels.
         origin: the files, for the message.
 
     Raises:

@@ -4,21 +4,26 @@ The files of each format are written by that format's own module.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
 
-from kerasbert.checkpoints.architectures import architecture_of_model
-from kerasbert.checkpoints.hugging_face_config import CONFIG_FILE
+from kerasbert.checkpoints.architectures import SENTENCE_ENCODER, architecture_of_model
+from kerasbert.checkpoints.google_checkpoint import write_google
 from kerasbert.checkpoints.hugging_face_folder import write_hugging_face
+from kerasbert.checkpoints.keras_hub import write_preset
+from kerasbert.checkpoints.loading import is_checkpoint
 from kerasbert.checkpoints.model_weights import zero_parts
+from kerasbert.checkpoints.sentence_transformers_folder import write_sentence_transformers
+from kerasbert.checkpoints.stored_model import OutgoingModel
 from kerasbert.checkpoints.tokenizer_files import check_fits
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_folder_aside
 from kerasbert.preprocessing import TextToInputs
 
-_WRITERS = {"hugging_face": write_hugging_face}
+_WRITERS = {"hugging_face": write_hugging_face, "google_tf1": write_google, "keras_hub": write_preset}
+_SENTENCE_ENCODER_WRITERS = {**_WRITERS, "hugging_face": write_sentence_transformers}
 FORMATS = tuple(_WRITERS)
 
 
@@ -28,6 +33,7 @@ def save(
     text_to_inputs: TextToInputs | None = None,
     labels: Iterable[str] | None = None,
     format: str = "hugging_face",
+    check: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes a model folder that `load` reads, and that the projects of its format read too.
 
@@ -36,7 +42,9 @@ def save(
         path: the folder. An earlier model folder there is replaced as a whole; any other folder must be empty.
         text_to_inputs: the preprocessing that the model was trained with.
         labels: the label names in the order of their ids.
-        format: "hugging_face", which is kerasbert's own layout too.
+        format: "hugging_face", which is kerasbert's own layout too (with sentence-transformers' files for a
+            `BertSentenceEncoder`), "google_tf1" or "keras_hub".
+        check: called with the folder that was written aside, before it gets its name; what it raises undoes the save.
 
     Returns:
         The folder.
@@ -56,8 +64,12 @@ def save(
     architecture = architecture_of_model(type(model).__name__, absent)
     if text_to_inputs is not None:
         check_fits(text_to_inputs, backbone.bert_config, "`text_to_inputs`")
+    outgoing = OutgoingModel(model, backbone.bert_config, architecture, absent, names, text_to_inputs)
     with write_folder_aside(folder) as aside:
-        _WRITERS[format](aside, model, backbone.bert_config, architecture, absent, names, text_to_inputs)
+        writers = _SENTENCE_ENCODER_WRITERS if architecture == SENTENCE_ENCODER else _WRITERS
+        writers[format](aside, outgoing)
+        if check is not None:
+            check(aside)
     return folder
 
 
@@ -77,7 +89,7 @@ def _checked_labels(model: keras.Model, labels: Iterable[str] | None) -> tuple[s
 
 def _check_replaceable(folder: Path) -> None:
     """Refuses a path at which something else than a model folder would be lost."""
-    if folder.is_dir() and not (folder / CONFIG_FILE).is_file() and any(folder.iterdir()):
+    if folder.is_dir() and not is_checkpoint(folder) and any(folder.iterdir()):
         raise BadInputError(
             f"{folder}: the folder must be new, empty, or an earlier model folder. Received: one with other files, "
             f"such as {sorted(child.name for child in folder.iterdir())[0]}. Name another folder."

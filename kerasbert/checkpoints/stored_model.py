@@ -1,11 +1,12 @@
-"""What any format's reader hands over: a model's config, weights, task and preprocessing, before a model is built."""
+"""What any format's reader hands over before a model is built, and what any format's writer is given."""
 
 import dataclasses
-from typing import Any
 
+import keras
 import numpy as np
 
 from kerasbert.checkpoints.architectures import Architecture
+from kerasbert.checkpoints.task_config import Task
 from kerasbert.config import BertConfig
 from kerasbert.preprocessing import TextToInputs
 
@@ -21,9 +22,7 @@ class StoredModel:
         config: the encoder's config.
         architecture: which model it is.
         arrays: every weight by its name in `format`, in that format's layout.
-        arguments: what the model's constructor takes beside the backbone and the number of labels.
-        num_labels: as the config says, or None where it does not.
-        labels: label names in the order of their ids, or None.
+        task: labels, and what else the model's constructor takes beside the backbone.
         text_to_inputs: the preprocessing, or None where there is no vocabulary or it was not asked for.
         dropped: weights that the reader left out knowingly, by their names in the files.
     """
@@ -34,8 +33,34 @@ class StoredModel:
     config: BertConfig
     architecture: Architecture
     arrays: dict[str, np.ndarray]
-    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    num_labels: int | None = None
-    labels: tuple[str, ...] | None = None
+    task: Task = dataclasses.field(default_factory=Task)
     text_to_inputs: TextToInputs | None = None
     dropped: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class OutgoingModel:
+    """A model to be written, with everything that goes with it.
+
+    Attributes:
+        model: one of `kerasbert.models`.
+        config: its encoder's config.
+        architecture: the kind of checkpoint that it is.
+        absent: its parts that are all zeros, because the checkpoint that it came from did not have them.
+        labels: the label names in the order of their ids, or None.
+        text_to_inputs: the preprocessing, or None.
+    """
+
+    model: keras.Model
+    config: BertConfig
+    architecture: Architecture
+    absent: tuple[str, ...]
+    labels: tuple[str, ...] | None
+    text_to_inputs: TextToInputs | None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts to write: all but those that the architecture can do without and that are not there."""
+        return tuple(
+            part for part in self.architecture.parts if part not in self.absent or part in self.architecture.required
+        )

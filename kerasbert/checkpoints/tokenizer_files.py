@@ -27,13 +27,16 @@ _WORD_PIECE_CLASSES = {
 _REMEDY = "Mend the file, or load with `preprocessing=False` to take the model alone."
 
 
-def read_text_to_inputs(folder: Path, config: BertConfig, max_length: int | None = None) -> TextToInputs | None:
+def read_text_to_inputs(
+    folder: Path, config: BertConfig, max_length: int | None = None, lower_case: bool = False
+) -> TextToInputs | None:
     """The preprocessing that a checkpoint's folder describes, or None if it has no vocabulary.
 
     Args:
         folder: where the checkpoint lies.
         config: gives the size that the vocabulary must have, and the longest input.
-        max_length: the most tokens of an input, where the checkpoint says so.
+        max_length: the most tokens of an input, where something else than the tokenizer's files says so.
+        lower_case: whether text is lower-cased whatever the tokenizer's files say.
 
     Raises:
         BadInputError: the vocabulary is of another size than the word embedding, or a rule is not BERT's.
@@ -47,7 +50,10 @@ def read_text_to_inputs(folder: Path, config: BertConfig, max_length: int | None
     pieces = _pieces(folder, tokenizer_file, settings)
     if pieces is None:
         return None
-    tokenizer = WordPieceTokenizer(Vocabulary(pieces), **_rules(folder, tokenizer_file, settings, pieces))
+    rules = _rules(folder, tokenizer_file, settings, pieces)
+    if lower_case:  # before the tokenizer, whose own rule for accents stays
+        rules = {**rules, "lower_case": True, "strip_accents": bool(rules["strip_accents"] or rules["lower_case"])}
+    tokenizer = WordPieceTokenizer(Vocabulary(pieces), **rules)
     longest = min(config.max_position_embeddings, max_length or _max_length(settings) or config.max_position_embeddings)
     text_to_inputs = TextToInputs(tokenizer, sequence_length=longest)
     check_fits(text_to_inputs, config, str(folder / (VOCABULARY_FILE if _has_vocabulary(folder) else TOKENIZER_FILE)))
@@ -100,16 +106,17 @@ def _pieces(folder: Path, tokenizer_file: Mapping[str, Any], settings: Mapping[s
         return None
     added = dict(_read_json(folder / ADDED_TOKENS_FILE))
     decoder = settings.get("added_tokens_decoder") or {}
-    added |= {token.get("content"): int(index) for index, token in decoder.items()}
+    added |= {token.get("content"): int(index) for index, token in decoder.items() if index.isdigit()}
     added |= {token.get("content"): token.get("id") for token in tokenizer_file.get("added_tokens") or []}
     ids = {**added, **ids}
-    pieces = sorted(ids, key=lambda piece: ids[piece])
-    if [ids[piece] for piece in pieces] != list(range(len(ids))):
+    by_id = {index: piece for piece, index in ids.items()}
+    if by_id.keys() != set(range(len(ids))):
+        unexpected = [f"{piece!r}: {index}" for piece, index in ids.items() if index not in range(len(ids))]
         raise BadInputError(
             f"{folder}: the ids of vocabulary and added tokens must be 0 to {len(ids) - 1}, each once. "
-            f"Received: {sorted(ids.values())[-5:]} as the last ones. {_REMEDY}"
+            f"Received: {', '.join(unexpected[:5]) or 'an id twice'}. {_REMEDY}"
         )
-    return pieces
+    return [by_id[index] for index in range(len(ids))]
 
 
 def _checked_word_pieces(path: Path, tokenizer_file: Mapping[str, Any]) -> dict[str, int]:

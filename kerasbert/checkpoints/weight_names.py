@@ -20,6 +20,7 @@ FORMATS = ("google_tf1", "hugging_face", "model_garden", "keras_hub")
 # Every BERT has these; whether a model has the other parts is told by its class.
 ENCODER_PARTS = ("embeddings", "encoder")
 BACKBONE_PARTS = (*ENCODER_PARTS, "pooler")
+HEADS = ("masked_lm", "next_sentence", "classifier", "span")
 # How names of the encoder's own weights begin in each format.
 _BACKBONE_PREFIXES = {
     "google_tf1": ("bert/",),
@@ -171,9 +172,9 @@ _ROWS = (
     _row("classifier", "classifier.bias", "C",
          "output_bias", "classifier.bias", "classifier/out_proj/bias"),
 
-    _row("span", "span_head.kernel", "H 2",
+    _row("span", "span_classifier.kernel", "H 2",
          "cls/squad/output_weights", "qa_outputs.weight"),
-    _row("span", "span_head.bias", "2",
+    _row("span", "span_classifier.bias", "2",
          "cls/squad/output_bias", "qa_outputs.bias"),
 )
 # fmt: on
@@ -205,7 +206,7 @@ def is_of_backbone(name: str, format: str) -> bool:
     return name.startswith(_BACKBONE_PREFIXES[format])
 
 
-def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int | None = None) -> tuple[int, ...]:
+def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int = 1) -> tuple[int, ...]:
     """The shape that a format gives a weight."""
     sizes: dict[str, tuple[int, ...]] = {
         "V": (config.vocab_size,),
@@ -214,7 +215,7 @@ def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int |
         "H": (config.hidden_size,),
         "A": (config.hidden_size,),
         "I": (config.intermediate_size,),
-        "C": (num_labels or 0,),
+        "C": (num_labels,),
         "2": (2,),
     }
     if _has_heads(format):

@@ -1,0 +1,96 @@
+"""Reads and writes the layout of google-research/bert: `bert_model.ckpt.*` with `bert_config.json` and `vocab.txt`.
+
+Also finds the config beside any TensorFlow checkpoint. Files of TensorFlow are left to `tensorflow_checkpoint.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kerasbert.checkpoints.architectures import BACKBONE, SENTENCE_ENCODER, architecture_of_parts
+from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
+from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
+from kerasbert.checkpoints.task_config import Task, read_json_object, read_task, task_settings
+from kerasbert.checkpoints.tensorflow_checkpoint import write_tensorflow
+from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS
+from kerasbert.config import BertConfig
+from kerasbert.errors import BadInputError
+
+GOOGLE_CONFIG_FILE = "bert_config.json"
+_FORMAT = "google_tf1"
+_PREFIX = "bert_model.ckpt"
+# Google's code has no place for the others' heads.
+_MODELS = ("BertBackbone", "BertPretrainer", "BertSequenceClassifier", "BertSpanPredictor", "BertSentenceEncoder")
+# Where we keep the pooling of a sentence encoder, which has no weights.
+_SENTENCE_KEY = "sentence_encoder"
+
+
+def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: bool = True) -> StoredModel:
+    """Reads config and preprocessing beside a TensorFlow 1 checkpoint, and finds out its task by its heads.
+
+    Args:
+        prefix: the checkpoint.
+        arrays: its weights by name.
+        preprocessing: whether the vocabulary is read.
+
+    Raises:
+        BadInputError: the config or the vocabulary is missing or does not fit.
+    """
+    path, config = read_google_config(prefix.parent)
+    values = read_json_object(path)
+    architecture = architecture_of_parts(parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
+    task = read_task(values, architecture, config, labels_in_weights(arrays, _FORMAT), path)
+    if architecture == BACKBONE and _SENTENCE_KEY in values:
+        architecture, task = SENTENCE_ENCODER, Task(arguments=values[_SENTENCE_KEY])
+    return StoredModel(
+        format=_FORMAT,
+        source_format=_FORMAT,
+        origin=f"{prefix} with {path.name}",
+        config=config,
+        architecture=architecture,
+        arrays=dict(arrays),
+        task=task,
+        text_to_inputs=read_text_to_inputs(prefix.parent, config) if preprocessing else None,
+    )
+
+
+def read_google_config(folder: Path) -> tuple[Path, BertConfig]:
+    """The config beside a TensorFlow checkpoint, and where it is.
+
+    Raises:
+        BadInputError: there is none, or it is no BERT config.
+    """
+    for name, dialect in ((GOOGLE_CONFIG_FILE, "google"), ("config.json", None)):
+        if (folder / name).is_file():
+            return folder / name, BertConfig.from_json(folder / name, dialect=dialect)
+    raise BadInputError(
+        f"{folder}: the config must lie beside the checkpoint as {GOOGLE_CONFIG_FILE}. Received: "
+        f"{sorted(file.name for file in folder.iterdir())[:20]}. Copy the file that was published with the checkpoint."
+    )
+
+
+def write_google(folder: Path, outgoing: OutgoingModel) -> None:
+    """Writes a model's config, weights and preprocessing into an empty folder.
+
+    Google's code passes over keys that it does not know, so the norm epsilon (1e-12 there), labels, kind of problem and
+    pooling are kept in its config for whoever reads them. A form of GELU that it lacks gets a name that it refuses.
+    """
+    if outgoing.architecture.model not in _MODELS:
+        raise BadInputError(
+            f"The layout of google-research/bert holds {', '.join(_MODELS)}. "
+            f"Received: a {outgoing.architecture.model}. Save it as hugging_face, or save its `backbone`."
+        )
+    values = {
+        **json.loads(outgoing.config.to_json(dialect="google")),
+        **task_settings(outgoing.model, outgoing.labels),
+    }
+    if outgoing.architecture == SENTENCE_ENCODER:
+        values[_SENTENCE_KEY] = {"pooling": outgoing.model.pooling, "normalize": outgoing.model.normalize}
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    (folder / GOOGLE_CONFIG_FILE).write_text(text, encoding="utf-8")
+    write_tensorflow(folder / _PREFIX, extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config))
+    if outgoing.text_to_inputs is not None:
+        outgoing.text_to_inputs.save(folder)
