@@ -6,6 +6,7 @@ imported when it is needed; it is the extra `keras-nlp`.
 
 import dataclasses
 import importlib
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -115,8 +116,11 @@ def read_preset(folder: Path, preprocessing: bool = True) -> StoredModel:
     arguments = {name: settings[name] for name in _CONFIG_KEYS.values() if name in settings}
     try:
         backbone = _library().models.BertBackbone(**arguments)
-        backbone.load_weights(str(path))
-    except (TypeError, ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras 3.15 warns of weights that it leaves as they were; here that is an error.
+            warnings.filterwarnings("error", message="Skipping nested container", category=UserWarning)
+            backbone.load_weights(str(path))
+    except (TypeError, ValueError, OSError, KeyError, UserWarning) as error:
         raise BadInputError(
             f"{path} with {_CONFIG_FILE}: the weights must be those that the config describes. Received: "
             f"{' '.join(str(error).split())[:1000]}. Take both from the same preset."
