@@ -148,11 +148,14 @@ class WordPieceTokenizer(tf.Module):
         return ids.merge_dims(1, 2), begin + starts.flat_values, begin + ends.flat_values
 
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
-        """Ids [B, (T)], ragged or dense -> string [B]: pieces joined by spaces, `##` pieces to the one before.
+        """Ids [B, (T)], ragged, dense or lists -> string [B]: pieces joined by spaces, `##` pieces to the one before.
 
         What normalization dropped does not come back.
         """
-        ids = tf.RaggedTensor.from_tensor(ids) if not isinstance(ids, tf.RaggedTensor) else ids
+        if isinstance(ids, (list, tuple)):
+            ids = tf.ragged.constant(ids, dtype=tf.int32, ragged_rank=1)
+        elif not isinstance(ids, tf.RaggedTensor):
+            ids = tf.RaggedTensor.from_tensor(ids)
         if skip_special_tokens:
             special = tf.reduce_any(ids.values[:, None] == tf.constant(self.vocabulary.special_ids, ids.dtype), axis=-1)
             ids = tf.ragged.boolean_mask(ids, ids.with_values(~special))
@@ -173,11 +176,17 @@ def _as_normalized(piece: str, index: int, google: bool, keep_special_tokens: bo
     """The piece as normalized text writes it, see character_tables.py; the op must be able to find no other."""
     if keep_special_tokens and piece in SPECIAL_TOKEN_ESCAPES:
         return SPECIAL_TOKEN_ESCAPES[piece]
-    if piece == PAD or any(character_rules.is_dropped(char) for char in piece):
-        # Such a piece is never found: another dropped character and the id keep it so. `[PAD]` is among them so that
-        # the op has a piece for its trie even if the vocabulary holds special tokens only.
+    if piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
+        # Such a piece is never found, and the op would be misled by one with a space in it: a dropped character and the
+        # id stand for it. `[PAD]` is among them so that the op has a piece even if the vocabulary holds no word.
         return f"{UNREACHABLE}{index}"
     return piece.translate(PUNCTUATION_ESCAPES) if google else piece
+
+
+def _ends_or_leaves_words(char: str, google: bool) -> bool:
+    """Whether no word of a normalized text can hold the character."""
+    dropped = character_rules.is_dropped(char) and (google or char != "\ufffd")
+    return dropped or char.isspace() or character_rules.is_space(char)
 
 
 def _batch_of_texts(texts: Any) -> tf.Tensor:
