@@ -158,6 +158,7 @@ def _byte_lines(
     bytes_before = report.bytes
     rest = b""
     is_first = True
+    is_cut = False  # whether `rest` goes on with a line whose beginning was cut off and counted
     # Reading as much again as is pending keeps one very long line linear in time.
     while block := file.read(max(_BLOCK_BYTES, len(rest))):
         if is_first:
@@ -174,13 +175,18 @@ def _byte_lines(
         block = block[: len(block) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = block.split(b"\n")
         for line in lines:
-            yield from _cut(line, max_line_bytes, report)
-        if max_line_bytes is not None and len(rest) > max_line_bytes:
-            *pieces, rest = _cut(rest, max_line_bytes, report)
+            report.cut_lines += _is_longer(line, max_line_bytes) and not is_cut
+            is_cut = False
+            yield from _cut(line, max_line_bytes)
+        if _is_longer(rest, max_line_bytes):
+            report.cut_lines += not is_cut
+            is_cut = True
+            *pieces, rest = _cut(rest, max_line_bytes)
             yield from pieces
         rest += held
     if rest:
-        yield from _cut(rest.removesuffix(b"\r"), max_line_bytes, report)
+        report.cut_lines += _is_longer(rest, max_line_bytes) and not is_cut
+        yield from _cut(rest.removesuffix(b"\r"), max_line_bytes)
 
 
 def _checked_beginning(block: bytes, path: Path) -> bytes:
@@ -207,13 +213,14 @@ def _binary_message(path: Path, found: str) -> str:
     )
 
 
-def _cut(line: bytes, max_bytes: int | None, report: ReadReport) -> Iterator[bytes]:
-    if max_bytes is None or len(line) <= max_bytes:
-        yield line
-        return
-    report.cut_lines += 1
+def _is_longer(line: bytes, max_bytes: int | None) -> bool:
+    return max_bytes is not None and len(line) > max_bytes
+
+
+def _cut(line: bytes, max_bytes: int | None) -> Iterator[bytes]:
+    """The line in pieces of at most `max_bytes`."""
     start = 0
-    while len(line) - start > max_bytes:
+    while max_bytes is not None and len(line) - start > max_bytes:
         space = max(line.rfind(b" ", start, start + max_bytes), line.rfind(b"\t", start, start + max_bytes))
         end = space if space > start else start + max_bytes
         # Without white space the cut falls on a character's first byte: continuation bytes are 10xxxxxx.

@@ -160,10 +160,12 @@ def test_a_line_of_50_mb_is_read_piece_by_piece(tmp_path):
             file.write(b"some words of a very long line " * 32_768)
         file.write(b"\n\nAnother document.\n")
     tracemalloc.start()
-    lines = sum(1 for _ in read_lines(path))
+    report = ReadReport()
+    lines = sum(1 for _ in read_lines(path, report))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert lines > 700
+    assert lines == report.lines > 700
+    assert report.cut_lines == 1
     assert peak < 10 * 2**20
 
 
