@@ -11,9 +11,18 @@ import json
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from kerasbert.data import pretraining_dataset, read_documents, segment_pairs, write_pairs, write_python_documentation
+from kerasbert.data import (
+    WrittenPairs,
+    pretraining_dataset,
+    read_documents,
+    segment_pairs,
+    write_pairs,
+    write_python_documentation,
+)
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, Vocabulary, WordPieceTokenizer, learn_vocabulary
 
 
@@ -31,7 +40,7 @@ def main() -> None:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """Times each part. MB are 10^6 bytes of text."""
+    """Times each part. Megabytes are 10^6 bytes of text."""
     source = write_python_documentation(folder).texts["train"].read_text(encoding="utf-8")
     repeats = max(1, round(arguments.megabytes * 1e6 / len(source.encode())))
     text = folder / "text.txt"
@@ -41,26 +50,34 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     tokenizer = WordPieceTokenizer(vocabulary)
     figures = {"megabytes": megabytes}
 
-    start = time.perf_counter()
-    lines = sum(map(len, read_documents(text)))
-    figures["read_megabytes_per_second"] = megabytes / (time.perf_counter() - start)
-    figures["lines"] = lines
+    lines, seconds, cpu_seconds = timed(lambda: sum(map(len, read_documents(text))))
+    figures |= {"lines": lines, **rates("read_megabytes", megabytes, seconds, cpu_seconds)}
 
-    def pairs(dupe_factor: int):
+    def write(dupe_factor: int) -> WrittenPairs:
+        documents = read_documents(text)
         max_tokens = arguments.sequence_length - 3
-        return segment_pairs(
-            read_documents(text), tokenizer.tokenize, max_tokens=max_tokens, seed=1, dupe_factor=dupe_factor
-        )
+        pairs = segment_pairs(documents, tokenizer.tokenize, max_tokens=max_tokens, seed=1, dupe_factor=dupe_factor)
+        return write_pairs(pairs, folder / "pairs")
 
     for dupe_factor in (1, 5):
-        start = time.perf_counter()
-        written = write_pairs(pairs(dupe_factor), folder / "pairs")
-        seconds = time.perf_counter() - start
-        figures[f"make_and_write_megabytes_per_second_dupe_{dupe_factor}"] = megabytes / seconds
-        figures[f"pairs_per_second_dupe_{dupe_factor}"] = written.pairs / seconds
+        written, seconds, cpu_seconds = timed(lambda factor=dupe_factor: write(factor))
+        figures |= rates(f"make_megabytes_dupe_{dupe_factor}", megabytes, seconds, cpu_seconds)
+        figures |= rates(f"make_pairs_dupe_{dupe_factor}", written.pairs, seconds, cpu_seconds)
     figures |= batch_figures(folder / "pairs", vocabulary, arguments)
     figures["peak_memory_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return figures
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What the work gives, its seconds by the clock and those of all cores."""
+    start, cpu_start = time.perf_counter(), time.process_time()
+    result = work()
+    return result, time.perf_counter() - start, time.process_time() - cpu_start
+
+
+def rates(name: str, amount: float, seconds: float, cpu_seconds: float) -> dict[str, float]:
+    """The amount per second and, which a busy machine does not change much, per second of one core."""
+    return {f"{name}_per_second": amount / seconds, f"{name}_per_core_second": amount / cpu_seconds}
 
 
 def batch_figures(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[str, float]:
@@ -72,14 +89,15 @@ def batch_figures(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Names
         settings = {"batch_size": arguments.batch_size, "seed": 1, "length_window": length_window}
         batches = iter(pretraining_dataset(pairs, pack, mask, **settings))
         next(batches)
-        start = time.perf_counter()
-        columns = sum(x["token_ids"].shape[1] for x, _, _ in itertools.islice(batches, arguments.batches))
-        seconds = time.perf_counter() - start
-        figures[f"batches_per_second_window_{length_window}"] = arguments.batches / seconds
-        figures[f"mean_padded_length_window_{length_window}"] = columns / arguments.batches
-        start = time.perf_counter()
-        next(iter(pretraining_dataset(pairs, pack, mask, start_batch=100_003, **settings)))
-        figures[f"seconds_to_batch_100003_window_{length_window}"] = time.perf_counter() - start
+        widths, seconds, cpu_seconds = timed(
+            lambda rest=batches: [x["token_ids"].shape[1] for x, _, _ in itertools.islice(rest, arguments.batches)]
+        )
+        figures |= rates(f"batches_window_{length_window}", arguments.batches, seconds, cpu_seconds)
+        figures[f"mean_padded_length_window_{length_window}"] = sum(widths) / arguments.batches
+        _, seconds, _ = timed(
+            lambda given=settings: next(iter(pretraining_dataset(pairs, pack, mask, start_batch=100_003, **given)))
+        )
+        figures[f"seconds_to_batch_100003_window_{length_window}"] = seconds
     return figures
 
 
