@@ -1,0 +1,314 @@
+"""Every setting of both pipelines, in one frozen place, with its default and its meaning.
+
+A value comes from a flag, else from the YAML file, else from the environment (`ENVIRONMENT`, read once), else it is
+the default here. Hyper-parameters have the names, meanings and defaults of `kerasbert pretrain` and `kerasbert
+fine-tune` (see `kerasbert.recipes`), which the pipelines' trainers call. How values are read and checked: see
+settings_reader.py. Imports neither TFX nor TensorFlow.
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines.settings_reader import checked_settings, read_yaml
+
+# Setting -> environment variable.
+ENVIRONMENT = {
+    "pipeline_root": "KERASBERT_PIPELINE_ROOT",
+    "image": "KERASBERT_PIPELINE_IMAGE",
+    "project": "GOOGLE_CLOUD_PROJECT",
+    "region": "GOOGLE_CLOUD_REGION",
+    "service_account": "KERASBERT_SERVICE_ACCOUNT",
+}
+
+# What Kubeflow and Vertex AI allow.
+_PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentResources:
+    """What one component may use.
+
+    Attributes:
+        cpu: cores, on Vertex AI and Kubeflow.
+        memory: such as "16G", on Vertex AI and Kubeflow.
+        accelerator: such as "NVIDIA_TESLA_T4", on Vertex AI and Kubeflow.
+        accelerator_count: how many of these.
+        workers: parallel workers: processes of Beam's local runner, workers of Dataflow, machines of a Trainer.
+    """
+
+    cpu: float | None = None
+    memory: str | None = None
+    accelerator: str | None = None
+    accelerator_count: int = 1
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.memory is not None and not re.fullmatch(r"\d+(\.\d+)?[KMGT]i?", self.memory):
+            raise BadInputError(
+                f"`memory` must be a number with K, M, G or T. Received: memory={self.memory!r}. Give such as '16G'."
+            )
+        if self.workers < 1 or self.accelerator_count < 1 or (self.cpu is not None and self.cpu <= 0):
+            raise BadInputError(
+                "`cpu`, `accelerator_count` and `workers` must be above 0. Received: "
+                f"cpu={self.cpu}, accelerator_count={self.accelerator_count}, workers={self.workers}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSettings:
+    """What both pipelines share.
+
+    Attributes:
+        pipeline_name: lower-case letters, digits and hyphens.
+        pipeline_root: folder or bucket for artifacts. By default `runs/pipelines/<pipeline_name>`.
+        metadata_path: SQLite file of a local run's metadata. By default in `pipeline_root`.
+        push_folder: where blessed models are pushed, each as a numbered version. By default in `pipeline_root`.
+        beam_pipeline_args: for every component that runs on Beam, such as `--runner=DataflowRunner`.
+        enable_cache: whether a component whose inputs and settings are unchanged is taken from an earlier run.
+        seed: of splits, pairs, weights, order, masks and dropout.
+        show_progress: a progress bar on standard error during training.
+        image: container image of the compiled pipeline.
+        project, region, service_account: where and as whom Vertex AI and Dataflow run.
+        resources: component id -> what it may use.
+    """
+
+    default_name: ClassVar[str] = "kerasbert"
+
+    pipeline_name: str = ""
+    pipeline_root: str = ""
+    metadata_path: str = ""
+    push_folder: str = ""
+    beam_pipeline_args: tuple[str, ...] = ("--direct_running_mode=in_memory",)
+    enable_cache: bool = True
+    seed: int = 0
+    show_progress: bool = True
+    image: str | None = None
+    project: str | None = None
+    region: str | None = None
+    service_account: str | None = None
+    resources: dict[str, ComponentResources] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Defaults that follow from another setting; the class is frozen for everybody else.
+        name = self.pipeline_name or self.default_name
+        root = self.pipeline_root or f"runs/pipelines/{name}"
+        derived = {
+            "pipeline_name": name,
+            "pipeline_root": root,
+            "metadata_path": self.metadata_path or f"{root}/metadata.sqlite",
+            "push_folder": self.push_folder or f"{root}/pushed",
+        }
+        for setting, value in derived.items():
+            object.__setattr__(self, setting, value)
+        if not _PIPELINE_NAME.fullmatch(name):
+            raise BadInputError(
+                "`pipeline_name` must be lower-case letters, digits and hyphens, 128 at most. "
+                f"Received: pipeline_name={name!r}. Give such as '{self.default_name}'."
+            )
+
+    def resources_of(self, component: str) -> ComponentResources:
+        """What a component may use."""
+        return self.resources.get(component, ComponentResources())
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(PipelineSettings):
+    """The hyper-parameters that pretraining and fine-tuning share: those of `kerasbert.recipes.start.Start`.
+
+    Attributes:
+        model: without a model to start from: a named size such as "bert-tiny", or a `config.json`.
+        lower_case, strip_accents: without a model to start from: how the tokenizer normalizes.
+        sequence_length: the most tokens of an input, special tokens counted.
+        batch_size: rows in a batch.
+        learning_rate: at its peak.
+        warmup_share: share of the updates over which the learning rate rises.
+        weight_decay: of all but norms and biases.
+        beta_2: memory of the squared gradients.
+        clip_norm: the largest norm of the gradients.
+        accumulation_steps: batches whose gradients make one update.
+        optimizer: "adamw" or "original" (google-research/bert's).
+        dropout: of hidden states and attention; None keeps the config's.
+        precision: a Keras dtype policy.
+        jit_compile: whether XLA compiles the step; None chooses.
+        checkpoint_every, log_every: steps between training states, and between lines of the history.
+    """
+
+    model: str = "bert-tiny"
+    lower_case: bool = True
+    strip_accents: bool | None = None
+    sequence_length: int = 128
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    beta_2: float = 0.999
+    clip_norm: float = 1.0
+    accumulation_steps: int = 1
+    optimizer: Literal["adamw", "original"] = "adamw"
+    dropout: float | None = None
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"] = "float32"
+    jit_compile: bool | None = None
+    checkpoint_every: int = 500
+    log_every: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings(TrainingSettings):
+    """The pretraining pipeline.
+
+    Attributes:
+        texts: a folder, a file or a pattern. Plain text, plain or gzipped: one sentence a line, a blank line between
+            documents. Or tables (.csv, .tsv, .jsonl, or one of these and .gz) with `text_column`.
+        text_column: of tables: each row's text is a document, and each of its lines a sentence.
+        held_out_share: share of documents kept for evaluation, chosen by a hash of their text.
+        schema: a schema file that the documents' statistics must meet; None infers one from this run's documents.
+        vocabulary: a vocabulary file; None learns one.
+        vocabulary_size: the most word pieces to learn.
+        vocabulary_megabytes: a vocabulary is learnt from about so much text, chosen by a hash of each document.
+        max_unknown_share: the largest share of words of the text that the vocabulary may not know.
+        masking: "dynamic" writes segments, which are masked anew each time they are trained on; "static" writes
+            masked instances, with other masks in each pass over the text.
+        range_megabytes: text files are read in ranges of this size, by as many workers as there are.
+        bucket_megabytes: documents of about so much text are mixed and paired in one worker's memory at a time.
+        base_model: a model folder to go on from; None begins with random weights.
+        steps: batches in all.
+        long_sequence_length: the most tokens of an input in the last steps.
+        long_share: the share of those steps; 0 leaves them out.
+        masked_lm_rate: share of tokens that are masked.
+        max_predictions: the most masked positions of a short input; None takes `masked_lm_rate` of its length.
+        whole_word: mask whole words.
+        dupe_factor: passes over each document, each with other pairs.
+        short_sequence_probability: share of passes with a random shorter length.
+        validate_every: steps between evaluations on held-out text; None evaluates after each phase only.
+        min_masked_lm_accuracy, min_next_sentence_accuracy: a model below either is not blessed.
+        max_masked_lm_loss: a model above it is not blessed.
+        max_loss_increase: a model whose held-out loss is higher than the last pushed model's by more is not blessed.
+    """
+
+    default_name: ClassVar[str] = "kerasbert-pretrain"
+
+    texts: str = ""
+    text_column: str | None = None
+    held_out_share: float = 0.05
+    schema: str | None = None
+    vocabulary: str | None = None
+    vocabulary_size: int = 30522
+    vocabulary_megabytes: float = 200.0
+    max_unknown_share: float = 0.2
+    masking: Literal["dynamic", "static"] = "dynamic"
+    range_megabytes: float = 32.0
+    bucket_megabytes: float = 16.0
+    base_model: str | None = None
+    steps: int = 10_000
+    long_sequence_length: int = 512
+    long_share: float = 0.1
+    masked_lm_rate: float = 0.15
+    max_predictions: int | None = None
+    whole_word: bool = False
+    dupe_factor: int = 10
+    short_sequence_probability: float = 0.1
+    validate_every: int | None = None
+    min_masked_lm_accuracy: float = 0.0
+    min_next_sentence_accuracy: float = 0.0
+    max_masked_lm_loss: float | None = None
+    max_loss_increase: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuneSettings(TrainingSettings):
+    """The fine-tuning pipeline.
+
+    Attributes:
+        data: a folder, a file or a pattern of labelled tables: CSV, TSV, JSONL (plain or gzipped) or TFRecord.
+        data_format: "auto" tells it by the names' endings.
+        text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
+        label_separator: between the labels of one row (multi-label).
+        task: what the labels are.
+        train_share, validation_share, test_share: shares of the rows, chosen by a hash of their text.
+        schema: a schema file that the rows' statistics must meet; None infers one.
+        start_from: the model to start from: its folder or checkpoint.
+        start_kind: what `start_from` is; "nothing" begins with random weights and needs a `vocabulary`.
+        vocabulary: the vocabulary file, with `start_kind: nothing`.
+        epochs: how often the training rows are gone through.
+        early_stopping_patience: epochs without a better validation figure after which training ends.
+        monitor: the validation figure that counts as better; None chooses by the task.
+        tune: whether keras-tuner looks for the best learning rate, batch size and dropout first.
+        tuner_trials: how many it tries.
+        metric: the figure that the thresholds are on; None chooses by the task.
+        min_metric: a model below it is not blessed.
+        max_metric_decrease: a model that is worse than the last blessed one by more is not blessed.
+        infra_validator: whether a Docker container must serve the model first; "auto" asks whether a daemon answers.
+        bulk_inference: a file, a folder or a pattern of texts to label with the blessed model; None leaves it out.
+    """
+
+    default_name: ClassVar[str] = "kerasbert-fine-tune"
+
+    data: str = ""
+    data_format: Literal["auto", "csv", "tsv", "jsonl", "tfrecord"] = "auto"
+    text_column: str = "text"
+    pair_column: str | None = None
+    label_column: str = "label"
+    label_separator: str = ";"
+    task: Literal["single_label_classification", "multi_label_classification", "regression", "token_classification"] = (
+        "single_label_classification"
+    )
+    train_share: float = 0.8
+    validation_share: float = 0.1
+    test_share: float = 0.1
+    schema: str | None = None
+    start_from: str | None = None
+    start_kind: Literal["pretraining_run", "hugging_face", "google", "nothing"] = "pretraining_run"
+    vocabulary: str | None = None
+    learning_rate: float = 5e-5
+    epochs: int = 3
+    early_stopping_patience: int | None = None
+    monitor: str | None = None
+    tune: bool = False
+    tuner_trials: int = 8
+    metric: str | None = None
+    min_metric: float = 0.0
+    max_metric_decrease: float = 0.0
+    infra_validator: Literal["auto", "yes", "no"] = "auto"
+    bulk_inference: str | None = None
+
+
+KINDS: dict[str, type[PipelineSettings]] = {"pretrain": PretrainSettings, "fine-tune": FineTuneSettings}
+
+
+def read_settings(
+    kind: str, path: str | os.PathLike[str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Any:
+    """The settings of one pipeline, from overrides, a YAML file and the environment, in this order.
+
+    Args:
+        kind: "pretrain" or "fine-tune".
+        path: a YAML file of setting: value, or None.
+        overrides: setting -> value, such as flags. A string is read as YAML would read it: "3" for a number.
+
+    Returns:
+        `PretrainSettings` or `FineTuneSettings`.
+
+    Raises:
+        BadInputError: the file cannot be read, or a setting is unknown or has a value that it cannot have.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"`kind` must be one of {', '.join(KINDS)}. Received: kind={kind!r}.")
+    settings = KINDS[kind]
+    environment = {name: os.environ[variable] for name, variable in ENVIRONMENT.items() if os.environ.get(variable)}
+    sources = [("the environment", environment)]
+    if path is not None:
+        sources.append((f"'{path}'", read_yaml(Path(path))))
+    sources.append(("the command line", dict(overrides or {})))
+    return checked_settings(settings, sources)
+
+
+def shared_values(settings: PipelineSettings, target: type) -> dict[str, Any]:
+    """The settings that another dataclass has too, such as those of `kerasbert.recipes`, as keyword arguments."""
+    names = {field.name for field in dataclasses.fields(target)}
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings) if field.name in names}

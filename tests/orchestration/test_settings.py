@@ -1,0 +1,118 @@
+"""Settings come from flags, a file and the environment, and what cannot be used is named with its place."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from kerasbert.errors import BadInputError
+from kerasbert.recipes import FineTuningSettings, PretrainingSettings
+from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KERASBERT_PIPELINE_ROOT", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERASBERT_PIPELINE_ROOT", "from-environment")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "environment-project")
+    monkeypatch.setenv("GOOGLE_CLOUD_REGION", "environment-region")
+    path = write(tmp_path, "project: file-project\nregion: file-region\nsteps: 7\n")
+    settings = read_settings("pretrain", path, {"region": "flag-region"})
+    assert (settings.pipeline_root, settings.project, settings.region) == (
+        "from-environment",
+        "file-project",
+        "flag-region",
+    )
+    assert settings.steps == 7
+    assert settings.batch_size == PretrainSettings().batch_size
+
+
+def test_places_follow_from_the_root_unless_given() -> None:
+    settings = read_settings("fine-tune", None, {"pipeline_root": "here", "push_folder": "there"})
+    assert settings.pipeline_name == "kerasbert-fine-tune"
+    assert settings.metadata_path == "here/metadata.sqlite"
+    assert settings.push_folder == "there"
+
+
+def test_values_get_their_types(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "learning_rate: 1e-3\nlong_share: 0\nbeam_pipeline_args: [--runner=DataflowRunner]\nresources:\n"
+        "  Trainer: {cpu: 8, memory: 30G, accelerator: NVIDIA_TESLA_T4, workers: 2}\n",
+    )
+    settings = read_settings("pretrain", path)
+    assert settings.learning_rate == 1e-3
+    assert isinstance(settings.long_share, float)
+    assert settings.beam_pipeline_args == ("--runner=DataflowRunner",)
+    assert settings.resources_of("Trainer").cpu == 8.0
+    assert settings.resources_of("Trainer").workers == 2
+    assert settings.resources_of("Pusher").accelerator is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("stepz: 3", ["`stepz`", "settings.yaml", "Did you mean `steps`?"]),
+        ("steps: many", ["`steps` must be a whole number", "steps='many'", "settings.yaml"]),
+        ("steps: 1.5", ["`steps` must be a whole number"]),
+        ("steps: true", ["`steps` must be a whole number"]),
+        ("lower_case: 1", ["`lower_case` must be true or false"]),
+        ("masking: never", ["`masking` must be one of dynamic, static"]),
+        ("resources: 3", ["`resources` must be a mapping"]),
+        ("resources: {Trainer: {cpus: 3}}", ["`resources.Trainer.cpus`", "`resources.Trainer.cpu`"]),
+        ("resources: {Trainer: {memory: lots}}", ["`memory` must be a number with"]),
+        ("resources: {Trainer: {workers: 0}}", ["above 0"]),
+        ("pipeline_name: Capital", ["`pipeline_name` must be lower-case letters"]),
+        ("steps: 1\nsteps: 2", ["`steps` comes twice", "settings.yaml"]),
+        ("- steps", ["one `setting: value` a line", "a list"]),
+        ("steps: [", ["must be YAML", "settings.yaml"]),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str]) -> None:
+    with pytest.raises(BadInputError) as refused:
+        read_settings("pretrain", write(tmp_path, text))
+    for words in found:
+        assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_and_an_unknown_pipeline_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"nowhere\.yaml"):
+        read_settings("pretrain", tmp_path / "nowhere.yaml")
+    with pytest.raises(ValueError, match="pretrain, fine-tune"):
+        read_settings("train")
+
+
+def test_a_flag_is_named_as_such() -> None:
+    with pytest.raises(BadInputError, match="steps='x' in the command line"):
+        read_settings("pretrain", None, {"steps": "x"})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_settings("pretrain").steps = 3
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "recipe"), [(PretrainSettings, PretrainingSettings), (FineTuneSettings, FineTuningSettings)]
+)
+def test_hyper_parameters_have_the_names_and_defaults_of_the_commands(pipeline: type, recipe: type) -> None:
+    ours = {field.name: field.default for field in dataclasses.fields(pipeline)}
+    # What the pipelines make themselves, or read from elsewhere.
+    made = {"output", "start_from", "restart", "texts", "held_out", "train", "validation", "validation_share", "test"}
+    made |= {"problem_type"}  # the pipeline's `task`
+    for field in dataclasses.fields(recipe):
+        if field.name not in made:
+            assert ours[field.name] == field.default, field.name
