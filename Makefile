@@ -11,8 +11,8 @@ UV_VERSION := 0.13.8
 TORCH_VERSION := 2.13.0
 # Copies work on every file system; a hard link across two of them only warns.
 export UV_LINK_MODE := copy
-# TensorFlow's start-up notes are for its developers; errors still print.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# TensorFlow greets on standard error; what goes wrong reaches us as Python exceptions.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 SOURCES := kerasbert serving tests benchmarks
 PYTEST := python -m pytest -q -p no:cacheprovider

@@ -1,5 +1,8 @@
 """Answers: how does a trained model become a SavedModel that takes raw strings and that TF Serving can serve?"""
 
-from kerasbert.export.saved_model import save
+from kerasbert.export.answer_search import AnswerSearch
+from kerasbert.export.saved_model import save, write
+from kerasbert.export.serving_compatibility import check_serving_version, first_serving_version
+from kerasbert.export.warm_up import WarmUp
 
-__all__ = ["save"]
+__all__ = ["AnswerSearch", "WarmUp", "check_serving_version", "first_serving_version", "save", "write"]

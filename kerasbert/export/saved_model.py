@@ -7,26 +7,33 @@ preprocessing's settings, the labels and the model's config. What the signatures
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from kerasbert.export.answer_search import AnswerSearch
+from kerasbert.export.model_card import check_facts, write_model_card
+from kerasbert.export.saved_model_file import finish_saved_model
+from kerasbert.export.served_model import ServedModel, Signature
+from kerasbert.export.serving_compatibility import check_serving_version, parsed_version
 from kerasbert.export.serving_task import served_model
 from kerasbert.export.version_folders import next_version_folder
+from kerasbert.export.warm_up import WarmUp, write_warm_up
 from kerasbert.files import write_folder_aside
+from kerasbert.preprocessing import TextToInputs
+
+WARM_UP = WarmUp()
 
 
 def save(
     model: Any,
-    text_to_inputs: Any,
+    text_to_inputs: TextToInputs,
     folder: str | os.PathLike[str],
     labels: Iterable[str] | None = None,
     version: int | None = None,
-    *,
-    text_feature: str = "text",
-    pair_feature: str = "text_pair",
+    **options: Any,
 ) -> Path:
     """Writes `folder/<version>`, a SavedModel that takes raw strings, and returns its path.
 
@@ -39,30 +46,25 @@ def save(
     | --- | --- | --- |
     | `serving_default`, `text` | `text` string [B] | the task's answer |
     | `text_pair` | `text`, `text_pair` string [B] | the task's answer on the pair |
-    | `token_ids` | `token_ids`, `segment_ids`, `padding_mask` int32 [B, T] | the task's answer |
+    | `token_ids` | `token_ids`, `segment_ids`, `padding_mask` int32 [B, T] | the task's answer, or bare logits |
     | `examples` | `examples` string [B], serialized tf.Examples | the task's answer |
+    | `classify`, `regress` | `inputs` string [B], serialized tf.Examples | as TF Serving's methods want them |
     | `embed` | `text` string [B] | `embedding` (mean of the text's tokens), `pooled_output` float32 [B, H] |
     | `tokenize` | `text` string [B] | `token_ids`, `padding_mask`, `starts`, `ends` int32, `pieces` string [B, T] |
+    | `attention` | `text` string [B] | `attention` [B, blocks, heads, T, T], `pieces`, `padding_mask` [B, T] |
 
-    The task's answer is
-
-    * for a classifier `label` string and `probability` float32 [B] of the best, `labels` and `probabilities` [B, C],
-      the best first, and `logits` [B, C] in the order of the labels;
-    * for regression `prediction`, float32 [B] for one number and [B, C] for several, and the same as `logits` [B, C];
-    * for a bare backbone `sequence_output` [B, T, H], `pooled_output` [B, H] and `padding_mask` [B, T];
-    * for a pretrainer the pieces that fit the text's `[MASK]`s: `mask_count` int32 [B], `pieces` string and
-      `probabilities` float32 [B, masks, 5], and on pairs `is_next_probability` [B]. Its `token_ids` takes
-      `masked_positions` too and gives the bare logits `masked_lm` [B, masks, V] and `next_sentence` [B, 2].
+    A classifier's answer is `label` string and `probability` float32 [B] of the best, `labels` and `probabilities`
+    [B, C], best first, and `logits` [B, C] in the order of the labels. The answers of the other models are in
+    docs/export.md. A `BertSpanPredictor` takes `question` and `context`, a `BertMultipleChoice` `text` and `choices`.
 
     Args:
-        model: a `BertSequenceClassifier`, `BertBackbone` or `BertPretrainer` on Keras' TensorFlow backend. Only its
-            weights are written, no optimizer; dropout is off.
+        model: a model of `kerasbert.models` on Keras' TensorFlow backend. Only its weights are written, no optimizer;
+            dropout is off.
         text_to_inputs: the `TextToInputs` that the model was trained with.
         folder: the model's folder, in which each version is a numbered folder. Made when it is missing.
         labels: the label names of a classifier in the order of its logits. By default "LABEL_0", "LABEL_1" and so on.
         version: a number larger than all that are there. By default the next one.
-        text_feature: name of the tf.Example feature that holds the text.
-        pair_feature: name of the tf.Example feature that holds the second text. An example without it is one text.
+        **options: see `write`.
 
     Returns:
         The path of the new version's folder.
@@ -72,27 +74,84 @@ def save(
             backend, or `version` is not larger than those that are there.
         OSError: the folder cannot be written. No version is then left under its final name.
     """
-    served = served_model(model, text_to_inputs, labels, text_feature=text_feature, pair_feature=pair_feature)
-    with next_version_folder(folder, version) as final, write_folder_aside(final) as aside:
-        _write(served, aside)
+    with next_version_folder(folder, version) as final:
+        write(model, text_to_inputs, final, labels, **options)
     return final
 
 
-def _write(served: Any, folder: Path) -> None:
+def write(
+    model: Any,
+    text_to_inputs: TextToInputs,
+    folder: str | os.PathLike[str],
+    labels: Iterable[str] | None = None,
+    *,
+    min_serving_version: str | None = None,
+    model_card: Mapping[str, Any] | None = None,
+    warm_up: WarmUp | None = WARM_UP,
+    answer_search: AnswerSearch | None = None,
+    text_feature: str | None = None,
+    pair_feature: str | None = None,
+) -> None:
+    """Writes the same SavedModel as `save`, without a version: `folder` itself is the SavedModel.
+
+    For those who number versions themselves, such as TFX's Pusher. A folder that is there is replaced as a whole.
+
+    Args:
+        model: see `save`.
+        text_to_inputs: see `save`.
+        folder: the folder to write.
+        labels: see `save`.
+        min_serving_version: the oldest TF Serving that is to serve the model, such as "2.12". A model with an op that
+            this version does not link is refused.
+        model_card: what the model cannot tell itself, for its model card: `data`, `metrics`, `limits` and more, in any
+            form that JSON can hold.
+        warm_up: which requests a server runs while it loads the model, or None for no such file.
+        answer_search: how a `BertSpanPredictor`'s answers are looked for.
+        text_feature: name of the tf.Example feature that holds the text, when not "text" ("question" for a
+            `BertSpanPredictor`).
+        pair_feature: name of the feature that holds the second text, when not "text_pair" ("context" for a
+            `BertSpanPredictor`, "choices" for a `BertMultipleChoice`).
+
+    Raises:
+        BadInputError: as for `save`, or an op is missing in `min_serving_version`.
+        ValueError: `model_card` holds something that JSON cannot, or there are too many warm-up requests.
+        OSError: the folder cannot be written. It is then as it was.
+    """
+    if min_serving_version is not None:
+        parsed_version(min_serving_version)
+    facts = model_card or {}
+    check_facts(facts)
+    served = served_model(
+        model, text_to_inputs, labels, answer_search, text_feature=text_feature, pair_feature=pair_feature
+    )
+    with write_folder_aside(folder) as aside:
+        signatures = served.signatures()
+        _write_saved_model(served, signatures, text_to_inputs, aside)
+        finish_saved_model(aside)
+        if min_serving_version is not None:
+            check_serving_version(aside, min_serving_version)
+        write_model_card(served, facts, aside)
+        if warm_up is not None:
+            write_warm_up(served, signatures, warm_up, aside)
+
+
+def _write_saved_model(
+    served: ServedModel, signatures: Mapping[str, Signature], text_to_inputs: TextToInputs, folder: Path
+) -> None:
     """Writes the SavedModel into an empty folder."""
     root = tf.Module(name="served_model")
     # The bare variables and not the Keras model, which would bring its optimizer along.
     root.weights = [weight.value for weight in served.model.weights]
     root.text_to_inputs = served.text_inputs.text_to_inputs
     with tempfile.TemporaryDirectory() as temporary:
-        root.assets = [tf.saved_model.Asset(str(path)) for path in _write_assets(served, Path(temporary))]
+        root.assets = [tf.saved_model.Asset(str(path)) for path in _assets(served, text_to_inputs, Path(temporary))]
         options = tf.saved_model.SaveOptions(namespace_whitelist=["TFText"], experimental_custom_gradients=False)
-        tf.saved_model.save(root, str(folder), signatures=served.signatures(), options=options)
+        tf.saved_model.save(root, str(folder), signatures=dict(signatures), options=options)
 
 
-def _write_assets(served: Any, folder: Path) -> list[Path]:
-    """The files that tell people and programs what the model is."""
-    served.text_inputs.text_to_inputs.save(folder)
+def _assets(served: ServedModel, text_to_inputs: TextToInputs, folder: Path) -> list[Path]:
+    """Writes the files that tell people and programs what the model is."""
+    text_to_inputs.save(folder)
     served.backbone.bert_config.to_json(folder / "config.json")
     if served.labels:
         text = json.dumps(served.labels, ensure_ascii=False, indent=2)

@@ -8,11 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.export.served_model import Outputs, ServedModel
-from kerasbert.export.text_inputs import Inputs
+from kerasbert.export.served_model import Outputs, Signature, signature
+from kerasbert.export.served_text_model import ServedTextModel
+from kerasbert.export.text_inputs import TEXT_SPEC, Inputs
 
 
-class ServedClassifier(ServedModel):
+class ServedClassifier(ServedTextModel):
     """A `BertSequenceClassifier` of one or of several labels.
 
     Args:
@@ -23,6 +24,10 @@ class ServedClassifier(ServedModel):
     def __init__(self, *, labels: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.labels: list[str] = list(labels)
+
+    def task_signatures(self) -> dict[str, Signature]:
+        """Those of every text model, and `classify` for TF Serving's Classify calls."""
+        return {**super().task_signatures(), "classify": signature(self._classify, inputs=TEXT_SPEC)}
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """`label` and `probability` [B] of the best, all of them [B, C] with the best first, and the raw `logits`."""
@@ -39,11 +44,31 @@ class ServedClassifier(ServedModel):
             "logits": logits,
         }
 
+    def _classify(self, inputs: tf.Tensor) -> Outputs:
+        """The input and outputs that TF Serving's Classify asks for: `classes` and `scores` [B, C], best first."""
+        answer = self.run(self.inputs_of_examples(inputs))
+        return {"classes": answer["labels"], "scores": answer["probabilities"]}
 
-class ServedRegressor(ServedModel):
-    """A `BertSequenceClassifier` whose logits are the predicted numbers."""
+
+class ServedRegressor(ServedTextModel):
+    """A `BertSequenceClassifier` whose logits are the predicted numbers. See `ServedModel` for the arguments."""
+
+    def task_signatures(self) -> dict[str, Signature]:
+        """Those of every text model, and for one number `regress` for TF Serving's Regress calls."""
+        signatures = super().task_signatures()
+        if self._is_single:
+            signatures["regress"] = signature(self._regress, inputs=TEXT_SPEC)
+        return signatures
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """`prediction` [B], or [B, C] where there are several numbers, and the same as `logits` [B, C]."""
         logits = tf.cast(self.model(inputs, training=False), tf.float32)
-        return {"prediction": logits[:, 0] if self.model.num_labels == 1 else logits, "logits": logits}
+        return {"prediction": logits[:, 0] if self._is_single else logits, "logits": logits}
+
+    @property
+    def _is_single(self) -> bool:
+        return self.model.num_labels == 1
+
+    def _regress(self, inputs: tf.Tensor) -> Outputs:
+        """The input and output that TF Serving's Regress asks for: `outputs` [B]."""
+        return {"outputs": self.run(self.inputs_of_examples(inputs))["prediction"]}

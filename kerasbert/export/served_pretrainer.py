@@ -3,26 +3,27 @@
 Shapes: `B` batch, `T` tokens of the longest row, `P` masks of the row that has most, `K` candidates, `V` vocabulary.
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
-from kerasbert.export.served_model import INPUTS_SPEC, Outputs, ServedModel, check_range, signature
+from kerasbert.export.client_ids import INPUTS_SPEC, check_range
+from kerasbert.export.served_model import Outputs, Signature, signature
+from kerasbert.export.served_text_model import ServedTextModel
 from kerasbert.export.text_inputs import TEXT_SPEC, Inputs
 
 CANDIDATES = 5
 POSITIONS_SPEC = tf.TensorSpec([None, None], tf.int32)
 
 
-class ServedPretrainer(ServedModel):
-    """A `BertPretrainer`. Its `TextInputs` keep the `[MASK]`s of a text."""
+class ServedPretrainer(ServedTextModel):
+    """A `BertPretrainer`. Its `TextInputs` keep the `[MASK]`s of a text. See `ServedModel` for the arguments."""
 
-    def signatures(self) -> dict[str, Callable[..., Outputs]]:
-        """Those of every model; `token_ids` takes the masked positions too and answers with the bare logits."""
-        by_token_ids = signature(self._by_masked_token_ids, **INPUTS_SPEC, masked_positions=POSITIONS_SPEC)
-        by_pair = signature(self._by_sentence_pair, text=TEXT_SPEC, text_pair=TEXT_SPEC)
-        signatures = {**super().signatures(), "token_ids": by_token_ids}
-        return {**signatures, "text_pair": by_pair} if self.takes_pairs else signatures
+    def task_signatures(self) -> dict[str, Signature]:
+        """Those of every text model; `token_ids` takes the masked positions too and answers with the bare logits."""
+        signatures = super().task_signatures()
+        signatures["token_ids"] = signature(self._by_masked_token_ids, **INPUTS_SPEC, masked_positions=POSITIONS_SPEC)
+        if self.takes_pairs:
+            signatures["text_pair"] = signature(self._by_sentence_pair, text=TEXT_SPEC, text_pair=TEXT_SPEC)
+        return signatures
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """The best pieces for each `[MASK]`: `mask_count` [B], `pieces` and `probabilities` [B, P, K].
@@ -43,7 +44,7 @@ class ServedPretrainer(ServedModel):
     def _by_masked_token_ids(
         self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor, masked_positions: tf.Tensor
     ) -> Outputs:
-        inputs = self.checked(token_ids, segment_ids, padding_mask)
+        inputs = self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask)
         positions = tf.ensure_shape(masked_positions, [None, None])
         checks = [
             check_range("masked_positions", positions, tf.shape(inputs["token_ids"])[1]),

@@ -7,17 +7,43 @@ import keras
 
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
+from kerasbert.export.answer_search import AnswerSearch
 from kerasbert.export.served_classifier import ServedClassifier, ServedRegressor
-from kerasbert.export.served_encoder import ServedBackbone
+from kerasbert.export.served_encoder import ServedBackbone, ServedSentenceEncoder
 from kerasbert.export.served_model import ServedModel
+from kerasbert.export.served_multiple_choice import ServedMultipleChoice
 from kerasbert.export.served_pretrainer import ServedPretrainer
+from kerasbert.export.served_span_predictor import ServedSpanPredictor
+from kerasbert.export.served_token_classifier import ServedTokenClassifier
 from kerasbert.export.text_inputs import TextInputs
-from kerasbert.models import BertBackbone, BertPretrainer, BertSequenceClassifier
+from kerasbert.models import (
+    BertBackbone,
+    BertMultipleChoice,
+    BertPretrainer,
+    BertSentenceEncoder,
+    BertSequenceClassifier,
+    BertSpanPredictor,
+    BertTokenClassifier,
+)
 from kerasbert.preprocessing import TextToInputs
+
+_SERVED: dict[type, type[ServedModel]] = {
+    BertBackbone: ServedBackbone,
+    BertMultipleChoice: ServedMultipleChoice,
+    BertPretrainer: ServedPretrainer,
+    BertSentenceEncoder: ServedSentenceEncoder,
+    BertSequenceClassifier: ServedClassifier,
+    BertSpanPredictor: ServedSpanPredictor,
+    BertTokenClassifier: ServedTokenClassifier,
+}
 
 
 def served_model(
-    model: Any, text_to_inputs: TextToInputs, labels: Iterable[str] | None = None, **features: str
+    model: Any,
+    text_to_inputs: TextToInputs,
+    labels: Iterable[str] | None = None,
+    answer_search: AnswerSearch | None = None,
+    **features: str | None,
 ) -> ServedModel:
     """The functions that serve this model.
 
@@ -25,42 +51,46 @@ def served_model(
         model: a model of `kerasbert.models`.
         text_to_inputs: its preprocessing.
         labels: the label names of a classifier, in the order of its logits.
+        answer_search: how a `BertSpanPredictor`'s answers are looked for.
         **features: `text_feature` and `pair_feature`, see `ServedModel`.
 
     Raises:
         BadInputError: the model cannot be served, or the parts do not fit together.
+        TypeError: `text_to_inputs` or `labels` is of another type.
     """
+    _check_backend()
+    kind = next((served for of, served in _SERVED.items() if isinstance(model, of)), None)
+    if kind is None:
+        raise BadInputError(
+            f"The model must be one of {', '.join(sorted(of.__name__ for of in _SERVED))}. "
+            f"Received: {type(model).__name__}. Export its BertBackbone instead, or put that into one of them."
+        )
+    backbone = model if isinstance(model, BertBackbone) else model.backbone
+    _check_preprocessing(backbone.bert_config, text_to_inputs)
+    arguments: dict[str, Any] = dict(features)
+    if kind is ServedClassifier and model.problem_type == "regression":
+        kind = ServedRegressor
+    if kind in (ServedClassifier, ServedTokenClassifier):
+        arguments["labels"] = _checked_labels(labels, model.num_labels)
+    if kind is ServedSpanPredictor:
+        arguments["search"] = answer_search or AnswerSearch()
+    if kind in (ServedSpanPredictor, ServedMultipleChoice):
+        _check_two_segments(backbone.bert_config)
+    text_inputs = TextInputs(text_to_inputs, keep_masks=kind is ServedPretrainer)
+    return kind(model=model, backbone=backbone, text_inputs=text_inputs, **arguments)
+
+
+def _check_backend() -> None:
+    """Refuses models of other backends than TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         raise BadInputError(
             "A SavedModel is made of TensorFlow functions, so the model must run on Keras' TensorFlow backend. "
             f"Received: the {keras.backend.backend()} backend. Save the model, and load and export it in a process "
             "with KERAS_BACKEND=tensorflow."
         )
-    if isinstance(model, BertSequenceClassifier):
-        arguments = _arguments(model, model.backbone, text_to_inputs, features)
-        if model.problem_type == "regression":
-            return ServedRegressor(**arguments)
-        return ServedClassifier(labels=_checked_labels(labels, model.num_labels), **arguments)
-    if isinstance(model, BertPretrainer):
-        return ServedPretrainer(**_arguments(model, model.backbone, text_to_inputs, features, keep_masks=True))
-    if isinstance(model, BertBackbone):
-        return ServedBackbone(**_arguments(model, model, text_to_inputs, features))
-    raise BadInputError(
-        "The model must be one of those of `kerasbert.models`. "
-        f"Received: {type(model).__name__}. Export its BertBackbone instead, or put that into one of them."
-    )
 
 
-def _arguments(
-    model: Any, backbone: BertBackbone, text_to_inputs: TextToInputs, features: dict[str, str], keep_masks: bool = False
-) -> dict[str, Any]:
-    """What every `ServedModel` takes."""
-    _check_fits(backbone.bert_config, text_to_inputs)
-    text_inputs = TextInputs(text_to_inputs, keep_masks=keep_masks)
-    return {"model": model, "backbone": backbone, "text_inputs": text_inputs, **features}
-
-
-def _check_fits(config: BertConfig, text_to_inputs: TextToInputs) -> None:
+def _check_preprocessing(config: BertConfig, text_to_inputs: TextToInputs) -> None:
     """Refuses preprocessing that makes ids or lengths that the model has no rows for."""
     if not isinstance(text_to_inputs, TextToInputs):
         raise TypeError(f"`text_to_inputs` must be a `TextToInputs`. Received: {type(text_to_inputs).__name__}.")
@@ -75,6 +105,15 @@ def _check_fits(config: BertConfig, text_to_inputs: TextToInputs) -> None:
             "The preprocessing must not make longer inputs than the model has positions. "
             f"Received: sequence_length={text_to_inputs.sequence_length}, "
             f"max_position_embeddings={config.max_position_embeddings}. Give a smaller `sequence_length`."
+        )
+
+
+def _check_two_segments(config: BertConfig) -> None:
+    """Refuses a model that cannot tell a question from a text."""
+    if config.type_vocab_size < 2:
+        raise BadInputError(
+            "A model of pairs must tell two segments apart. "
+            f"Received: type_vocab_size={config.type_vocab_size}. Use a backbone with type_vocab_size=2."
         )
 
 

@@ -59,6 +59,15 @@ class TextInputs:
             lambda: self.of_texts(first),
         )
 
+    def tokens_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """The ids of each text's pieces, and the bytes where they start and end: ragged int32 [B, (tokens)]."""
+        tokenizer = self.text_to_inputs.tokenizer
+        if self._keep_masks:
+            return self._mask_aware_offsets(text)
+        ids, starts, ends = tokenizer.tokenize_with_offsets(text)
+        ids = tf.cast(ids, tf.int32).with_row_splits_dtype(tf.int64)
+        return ids, *(ids.with_values(tf.cast(places.values, tf.int32)) for places in (starts, ends))
+
     def _of_texts(self, text: tf.Tensor) -> Inputs:
         text = tf.ensure_shape(text, [None])
         if self._keep_masks:
@@ -84,9 +93,7 @@ class TextInputs:
             Dictionary of [B, T]: `token_ids`, `padding_mask`, `starts` and `ends` int32, `pieces` string. Special
             tokens and padding stand for no bytes: `starts` and `ends` are 0 there.
         """
-        text = tf.ensure_shape(text, [None])
-        tokenize = self._mask_aware_offsets if self._keep_masks else self.text_to_inputs.tokenizer.tokenize_with_offsets
-        ids, starts, ends = tokenize(text)
+        ids, starts, ends = self.tokens_with_offsets(tf.ensure_shape(text, [None]))
         inputs = self.text_to_inputs.pack(ids)
         return {
             "token_ids": inputs["token_ids"],
@@ -100,7 +107,7 @@ class TextInputs:
         """Packs byte offsets in the way of their pieces, 0 at special tokens and padding: int32 [B, T]."""
         # Moved up by the vocabulary's size, an offset cannot be taken for the id of a special token.
         size = len(self.vocabulary)
-        packed = self.text_to_inputs.pack(*(tf.cast(offset, tf.int32) + size for offset in offsets))
+        packed = self.text_to_inputs.pack(*(offset + size for offset in offsets))
         return tf.maximum(packed["token_ids"] - size, 0)
 
     def _tokens_with_masks(self, text: tf.Tensor) -> tf.RaggedTensor:

@@ -1,9 +1,17 @@
-"""Small models with random weights, and their exports, made once for the session."""
+"""Small models with random weights, their exports, made once for the session, and TensorFlow without its Python."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_text as tf_text
+from tensorflow.core.protobuf import saved_model_pb2
 
 from kerasbert import export
 from kerasbert.config import BertConfig
@@ -94,3 +102,69 @@ def _signatures(folder):
     signatures = _Signatures(module.signatures)
     signatures.module = module
     return signatures
+
+
+@pytest.fixture(scope="session")
+def native():
+    """Runs calls in TensorFlow's C library, as TF Serving does, in a process without Python's TensorFlow.
+
+    Each call is a signature's name and its inputs. Each reply is the outputs by name, or the status code and message.
+    """
+    core = Path(tf.sysconfig.get_lib())
+    op_libraries = sorted((Path(tf_text.__file__).parent / "python" / "ops").glob("*.so"))
+
+    def run(folder, calls):
+        message = saved_model_pb2.SavedModel()
+        message.ParseFromString((folder / "saved_model.pb").read_bytes())
+        definitions = message.meta_graphs[0].signature_def
+        request = {
+            "framework": str(core / "libtensorflow_framework.so.2"),
+            "core": str(core / "libtensorflow_cc.so.2"),
+            "op_libraries": [str(path) for path in op_libraries],
+            "folder": str(folder),
+            "calls": [
+                {
+                    "inputs": {definitions[name].inputs[key].name: _fed(value) for key, value in inputs.items()},
+                    "outputs": [definitions[name].outputs[key].name for key in sorted(definitions[name].outputs)],
+                }
+                for name, inputs in calls
+            ],
+        }
+        program = Path(__file__).with_name("native_session.py")
+        done = subprocess.run(
+            [sys.executable, program], input=json.dumps(request).encode(), capture_output=True, check=False
+        )
+        assert done.returncode == 0, f"the server process died: {done.returncode} {done.stderr[-2000:]!r}"
+        return [
+            (reply["code"], reply["message"])
+            if "code" in reply
+            else {
+                key: _fetched(output)
+                for key, output in zip(sorted(definitions[name].outputs), reply["outputs"], strict=True)
+            }
+            for (name, _), reply in zip(calls, json.loads(done.stdout), strict=True)
+        ]
+
+    return run
+
+
+def _fed(value):
+    """A tensor as native_session.py reads it."""
+    array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else object)
+    if array.dtype == object:
+        texts = [text if isinstance(text, bytes) else text.encode() for text in array.ravel().tolist()]
+        values = [base64.b64encode(text).decode() for text in texts]
+        return {"dtype": tf.string.as_datatype_enum, "shape": list(array.shape), "values": values}
+    return {
+        "dtype": tf.as_dtype(array.dtype).as_datatype_enum,
+        "shape": list(array.shape),
+        "values": array.ravel().tolist(),
+    }
+
+
+def _fetched(output):
+    """A tensor as native_session.py writes it."""
+    values = output["values"]
+    if output["dtype"] == tf.string.as_datatype_enum:
+        values = np.array([base64.b64decode(value) for value in values], dtype=object)
+    return np.array(values).reshape(output["shape"])

@@ -1,0 +1,122 @@
+"""Writes requests that TF Serving runs while it loads a version, so that the first user does not wait.
+
+They also prove the version: where one of them fails, such as for an op that the server does not know, the version does
+not load, and the one before stays in service.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kerasbert.export.prediction_log import example_log, predict_log
+from kerasbert.export.served_model import METHODS, ServedModel, Signature
+
+# TensorFlow Serving's place and name for the file.
+FOLDER, FILE = "assets.extra", "tf_serving_warmup_requests"
+# It refuses a version with more.
+MOST_RECORDS = 1000
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Which requests warm a version up: for each signature one of each length and batch size.
+
+    Attributes:
+        lengths: tokens of the texts; at most the preprocessing's `sequence_length` is taken.
+        batch_sizes: texts of a request.
+
+    Raises:
+        ValueError: a value is not a whole number of at least 1.
+    """
+
+    lengths: Sequence[int] = (8, 32, 128)
+    batch_sizes: Sequence[int] = (1, 8)
+
+    def __post_init__(self) -> None:
+        for name, values in vars(self).items():
+            if not all(isinstance(value, int) and not isinstance(value, bool) and value > 0 for value in values):
+                raise ValueError(f"`{name}` must be whole numbers of at least 1. Received: {name}={values!r}.")
+
+
+def write_warm_up(served: ServedModel, signatures: Mapping[str, Signature], warm_up: WarmUp, folder: Path) -> None:
+    """Writes the requests into a version's folder.
+
+    Args:
+        served: the model.
+        signatures: its signatures.
+        warm_up: which requests.
+        folder: the version's folder.
+
+    Raises:
+        ValueError: there are more than TF Serving takes.
+    """
+    longest = served.text_inputs.text_to_inputs.sequence_length
+    lengths = sorted({min(length, longest) for length in warm_up.lengths})
+    sizes = list(itertools.product(lengths, sorted(set(warm_up.batch_sizes))))
+    if len(sizes) * len(signatures) > MOST_RECORDS:
+        raise ValueError(
+            f"TF Serving takes at most {MOST_RECORDS} warm-up requests. "
+            f"Received: {len(sizes) * len(signatures)}. Name fewer lengths or batch sizes."
+        )
+    path = folder / FOLDER / FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for length, batch in sizes:
+            for record in _records(served, signatures, length, batch):
+                writer.write(record)
+
+
+def _records(served: ServedModel, signatures: Mapping[str, Signature], length: int, batch: int) -> Iterator[bytes]:
+    """A request of each signature."""
+    tensors = _tensors(served, length, batch)
+    for name, function in sorted(signatures.items()):
+        if name in METHODS:
+            yield example_log(name, METHODS[name], tensors["examples"].tolist())
+        else:
+            inputs = {spec.name: _of_rank(tensors[spec.name], spec.shape.rank) for spec in function.input_signature}
+            yield predict_log(name, inputs)
+
+
+def _tensors(served: ServedModel, length: int, batch: int) -> dict[str, np.ndarray]:
+    """What each input of a signature is given, by the input's name."""
+    text = _text(served, length)
+    texts = np.array([text] * batch, dtype=object)
+    inputs = served.text_inputs.of_texts(tf.constant(texts))
+    return {
+        "text": texts,
+        "text_pair": texts,
+        "question": np.array([_text(served, min(length, 8))] * batch, dtype=object),
+        "context": texts,
+        "choices": np.stack([texts, texts], axis=1),
+        "examples": np.array([_example(served, text, row) for row in range(batch)], dtype=object),
+        **{name: values.numpy() for name, values in inputs.items()},
+        "masked_positions": np.zeros([batch, 1], np.int32),
+    }
+
+
+def _of_rank(values: np.ndarray, rank: int) -> np.ndarray:
+    """The ids of a text, [B, T], as those of two choices, [B, 2, T], where a signature takes choices."""
+    return np.stack([values, values], axis=1) if rank == values.ndim + 1 else values
+
+
+def _example(served: ServedModel, text: str, row: int) -> bytes:
+    """A serialized tf.Example. Where the second text is optional, every other row has one."""
+    features = {served.text_feature: text}
+    if row % 2 or not served.PAIR_IS_OPTIONAL:
+        features[served.pair_feature] = text
+    values = {name: tf.train.BytesList(value=[value.encode()]) for name, value in features.items()}
+    feature = {name: tf.train.Feature(bytes_list=value) for name, value in values.items()}
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def _text(served: ServedModel, length: int) -> str:
+    """A text of so many tokens, [CLS] and [SEP] among them: a word of one piece, again and again."""
+    vocabulary = served.text_inputs.vocabulary
+    words = [piece for piece in vocabulary.pieces if piece.isalpha()] or ["a"]
+    counts = served.text_inputs.text_to_inputs.tokenizer.tokenize(words).row_lengths().numpy()
+    word = words[int(np.argmin(np.where(counts > 0, counts, np.iinfo(counts.dtype).max)))]
+    return " ".join([word] * max(length - 2, 0))

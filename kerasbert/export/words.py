@@ -1,0 +1,41 @@
+"""Finds the words that pieces belong to, and cuts texts at byte offsets, inside the graph.
+
+Shapes: `B` texts, `N` pieces of all texts one after the other.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
+    """Numbers the words of a batch from 0, on through all its texts.
+
+    A word is a piece and the `##` pieces behind it, so punctuation marks and CJK characters are words of their own.
+
+    Args:
+        ids: ragged [B, (T)].
+        pieces: the vocabulary.
+
+    Returns:
+        int32 [N]: the number of each piece's word.
+    """
+    continues = tf.gather(tf.constant([piece.startswith("##") for piece in pieces]), ids.values)
+    rows = ids.value_rowids()
+    follows = tf.concat([tf.zeros_like(rows[:1], tf.bool), rows[1:] == rows[:-1]], axis=0)
+    return tf.cumsum(tf.cast(~(continues & follows), tf.int32)) - 1
+
+
+def cut(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """The bytes from `starts` to `ends` of each row's text.
+
+    Args:
+        texts: string [B].
+        rows: int [any], which text to cut.
+        starts: int32 of the same shape.
+        ends: int32 of the same shape.
+
+    Returns:
+        String of the same shape.
+    """
+    return tf.strings.substr(tf.gather(texts, rows), starts, ends - starts)

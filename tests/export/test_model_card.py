@@ -1,0 +1,77 @@
+"""The model card says what the model is, from the model, and what only its maker knows, from the maker."""
+
+import json
+
+import pytest
+import tensorflow as tf
+
+from kerasbert import export
+
+FACTS = {
+    "data": {"training": "1,000 made-up texts", "licence": "none"},
+    "metrics": {"accuracy": 0.5, "by_label": {"x": 0.25}},
+    "limits": ["Never seen a long text."],
+    "intended_use": "Tests.",
+}
+
+
+@pytest.fixture(scope="module")
+def version_folder(classifier, text_to_inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("card")
+    return export.save(classifier, text_to_inputs, folder, labels=["x", "y", "ü"], model_card=FACTS, warm_up=None)
+
+
+def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, classifier):
+    card = json.loads((version_folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
+    for name in ("data", "metrics", "intended_use"):
+        assert card[name] == FACTS[name]
+    assert card["limits"][0] == FACTS["limits"][0]
+    assert "at most 24 tokens" in card["limits"][1]
+    assert card["model"]["kind"] == "BertSequenceClassifier"
+    assert card["model"]["parameters"] == classifier.count_params()
+    assert card["model"]["labels"] == ["x", "y", "ü"]
+    assert card["model"]["hidden_size"] == 16
+    assert card["preprocessing"]["sequence_length"] == 24
+    assert card["first_serving_version"] == "2.12"
+    assert card["versions"]["tensorflow"] == tf.__version__
+    text = card["signatures"]["text"]
+    assert text["inputs"] == {"text": "string [batch]"}
+    assert text["outputs"]["probabilities"] == "float32 [batch, 3]"
+    assert card["signatures"]["classify"]["method"] == "tensorflow/serving/classify"
+    assert card["signatures"]["tokenize"]["outputs"]["pieces"] == "string [batch, ?]"
+
+
+def test_people_can_read_it_too(version_folder):
+    text = (version_folder / "assets.extra" / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("# BertSequenceClassifier\n")
+    for line in (
+        "Needs TF Serving 2.12 or later.",
+        "## Data",
+        "* training: 1,000 made-up texts",
+        "  * x: 0.25",
+        "* Never seen a long text.",
+        "## Intended use",
+        "* ü",
+        "### `text_pair`",
+        "* outputs `probabilities`: float32 [batch, 3]",
+    ):
+        assert line in text.split("\n")
+
+
+def test_without_facts_it_says_so(classifier_folder):
+    card = json.loads((classifier_folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
+    assert (card["data"], card["metrics"]) == ("Not stated.", "Not stated.")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"signatures": []}, "Received: signatures"),
+        ({"metrics": {1, 2}}, "not JSON serializable"),
+        ({"metrics": float("nan")}, "Out of range float values|not JSON compliant"),
+    ],
+)
+def test_facts_that_cannot_be_written_are_refused(classifier, text_to_inputs, tmp_path, facts, message):
+    with pytest.raises(ValueError, match=message):
+        export.save(classifier, text_to_inputs, tmp_path, model_card=facts)
+    assert list(tmp_path.iterdir()) == []
