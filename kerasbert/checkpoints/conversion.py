@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from kerasbert.checkpoints.comparison import differing_weights, largest_differences
@@ -57,7 +58,10 @@ class ConversionReport:
 
 
 def convert(
-    source: str | os.PathLike[str], destination: str | os.PathLike[str], format: str = "hugging_face"
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    format: str = "hugging_face",
+    progress: Callable[[str], None] | None = None,
 ) -> ConversionReport:
     """Loads a checkpoint of any layout and writes it in another one. The new folder is loaded back and compared first.
 
@@ -65,6 +69,7 @@ def convert(
         source: what `load` takes.
         destination: the new folder, as for `save`.
         format: the layout to write, as for `save`.
+        progress: called with a few words before each of the four steps: reading, writing, reading back, comparing.
 
     Returns:
         The report with the numeric proof.
@@ -79,12 +84,18 @@ def convert(
             f"The destination must not be or hold the source. Received: source={source}, destination={destination}. "
             "Name another folder."
         )
+    show = progress or (lambda step: None)
+    show("Reading the source")
     loaded = load(source)
     found: list[ConversionReport] = []
 
     def prove(folder: Path) -> None:
-        found.append(_report(loaded, load(folder), str(source), str(destination), format))
+        show("Reading the destination")
+        written = load(folder)
+        show("Comparing")
+        found.append(_report(loaded, written, str(source), str(destination), format))
 
+    show("Writing the destination")
     save(loaded.model, destination, loaded.text_to_inputs, loaded.labels, format, check=prove)
     return found[0]
 

@@ -18,6 +18,8 @@ SUBCOMMANDS = {
     "fine-tune": "Fine-tune a BERT on a labelled table.",
     "evaluate": "Measure a model on a labelled table.",
     "predict": "Label texts with a fine-tuned model.",
+    "embed": "Make one vector of each text.",
+    "convert": "Write a checkpoint in another project's layout, with proof in numbers.",
     "export": "Write a SavedModel that takes raw strings.",
     "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
     "report": "Write a run's figures and curves as one HTML page.",

@@ -6,12 +6,12 @@ import click
 
 from kerasbert.cli.reading_progress import echo_warning
 from kerasbert.cli.table_options import table_options
+from kerasbert.cli.text_options import read_given_texts, text_options
 
 
 @click.command()
 @click.argument("model")
-@click.argument("texts", nargs=-1)
-@click.option("--file", "files", multiple=True, type=click.Path(), help="Plain text, a line a text; or a table.")
+@text_options
 @table_options(with_label=False)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts in a batch.")
 @click.option("--output", "-o", type=click.Path(), help="A JSONL file in place of standard output.")
@@ -31,18 +31,13 @@ def predict(
       kerasbert predict runs/fine-tune/model "Where is my card?" "It was charged twice."
       kerasbert predict runs/fine-tune/model --file questions.csv --text-column question --output answers.jsonl
     """
-    from kerasbert.data import LabelledTexts, ReadReport, read_texts
+    from kerasbert.data import ReadReport
     from kerasbert.files import write_aside
     from kerasbert.recipes.prediction import load_classifier
     from kerasbert.recipes.prediction import predict as answer_rows
 
-    if bool(texts) == bool(files):
-        raise click.UsageError("Give texts, or files with --file, and not both.", click.get_current_context())
     report = ReadReport()
-    if files:
-        rows = read_texts(files, text_column if _are_tables(files) else None, pair_column, report)
-    else:
-        rows = LabelledTexts(texts, None, None, tuple(f"text {index + 1}" for index in range(len(texts))))
+    rows = read_given_texts(texts, files, text_column, pair_column, report)
     classifier = load_classifier(model)
     lines = (json.dumps(answer, ensure_ascii=False) for answer in answer_rows(classifier, rows, batch_size))
     if output:
@@ -54,11 +49,3 @@ def predict(
     echo_warning(report)
     if output:
         click.echo(f"{len(rows)} answers: {output}")
-
-
-def _are_tables(files: tuple[str, ...]) -> bool:
-    """Whether the files have columns."""
-    from kerasbert.data.table_rows import is_table
-    from kerasbert.data.text_files import find_text_files
-
-    return all(is_table(path) for path in find_text_files(files))

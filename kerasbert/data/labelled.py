@@ -168,11 +168,13 @@ def read_texts(
     texts: list[str] = []
     pairs: list[str] = []
     places: list[str] = []
+    report = ReadReport() if report is None else report
     for path in find_text_files(paths):
         if text_column is None and pair_column is None and not is_table(path):
             lines = list(text_lines(path, report))
             if not lines:
                 raise BadInputError(f"A text file must hold at least one line. Received: '{path}', which is empty.")
+            report.lines += sum(bool(line.strip()) for line in lines)
             texts += lines
             places += [f"line {number + 1} of '{path}'" for number in range(len(lines))]
             continue
