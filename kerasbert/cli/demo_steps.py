@@ -11,7 +11,6 @@ from typing import Any
 import click
 import numpy as np
 
-from kerasbert import export
 from kerasbert.cli.served_answers import ask_grpc, ask_rest, served
 from kerasbert.data import read_labelled, read_lines
 from kerasbert.data.python_documentation import CorpusReport, write_python_documentation
@@ -19,6 +18,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import learn_vocabulary
 from kerasbert.recipes import FineTuningSettings, PretrainingSettings, RunFolder, fine_tune, pretrain
 from kerasbert.recipes.comparison import FIGURES, linear_figures, majority_figures
+from kerasbert.recipes.exporting import export_model
 from kerasbert.recipes.fine_tuning import FineTuned
 from kerasbert.recipes.prediction import Classifier, predict
 from kerasbert.recipes.pretraining import Pretrained
@@ -166,8 +166,7 @@ def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: FineTuned) ->
         BadInputError: the server did not start.
         RuntimeError: an answer differs from the live model's.
     """
-    labels = tuned.labels.names if tuned.labels else None
-    version = export.save(tuned.model, tuned.text_to_inputs, folder.exported, labels=labels)
+    version = export_model(tuned.folder.model, folder.exported, min_serving_version="2.12")
     click.echo(f"  SavedModel: {version}")
     test = read_labelled(corpus.labelled["test"])
     chosen = test.select(np.linspace(0, len(test) - 1, 4).astype(int).tolist())

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kerasbert.errors import BadInputError
 from kerasbert.export.saved_model_file import read_saved_model, signature_definitions, tensor_text
 from kerasbert.export.served_model import ServedModel
 from kerasbert.export.serving_compatibility import first_serving_version
@@ -27,14 +28,18 @@ def check_facts(facts: Mapping[str, Any]) -> None:
     """Refuses what cannot be written into a card.
 
     Raises:
-        ValueError: a fact has the name of one that the card reads off the model, or is no JSON value.
+        BadInputError: a fact has the name of one that the card reads off the model, or is no JSON value.
     """
     if taken := sorted(set(facts) & set(_OWN)):
-        raise ValueError(f"`model_card` must not say what is read off the model. Received: {', '.join(taken)}.")
+        raise BadInputError(
+            f"`model_card` must not say what is read off the model. Received: {', '.join(taken)}. Use other names."
+        )
     try:
         json.dumps(dict(facts), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"`model_card` must hold values that JSON can hold. Received: {error}.") from error
+        raise BadInputError(
+            f"`model_card` must hold values that JSON can hold. Received: {error}. Write numbers and texts."
+        ) from error
 
 
 def write_model_card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> None:

@@ -113,8 +113,8 @@ def write(
             `BertSpanPredictor`, "choices" for a `BertMultipleChoice`).
 
     Raises:
-        BadInputError: as for `save`, or an op is missing in `min_serving_version`.
-        ValueError: `model_card` holds something that JSON cannot, or there are too many warm-up requests.
+        BadInputError: as for `save`; or an op is missing in `min_serving_version`, `model_card` holds something that
+            JSON cannot, or there are too many warm-up requests.
         OSError: the folder cannot be written. It is then as it was.
     """
     if min_serving_version is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from kerasbert.errors import BadInputError
 from kerasbert.export.prediction_log import example_log, predict_log
 from kerasbert.export.served_model import METHODS, ServedModel, Signature
 
@@ -52,13 +53,13 @@ def write_warm_up(served: ServedModel, signatures: Mapping[str, Signature], warm
         folder: the version's folder.
 
     Raises:
-        ValueError: there are more than TF Serving takes.
+        BadInputError: there are more than TF Serving takes.
     """
     longest = served.text_inputs.text_to_inputs.sequence_length
     lengths = sorted({min(length, longest) for length in warm_up.lengths})
     sizes = list(itertools.product(lengths, sorted(set(warm_up.batch_sizes))))
     if len(sizes) * len(signatures) > MOST_RECORDS:
-        raise ValueError(
+        raise BadInputError(
             f"TF Serving takes at most {MOST_RECORDS} warm-up requests. "
             f"Received: {len(sizes) * len(signatures)}. Name fewer lengths or batch sizes."
         )

@@ -4,9 +4,19 @@ This is the one code path for training: it puts together what `data`, `preproces
 `checkpoints` know, which know nothing of each other.
 """
 
+from kerasbert.recipes.exporting import export_model
 from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
 from kerasbert.recipes.prediction import evaluate, predict
 from kerasbert.recipes.pretraining import PretrainingSettings, pretrain
 from kerasbert.recipes.run_folder import RunFolder
 
-__all__ = ["FineTuningSettings", "PretrainingSettings", "RunFolder", "evaluate", "fine_tune", "predict", "pretrain"]
+__all__ = [
+    "FineTuningSettings",
+    "PretrainingSettings",
+    "RunFolder",
+    "evaluate",
+    "export_model",
+    "fine_tune",
+    "predict",
+    "pretrain",
+]

@@ -117,6 +117,42 @@ def test_export_writes_growing_versions(command: Command, fine_tuned: Path, tmp_
     assert "version" in lower.error
 
 
+def test_an_export_carries_the_run_into_its_model_card(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"limits": ["Topics only."], "licence": "none"}')
+    options = ("--model-card", tmp_path / "card.json", "--min-serving-version", "2.12", "--no-warm-up")
+    assert command("export", fine_tuned / "model", tmp_path / "exported", *options).code == 0
+    card = json.loads((tmp_path / "exported" / "1" / "assets" / "model_card.json").read_text())
+    (split,) = card["metrics"]
+    evaluation = json.loads((fine_tuned / "evaluation.json").read_text())
+    assert split == evaluation["split"]
+    assert card["metrics"][split]["accuracy"] == evaluation["metrics"]["accuracy"]
+    assert card["data"]["train"] == json.loads((fine_tuned / "settings.json").read_text())["settings"]["train"]
+    assert "Topics only." in card["limits"]
+    assert card["licence"] == "none"
+    assert not (tmp_path / "exported" / "1" / "assets.extra" / "tf_serving_warmup_requests").exists()
+
+
+@pytest.mark.parametrize(
+    ("card", "options", "message"),
+    [
+        ("[]", (), "must hold a JSON object"),
+        ("{", (), "must be JSON"),
+        ('{"signatures": 1}', (), "read off the model"),
+        ("{}", ("--min-serving-version", "2.11"), "2.12 to "),
+        ("{}", ("--sequence-length", 1000), "max_position_embeddings"),
+    ],
+)
+def test_an_impossible_export_leaves_nothing(
+    command: Command, fine_tuned: Path, tmp_path: Path, card: str, options: tuple[object, ...], message: str
+) -> None:
+    (tmp_path / "card.json").write_text(card)
+    exported = tmp_path / "exported"
+    result = command("export", fine_tuned / "model", exported, "--model-card", tmp_path / "card.json", *options)
+    assert result.code == 1
+    assert message in result.error
+    assert not exported.exists() or list(exported.iterdir()) == []
+
+
 def test_report_is_one_page(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
     result = command("report", fine_tuned, "--output", tmp_path / "page.html")
     assert result.out == f"Report: {tmp_path / 'page.html'}\n"

@@ -1,0 +1,75 @@
+"""Exports a model folder as a SavedModel, with what its training run knows in the model card."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasbert import checkpoints, export
+from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.run_folder import RunFolder
+
+# What of a run's settings says what the model was trained on.
+_DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")
+
+
+def export_model(
+    model: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    version: int | None = None,
+    *,
+    sequence_length: int | None = None,
+    model_card: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Path:
+    """Writes `folder/<version>` from a model folder.
+
+    Args:
+        model: a folder that `kerasbert.checkpoints.load` reads. Where it is a run's, the run's data and figures go into
+            the model card.
+        folder: the served model's folder.
+        version: above those that are there. By default the next one.
+        sequence_length: the most tokens of a row, in place of the preprocessing's own.
+        model_card: facts for the model card, before those of the run.
+        **options: see `kerasbert.export.write`.
+
+    Returns:
+        The path of the new version's folder.
+
+    Raises:
+        BadInputError: the model has no vocabulary beside it, or cannot be exported.
+        OSError: the folder cannot be written. No version is then left under its final name.
+    """
+    loaded = checkpoints.load(model)
+    text_to_inputs = loaded.text_to_inputs
+    if text_to_inputs is None:
+        raise BadInputError(
+            f"Export needs the model's vocabulary. Received: '{model}' without one. Copy its vocab.txt there."
+        )
+    if sequence_length is not None:
+        text_to_inputs = TextToInputs(text_to_inputs.tokenizer, sequence_length, text_to_inputs.truncation)
+    card = {**run_facts(model), **(model_card or {})}
+    return export.save(
+        loaded.model, text_to_inputs, folder, labels=loaded.labels, version=version, model_card=card, **options
+    )
+
+
+def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
+    """`data` and `metrics` of the run that left a model folder, as far as it left them."""
+    run = RunFolder(Path(model).parent)
+    if Path(model).name != run.model.name or not run.settings.exists():
+        return {}
+    settings = json.loads(run.settings.read_text(encoding="utf-8"))["settings"]
+    facts: dict[str, Any] = {"data": {name: settings[name] for name in _DATA_SETTINGS if settings.get(name)}}
+    if run.evaluation.exists():
+        evaluation = run.read_evaluation()
+        numbers = {
+            name: value
+            for name, value in evaluation["metrics"].items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+        facts["metrics"] = {evaluation.get("split") or "held out": numbers}
+    return facts
