@@ -106,7 +106,8 @@ def test_the_list_agrees_with_the_installed_tensorflow():
     }
     # The wheels for GPUs have these beside those for CPUs.
     assert installed - expected <= {name for name in installed if "Nccl" in name or "Cudnn" in name}
-    assert expected <= installed
+    # TensorFlow 2.21, for which there is no TF Serving yet, has dropped this one.
+    assert expected - installed <= {"TfLiteSubgraphExecute"}
 
 
 def test_names_that_only_logs_show_are_taken_out(classifier_folder):
