@@ -8,38 +8,33 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-    text_format,
-    wrappers_pb2,
-)
+from google.protobuf import text_format
 from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
 
+from kerasbert_serving.declared_messages import declare
 from kerasbert_serving.server.options import ServerOptions
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 
-_Field = descriptor_pb2.FieldDescriptorProto
 _INT64, _BOOL, _STRING = "google.protobuf.Int64Value", "google.protobuf.BoolValue", "google.protobuf.StringValue"
-
-# Message, and its fields: name, number, type (a scalar type, or the name of a message), whether it is repeated.
-_MESSAGES = {
-    "PrometheusConfig": [("enable", 1, _Field.TYPE_BOOL, False), ("path", 2, _Field.TYPE_STRING, False)],
-    "MonitoringConfig": [("prometheus_config", 1, "kerasbert.serving.PrometheusConfig", False)],
-    "BatchingParameters": [
-        ("max_batch_size", 1, _INT64, False),
-        ("batch_timeout_micros", 2, _INT64, False),
-        ("max_enqueued_batches", 3, _INT64, False),
-        ("num_batch_threads", 4, _INT64, False),
-        ("thread_pool_name", 5, _STRING, False),
-        ("allowed_batch_sizes", 6, _Field.TYPE_INT64, True),
-        ("pad_variable_length_inputs", 7, _Field.TYPE_BOOL, False),
-        ("enable_large_batch_splitting", 8, _BOOL, False),
-        ("max_execution_batch_size", 9, _INT64, False),
-    ],
-}
+_MESSAGES = declare(
+    "kerasbert.serving.config",
+    {
+        "PrometheusConfig": [("enable", 1, "bool"), ("path", 2, "string")],
+        "MonitoringConfig": [("prometheus_config", 1, "PrometheusConfig")],
+        "BatchingParameters": [
+            ("max_batch_size", 1, _INT64),
+            ("batch_timeout_micros", 2, _INT64),
+            ("max_enqueued_batches", 3, _INT64),
+            ("num_batch_threads", 4, _INT64),
+            ("thread_pool_name", 5, _STRING),
+            ("allowed_batch_sizes", 6, "repeated int64"),
+            ("pad_variable_length_inputs", 7, "bool"),
+            ("enable_large_batch_splitting", 8, _BOOL),
+            ("max_execution_batch_size", 9, _INT64),
+        ],
+    },
+)
 
 
 def read_model_config_file(path: str | os.PathLike) -> model_server_config_pb2.ModelServerConfig:
@@ -58,11 +53,11 @@ def with_config_files(options: ServerOptions) -> ServerOptions:
         ServingError: If a file cannot be read, is not such a text or asks for what this server does not do.
     """
     if options.monitoring_config_file:
-        monitoring = _read(options.monitoring_config_file, _message("MonitoringConfig")).prometheus_config
+        monitoring = _read(options.monitoring_config_file, _MESSAGES["MonitoringConfig"]()).prometheus_config
         path = monitoring.path or ServerOptions.prometheus_path
         options = replace(options, prometheus_path=path if monitoring.enable else None)
     if options.batching_parameters_file:
-        batching = _read(options.batching_parameters_file, _message("BatchingParameters"))
+        batching = _read(options.batching_parameters_file, _MESSAGES["BatchingParameters"]())
         if batching.pad_variable_length_inputs:
             raise ServingError(
                 Code.UNIMPLEMENTED,
@@ -82,30 +77,3 @@ def _read(path: str | os.PathLike, message: Message) -> Message:
         raise ServingError(Code.NOT_FOUND, f"{path}; {error.strerror or error}") from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise invalid_argument(f"Invalid protobuf file: '{path}': {error}") from error
-
-
-def _message(name: str) -> Message:
-    """An empty message of this name."""
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    file = descriptor_pb2.FileDescriptorProto(
-        name="kerasbert_serving_config.proto",
-        package="kerasbert.serving",
-        syntax="proto3",
-        dependency=[wrappers_pb2.DESCRIPTOR.name],
-    )
-    for message_name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=message_name)
-        for field_name, number, kind, repeated in fields:
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            if isinstance(kind, str):
-                message.field.add(
-                    name=field_name, number=number, type=_Field.TYPE_MESSAGE, type_name=f".{kind}", label=label
-                )
-            else:
-                message.field.add(name=field_name, number=number, type=kind, label=label)
-    pool.AddSerializedFile(file.SerializeToString())
-    descriptor = pool.FindMessageTypeByName(f"kerasbert.serving.{name}")
-    if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
-        return message_factory.GetMessageClass(descriptor)()
-    return message_factory.MessageFactory(pool).GetPrototype(descriptor)()

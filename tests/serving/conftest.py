@@ -1,5 +1,7 @@
 """Small SavedModels made with plain `tf.Module`s, and a server on them."""
 
+import importlib.util
+import socket
 import warnings
 from pathlib import Path
 
@@ -118,3 +120,71 @@ def channel(echo_server):
 
     with grpc.insecure_channel(echo_server.grpc_address) as channel:
         yield channel
+
+
+@pytest.fixture(scope="session")
+def bert_models(tmp_path_factory):
+    """Exported models of kerasbert with random weights: the folders of their versions by name."""
+    import keras
+    import numpy as np
+
+    from kerasbert import export, models
+    from kerasbert.config import BertConfig
+    from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "card", "där", *letters, "ä", "?"]
+    vocabulary = Vocabulary([*pieces, *(f"##{letter}" for letter in letters)])
+    text_to_inputs = TextToInputs(
+        WordPieceTokenizer(vocabulary, strip_accents=False), sequence_length=32, padding="longest"
+    )
+
+    def backbone():
+        keras.utils.set_random_seed(7)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+        config = BertConfig(vocab_size=len(vocabulary), max_position_embeddings=32, **sizes)
+        built = models.BertBackbone.from_config(config)
+        built.set_weights([weight + 0.3 * np.random.randn(*weight.shape) for weight in built.get_weights()])
+        return built
+
+    chosen = {
+        "classifier": (models.BertSequenceClassifier(backbone(), num_labels=3), ["lost card", "top up", "ålder"]),
+        "tagger": (models.BertTokenClassifier(backbone(), num_labels=3), ["O", "B-THING", "I-THING"]),
+        "answerer": (models.BertSpanPredictor(backbone()), None),
+        "regressor": (models.BertSequenceClassifier(backbone(), num_labels=1, problem_type="regression"), None),
+    }
+    folder = tmp_path_factory.mktemp("bert")
+    for name, (model, labels) in chosen.items():
+        export.save(model, text_to_inputs, folder / name, labels=labels, warm_up=None)
+    return {name: folder / name for name in chosen}
+
+
+@pytest.fixture(scope="session")
+def bert_server(bert_models, tmp_path_factory):
+    """A server on all of them; version 1 of the classifier has the label `stable`."""
+    labels = {"classifier": 'version_labels { key: "stable" value: 1 }'}
+    config = "".join(
+        f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" {labels.get(name, "")} }}\n'
+        for name, path in bert_models.items()
+    )
+    file = tmp_path_factory.mktemp("config") / "models.config"
+    file.write_text(f"model_config_list {{ {config} }}")
+    with LocalServer(model_config_file=file) as server:
+        yield server
+
+
+@pytest.fixture
+def unused_port():
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def faulty_servers():
+    """The module of the servers that fail as told."""
+    spec = importlib.util.spec_from_file_location("faulty_servers", Path(__file__).with_name("faulty_servers.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,65 @@
+"""What callers pass to `predict`, as arrays that can be sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasbert_serving.clients import dtypes
+from kerasbert_serving.clients.answers import TensorInfo
+from kerasbert_serving.clients.questions import to_bytes
+
+
+def as_arrays(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The inputs as arrays; strings become arrays of `bytes` objects.
+
+    Raises:
+        ValueError: If a value is no tensor: lists of unequal lengths, or of a type that no dtype has.
+    """
+    return {name: _as_array(name, value) for name, value in inputs.items()}
+
+
+def needs_dtypes(inputs: Mapping[str, Any]) -> bool:
+    """Whether the signature decides the dtype of an input: Python's numbers have none of their own."""
+    return any(not isinstance(value, (np.ndarray, np.generic)) and not _holds_text(value) for value in inputs.values())
+
+
+def with_dtypes(
+    inputs: Mapping[str, Any], arrays: Mapping[str, np.ndarray], infos: Mapping[str, TensorInfo]
+) -> dict[str, np.ndarray]:
+    """The arrays, those made of Python's numbers in the dtype of the signature."""
+    cast = dict(arrays)
+    for name, array in arrays.items():
+        dtype = dtypes.BY_NAME.get(infos[name].dtype) if name in infos else None
+        if dtype and dtype is not dtypes.STRING and array.dtype != np.object_:
+            if isinstance(inputs[name], (np.ndarray, np.generic)):
+                continue
+            cast[name] = array.astype(dtype.numpy)
+    return cast
+
+
+def _as_array(name: str, value: Any) -> np.ndarray:
+    if _holds_text(value):
+        array = np.array(value, np.object_)
+        flat = array.reshape(-1)
+        for text in flat:
+            if not isinstance(text, (str, bytes)):
+                raise ValueError(f"Input `{name}` must be a regular list of strings. Received among them: {text!r}.")
+        texts = np.empty(flat.shape, np.object_)
+        texts[:] = [to_bytes(text) for text in flat]
+        return texts.reshape(array.shape)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"Input `{name}` must be a regular list. Received: lists of unequal lengths.") from error
+    if array.dtype not in dtypes.BY_NUMPY or array.dtype == np.object_:
+        raise ValueError(f"Input `{name}` must be numbers, booleans or strings. Received: {array.dtype}.")
+    return array
+
+
+def _holds_text(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "OSU"
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, (str, bytes))

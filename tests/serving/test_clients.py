@@ -1,0 +1,305 @@
+"""The clients against the local server and real exports: every call, over REST and gRPC, blocking and asynchronous."""
+
+import asyncio
+import inspect
+import math
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from kerasbert_serving import clients
+from kerasbert_serving.clients import (
+    AsyncGrpcClient,
+    AsyncRestClient,
+    Classification,
+    Entity,
+    GrpcClient,
+    InvalidRequestError,
+    ModelNotFoundError,
+    QuestionAnswer,
+    RestClient,
+    Retries,
+    UnavailableError,
+    UnexpectedReplyError,
+)
+
+TEXTS = ["my card", "", "där är my card?"]
+
+
+class Waiting:
+    """An asynchronous client that is waited for: so the tests are the same for both kinds."""
+
+    def __init__(self, kind, *arguments, **options):
+        self._loop = asyncio.new_event_loop()
+        self._client = kind(*arguments, **options)
+
+    def __getattr__(self, name):
+        value = getattr(self._client, name)
+        if not inspect.iscoroutinefunction(value):
+            return value
+        return lambda *arguments, **options: self._loop.run_until_complete(value(*arguments, **options))
+
+    def for_model(self, *arguments, **options):
+        other = object.__new__(Waiting)
+        other._loop, other._client = self._loop, self._client.for_model(*arguments, **options)
+        return other
+
+    def end(self):
+        self._loop.run_until_complete(self._client.close())
+        self._loop.close()
+
+
+@pytest.fixture(params=["REST", "gRPC", "async REST", "async gRPC"])
+def client(request, bert_server):
+    if request.param == "REST":
+        with RestClient(bert_server.rest_url, "classifier") as client:
+            yield client
+    elif request.param == "gRPC":
+        with GrpcClient(bert_server.grpc_address, "classifier") as client:
+            yield client
+    else:
+        kind, address = (AsyncRestClient, bert_server.rest_url)
+        if request.param == "async gRPC":
+            kind, address = AsyncGrpcClient, bert_server.grpc_address
+        client = Waiting(kind, address, "classifier")
+        yield client
+        client.end()
+
+
+def test_classify(client):
+    answers = client.classify(TEXTS)
+    assert [type(answer) for answer in answers] == [Classification] * 3
+    for text, answer in zip(TEXTS, answers, strict=True):
+        assert set(answer.labels) == {"lost card", "top up", "ålder"}
+        assert list(answer.probabilities) == sorted(answer.probabilities, reverse=True)
+        assert math.isclose(sum(answer.probabilities), 1, rel_tol=1e-5)
+        assert (answer.label, answer.probability) == (answer.labels[0], answer.probabilities[0])
+        alone = client.classify(text)
+        assert alone.labels == answer.labels
+        assert np.allclose(alone.probabilities, answer.probabilities, atol=1e-5)
+    assert client.classify([]) == []
+
+
+def test_pairs(client):
+    pairs = client.classify(["my card", "my"], ["card?", "card"])
+    assert np.allclose(client.classify("my", "card").probabilities, pairs[1].probabilities, atol=1e-5)
+    assert not np.allclose(client.classify("my card").probabilities, pairs[0].probabilities, atol=1e-5)
+    with pytest.raises(ValueError, match="`text_pairs` must match `texts`"):
+        client.classify(["my", "card"], ["one"])
+    with pytest.raises(ValueError, match="`text_pairs` must match `texts`"):
+        client.classify("my", ["card"])
+    with pytest.raises(TypeError, match="A pair goes in two arguments"):
+        client.classify([("my", "card")])
+
+
+def test_tokenize_gives_places_in_the_text_that_was_sent(client):
+    for text in ("my där card", "my där card".encode()):
+        tokens = client.tokenize(text)
+        assert [token.piece for token in tokens] == ["[CLS]", "my", "där", "card", "[SEP]"]
+        expected = ["my", "där", "card"] if isinstance(text, str) else [b"my", "där".encode(), b"card"]
+        assert [text[token.start : token.end] for token in tokens[1:-1]] == expected
+        assert (tokens[0].start, tokens[0].end) == (0, 0)
+    assert [len(tokens) for tokens in client.tokenize(["my", "my card"])] == [3, 4]
+
+
+def test_embed(client):
+    long, short = client.embed(["my card my card my", "my"])
+    assert (long.vector.dtype, long.vector.shape, long.pooled_output.shape) == (np.float32, (16,), (16,))
+    assert np.allclose(client.embed("my").vector, short.vector, atol=1e-5)
+
+
+def test_find_entities(client):
+    texts = ["där är my card", "card"]
+    answers = client.for_model("tagger").find_entities(texts)
+    assert len(answers) == 2
+    assert all(type(entity) is Entity for entities in answers for entity in entities)
+    assert any(answers)
+    for text, entities in zip(texts, answers, strict=True):
+        assert all(text[entity.start : entity.end] == entity.text and entity.label == "THING" for entity in entities)
+
+
+def test_answer(client):
+    context = "där är my card?"
+    client = client.for_model("answerer")
+    [found] = client.answer(["my?"], [context])
+    assert type(found) is QuestionAnswer
+    assert found.best == found.spans[0]
+    assert [span.score for span in found.spans] == sorted((span.score for span in found.spans), reverse=True)
+    assert all(context[span.start : span.end] == span.text for span in found.spans)
+    nothing = client.answer("my?", "")
+    assert (nothing.best, nothing.spans) == (None, ())
+
+
+def test_regress(client):
+    one = client.for_model("regressor").regress("my card")
+    assert one.values == (one.value,)
+    [first, _] = client.for_model("regressor").regress(["my card", "card"])
+    assert math.isclose(first.value, one.value, rel_tol=1e-4)
+
+
+def test_predict_gives_arrays_in_the_dtypes_of_the_signature(client):
+    ids = [[2, 5, 6, 3], [2, 5, 3, 0]]
+    mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.int32)
+    inputs = {"token_ids": ids, "segment_ids": np.zeros([2, 4], np.int32), "padding_mask": mask}
+    outputs = client.predict(inputs, signature_name="token_ids")
+    by_text = client.predict({"text": ["my card", "my"]})
+    assert by_text.keys() == {"label", "probability", "labels", "probabilities", "logits"}
+    assert np.allclose(outputs["logits"], by_text["logits"], atol=1e-5)
+    assert by_text["logits"].dtype == np.float32
+    assert by_text["labels"].shape == (2, 3)
+    assert type(by_text["labels"][0, 0]) is bytes
+    pieces = client.predict({"text": np.array(["my"])}, signature_name="tokenize")
+    assert pieces["token_ids"].dtype == np.int32
+    assert pieces["pieces"].tolist() == [[b"[CLS]", b"my", b"[SEP]"]]
+    empty = client.predict({"text": np.array([], np.object_)})
+    assert (empty["logits"].shape, empty["labels"].shape) == ((0, 3), (0, 3))
+
+
+def test_bytes_that_are_no_utf8(client):
+    assert client.classify([b"my \xff card"])[0].label
+    assert [token.piece for token in client.tokenize(b"my \xff")][1] == "my"
+    with pytest.raises(ValueError, match="lone surrogates"):
+        client.classify("my \ud800")
+
+
+def test_status_and_metadata(client):
+    [status] = client.status()
+    assert (status.version, status.state, status.error_code, status.error_message) == (1, "AVAILABLE", "OK", "")
+    metadata = client.metadata()
+    assert (metadata.name, metadata.version) == ("classifier", 1)
+    assert metadata.signatures["text_pair"].inputs.keys() == {"text", "text_pair"}
+    text = metadata.signatures["serving_default"].inputs["text"]
+    assert (text.dtype, text.shape) == ("string", (-1,))
+    assert metadata.signatures["serving_default"].outputs["logits"].dtype == "float"
+
+
+def test_versions_and_labels(client):
+    expected = client.classify("my card").label
+    assert client.for_model(version=1).classify("my card").label == expected
+    assert client.for_model(label="stable").classify("my card").label == expected
+    assert [status.version for status in client.for_model(version=1).status()] == [1]
+    with pytest.raises(ModelNotFoundError, match=r"Specific\(classifier, 2\)"):
+        client.for_model(version=2).classify("my card")
+    with pytest.raises(InvalidRequestError, match="Unrecognized servable version label: canary"):
+        client.for_model(label="canary").classify("my card")
+    with pytest.raises(ValueError, match="At most one of `version` and `label`"):
+        client.for_model(version=1, label="stable")
+
+
+def test_errors_are_typed_and_carry_the_servers_text(client):
+    with pytest.raises(ModelNotFoundError, match=r"Servable not found for request: Latest\(nobody\)") as caught:
+        client.for_model("nobody").classify("my card")
+    assert caught.value.code == "NOT_FOUND"
+    assert caught.value.attempts == 1
+    with pytest.raises(InvalidRequestError, match='"nothing" not found'):
+        client.classify("my card", signature_name="nothing")
+    with pytest.raises(InvalidRequestError):
+        client.predict({"text": [["rank"], ["two"]]})
+    with pytest.raises(UnexpectedReplyError, match="it lacks label, probability, labels, probabilities, and has"):
+        client.classify("my card", signature_name="embed")
+    with pytest.raises(ValueError, match="regular list"):
+        client.predict({"text": [["ragged"], []]})
+    with pytest.raises(TypeError, match="must be a string or a list of strings"):
+        client.classify([None])
+
+
+def test_odd_names_of_models_are_quoted(client):
+    with pytest.raises(ModelNotFoundError, match=r"Latest\(a name/of:ours\?\)"):
+        client.for_model("a name/of:ours?").classify("my card")
+
+
+def test_one_client_for_many_threads(bert_server):
+    texts = ["my card", "card", "my my", "där"] * 10
+    for client in (RestClient(bert_server.rest_url, "classifier"), GrpcClient(bert_server.grpc_address, "classifier")):
+        with client, ThreadPoolExecutor(8) as threads:
+            alone = {text: client.classify(text).label for text in set(texts)}
+            assert [answer.label for answer in threads.map(client.classify, texts)] == [alone[text] for text in texts]
+
+
+@pytest.mark.parametrize("kind", [AsyncRestClient, AsyncGrpcClient])
+def test_one_client_for_many_tasks(bert_server, kind):
+    async def main():
+        address = bert_server.rest_url if kind is AsyncRestClient else bert_server.grpc_address
+        async with kind(address, "classifier") as client:
+            answers = await asyncio.gather(*(client.classify(text) for text in TEXTS * 10))
+            assert [answer.labels for answer in answers[:3]] == [answer.labels for answer in answers[-3:]]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [RestClient, GrpcClient])
+def test_nobody_there(kind, unused_port):
+    address = f"127.0.0.1:{unused_port}"
+    retries = Retries(attempts=3, first_pause=0.01)
+    client = kind(address if kind is GrpcClient else f"http://{address}", retries=retries)
+    with client, pytest.raises(UnavailableError) as caught:
+        client.classify("my card")
+    assert (caught.value.code, caught.value.attempts) == ("UNAVAILABLE", 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "options", "message"),
+    [
+        (RestClient, "localhost:8501", {}, "must begin with http"),
+        (GrpcClient, "http://localhost:8500", {}, "without a scheme"),
+        (RestClient, "http://x", {"model_name": ""}, "must not be empty"),
+        (RestClient, "http://x", {"version": -1}, "from 0 to"),
+    ],
+)
+def test_wrong_arguments(kind, address, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind(address, **options)
+
+
+def test_the_clients_do_without_tensorflow():
+    code = "import sys, kerasbert_serving.clients; print([m for m in sys.modules if m.startswith('tensorflow')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_public_names_are_there():
+    assert all(hasattr(clients, name) for name in clients.__all__)
+
+
+def test_blocking_and_asynchronous_clients_have_the_same_calls():
+    for blocking, waiting in ((RestClient, AsyncRestClient), (GrpcClient, AsyncGrpcClient)):
+        names = {name for name in dir(blocking) if not name.startswith("_")}
+        assert names == {name for name in dir(waiting) if not name.startswith("_")}
+        for name in [*names, "__init__"]:
+            assert str(inspect.signature(getattr(blocking, name))) == str(inspect.signature(getattr(waiting, name)))
+
+
+def test_declared_messages_are_tf_servings():
+    from google.protobuf import symbol_database
+    from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+
+    from kerasbert_serving.clients.serving_messages import CLASSES, STATES
+
+    theirs = {**vars(predict_pb2), **vars(get_model_status_pb2), **vars(get_model_metadata_pb2)}
+    assert set(STATES) == set(theirs["ModelVersionStatus"].State.values())
+    pool = symbol_database.Default().pool
+    places = ["tensorflow.", "tensorflow.serving.", "tensorflow.TensorShapeProto."]
+    for name, ours in CLASSES.items():
+        descriptor = next(filter(None, (_found(pool, place + name) for place in places)))
+        for field in ours.DESCRIPTOR.fields:
+            same = descriptor.fields_by_name[field.name]
+            assert (same.number, _kind(same)) == (field.number, _kind(field)), f"{name}.{field.name}"
+
+
+def _found(pool, name):
+    try:
+        return pool.FindMessageTypeByName(name)
+    except KeyError:
+        return None
+
+
+def _kind(field):
+    """The type of a field on the wire: an enum travels as an int32."""
+    kind = "int32" if field.type == field.TYPE_ENUM else field.type
+    kind = "int32" if kind == field.TYPE_INT32 else kind
+    name = field.message_type.name if field.message_type else None
+    repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+    return kind, name, repeated
