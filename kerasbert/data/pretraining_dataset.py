@@ -63,6 +63,21 @@ def pretraining_dataset(
     Raises:
         BadInputError: no file, an incomplete set of files, or no record in them.
     """
+    batches = record_batches(files, batch_size, seed, start_batch, shuffle_buffer, length_window, epochs)
+    make_batch = _BatchMaker(pack, mask, seed_for(seed, "masks"), pad_to_multiple, sequence_length, pad_id)
+    return mapped_in_order(batches, make_batch)
+
+
+def record_batches(
+    files: PathLike | Iterable[PathLike],
+    batch_size: int,
+    seed: int,
+    start_batch: int = 0,
+    shuffle_buffer: int = 20_000,
+    length_window: int = 1,
+    epochs: int | None = None,
+) -> tf.data.Dataset:
+    """Gives (batch number, serialized records [B]) of record files; arguments as for `pretraining_dataset`."""
     paths = find_shards(files)
     if not any(has_record(path) for path in paths):
         raise BadInputError(
@@ -70,7 +85,7 @@ def pretraining_dataset(
             "Write the pairs again."
         )
     records = _Records(paths, seed, shuffle_buffer)
-    batches = resumable_batches(
+    return resumable_batches(
         records.of_epoch,
         records.number,
         batch_size,
@@ -81,7 +96,10 @@ def pretraining_dataset(
         # The bytes grow with the tokens, and are known without parsing.
         lengths_of=tf.strings.length,
     )
-    make_batch = _BatchMaker(pack, mask, seed_for(seed, "masks"), pad_to_multiple, sequence_length, pad_id)
+
+
+def mapped_in_order(batches: tf.data.Dataset, make_batch: Callable[..., Any]) -> tf.data.Dataset:
+    """Makes batches in parallel, ahead of their use and in their order."""
     dataset = batches.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     options.deterministic = True

@@ -21,6 +21,7 @@ from kerasbert.data import (
     segment_pairs,
     write_pairs,
 )
+from kerasbert.data.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
@@ -29,10 +30,10 @@ from kerasbert.recipes.start import Start
 from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit
 
 # [CLS] first [SEP] second [SEP]
-_SPECIAL_TOKENS = 3
+SPECIAL_TOKENS = 3
 # Held-out pairs take the first segments' chunks once: more copies of the same text would not be more text.
-_HELD_OUT_DUPE_FACTOR = 1
-_EVALUATION_SEED = 13
+HELD_OUT_DUPE_FACTOR = 1
+EVALUATION_SEED = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,20 @@ class PretrainingSettings(Start):
 
 
 @dataclass(frozen=True)
+class Records:
+    """Pairs that were made before, such as by a Beam pipeline. Each folder holds one for each phase: "short", "long".
+
+    Attributes:
+        train, held_out: what `write_pairs` writes, in `train/short` and so on.
+        is_masked: whether those for training are masked already (see `kerasbert.data.masked_examples`).
+    """
+
+    train: Path
+    held_out: Path
+    is_masked: bool = False
+
+
+@dataclass(frozen=True)
 class Pretrained:
     """What pretraining gave: the model, its preprocessing, the history and the figures on held-out text."""
 
@@ -97,12 +112,15 @@ class Pretrained:
     folder: RunFolder
 
 
-def pretrain(settings: PretrainingSettings, report: ReadReport | None = None) -> Pretrained:
+def pretrain(
+    settings: PretrainingSettings, report: ReadReport | None = None, records: Records | None = None
+) -> Pretrained:
     """Pretrains a model, or goes on where a killed run with the same settings stopped.
 
     Args:
         settings: all of them are written to `settings.json`.
         report: counts of what was read are added to it.
+        records: pairs of the vocabulary and lengths that `settings` say. None makes them from `settings.texts`.
 
     Raises:
         BadInputError: the text, the vocabulary, the model to start from or the folder cannot be used.
@@ -112,14 +130,15 @@ def pretrain(settings: PretrainingSettings, report: ReadReport | None = None) ->
     backbone, to_inputs = settings.make_backbone(max(settings.lengths().values()))
     model = BertPretrainer(backbone)
     folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
-    makers = {
-        name: _InstanceMaker(settings, to_inputs, length, folder.data / name)
-        for name, length in settings.lengths().items()
-    }
-    for maker in makers.values():
-        # The texts are the same for each length, and are to be counted once.
-        maker.write(report)
-        report = None
+    makers = {}
+    for name, length in settings.lengths().items():
+        written = Records(folder.data / name / "train", folder.data / name / "held_out")
+        given = records and Records(records.train / name, records.held_out / name, records.is_masked)
+        makers[name] = _InstanceMaker(settings, to_inputs, length, given or written)
+        if records is None:
+            # The texts are the same for each length, and are to be counted once.
+            makers[name].write(report)
+            report = None
     compile_pretrainer(model, settings.make_optimizer(settings.steps), jit_compile=settings.jit_compile)
     measured = next(iter(makers.values()))
     history = fit(
@@ -139,6 +158,15 @@ def pretrain(settings: PretrainingSettings, report: ReadReport | None = None) ->
     return Pretrained(model, to_inputs, history, metrics, folder)
 
 
+def evaluate_on_records(
+    model: BertPretrainer, to_inputs: TextToInputs, settings: PretrainingSettings, records: Records
+) -> dict[str, float]:
+    """The figures on held-out pairs that `pretrain` gives, for a model that was trained before."""
+    name, length = next(iter(settings.lengths().items()))
+    maker = _InstanceMaker(settings, to_inputs, length, Records(records.train / name, records.held_out / name))
+    return evaluate_pretrainer(model, maker.held_out_batches())
+
+
 def _steps(settings: PretrainingSettings) -> dict[str, int]:
     """The steps of each phase that has any."""
     steps = {"short": settings.steps - settings.long_steps, "long": settings.long_steps}
@@ -148,11 +176,11 @@ def _steps(settings: PretrainingSettings) -> dict[str, int]:
 class _InstanceMaker:
     """Instances of one sequence length: written once as records, then masked anew for each batch."""
 
-    def __init__(self, settings: PretrainingSettings, to_inputs: TextToInputs, length: int, folder: Path) -> None:
+    def __init__(self, settings: PretrainingSettings, to_inputs: TextToInputs, length: int, records: Records) -> None:
         self._settings = settings
         self._tokenizer = to_inputs.tokenizer
         self._length = length
-        self._folder = folder
+        self._records = records
         vocabulary = to_inputs.vocabulary
         self._pack = SegmentPacker(vocabulary, length)
         self._mask = MaskedLMMasker(
@@ -167,20 +195,23 @@ class _InstanceMaker:
 
     def write(self, report: ReadReport | None) -> None:
         """Writes the records of both splits, unless an earlier run with these settings did."""
-        splits = {"train": self._settings.dupe_factor, "held_out": _HELD_OUT_DUPE_FACTOR}
-        for split, dupe_factor in splits.items():
-            if (self._folder / split).exists():
+        splits = {
+            "train": (self._records.train, self._settings.dupe_factor),
+            "held_out": (self._records.held_out, HELD_OUT_DUPE_FACTOR),
+        }
+        for split, (folder, dupe_factor) in splits.items():
+            if folder.exists():
                 continue
             pairs = segment_pairs(
                 self._documents(split, report if split == "train" else None),
                 self._tokenizer.tokenize,
-                max_tokens=self._length - _SPECIAL_TOKENS,
-                seed=self._settings.seed if split == "train" else _EVALUATION_SEED,
+                max_tokens=self._length - SPECIAL_TOKENS,
+                seed=self._settings.seed if split == "train" else EVALUATION_SEED,
                 short_sequence_probability=self._settings.short_sequence_probability,
                 dupe_factor=dupe_factor,
             )
             try:
-                write_pairs(pairs, self._folder / split)
+                write_pairs(pairs, folder)
             except BadInputError as error:
                 if split == "train":
                     raise
@@ -191,8 +222,17 @@ class _InstanceMaker:
 
     def batches(self, start_batch: int) -> tf.data.Dataset:
         """Training batches from number `start_batch` on, without end."""
+        if self._records.is_masked:
+            return masked_dataset(
+                self._records.train,
+                self._length,
+                self._settings.predictions(self._length),
+                self._batch_size,
+                self._settings.seed,
+                start_batch=start_batch,
+            )
         return pretraining_dataset(
-            self._folder / "train",
+            self._records.train,
             self._pack,
             self._mask,
             self._batch_size,
@@ -205,11 +245,11 @@ class _InstanceMaker:
     def held_out_batches(self) -> tf.data.Dataset:
         """All held-out pairs once, always with the same masks."""
         return pretraining_dataset(
-            self._folder / "held_out",
+            self._records.held_out,
             self._pack,
             self._mask,
             self._batch_size,
-            _EVALUATION_SEED,
+            EVALUATION_SEED,
             sequence_length=self._length,
             pad_id=self._tokenizer.vocabulary.pad_id,
             shuffle_buffer=0,

@@ -1,0 +1,89 @@
+"""Text, settings and a vocabulary for small pipelines. All of these tests are skipped where TFX is not installed."""
+
+import importlib.util
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+WORDS = {
+    "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale", "mouse", "rabbit"],
+    "tools": ["hammer", "saw", "nail", "drill", "screw", "wrench", "plane", "chisel", "ruler", "clamp"],
+    "food": ["bread", "cheese", "apple", "soup", "rice", "bean", "carrot", "onion", "plum", "honey"],
+}
+
+has_tfx = importlib.util.find_spec("tfx") is not None and importlib.util.find_spec("tfx.v1") is not None
+
+
+if has_tfx:
+    with warnings.catch_warnings():
+        # TFX's libraries are older than this Python's warnings of what will go.
+        warnings.simplefilter("ignore")
+        import tfx.v1  # noqa: F401
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Warnings are errors where they are ours; TFX, Beam and their libraries give many of their own."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("error:::kerasbert"))
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without TFX there is nothing to import here but the settings."""
+    return True if not has_tfx and collection_path.name not in ("conftest.py", "test_settings.py") else None
+
+
+def documents(number: int, seed: int = 1, sentences: int = 6) -> list[list[str]]:
+    """Documents of some sentences on one topic each."""
+    rng = random.Random(seed)
+    topics = [rng.choice(list(WORDS)) for _ in range(number)]
+    return [
+        ["the " + " and the ".join(rng.sample(WORDS[topic], 3)) + "." for _ in range(sentences)] for topic in topics
+    ]
+
+
+def write_documents(path: Path, texts: list[list[str]]) -> Path:
+    """One sentence a line, a blank line between documents."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join("\n".join(document) for document in texts) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A folder with 60 documents in two files."""
+    folder = tmp_path / "texts"
+    write_documents(folder / "a.txt", documents(40, seed=1))
+    write_documents(folder / "b.txt", documents(20, seed=2))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def preprocessing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a vocabulary of the topics' words."""
+    from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+
+    words = sorted(word for topic in WORDS.values() for word in topic)
+    vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "and", ".", *words])
+    folder = tmp_path_factory.mktemp("preprocessing")
+    TextToInputs(WordPieceTokenizer(vocabulary)).save(folder)
+    return folder
+
+
+@pytest.fixture
+def file_hashes() -> Callable[[Path], dict[str, str]]:
+    """Relative path -> hash of the content, for all files of a folder."""
+    import hashlib
+
+    def hashes(folder: Path) -> dict[str, str]:
+        return {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    return hashes

@@ -1,0 +1,150 @@
+"""Instances made by Beam: the same whoever makes them, by the rules of `kerasbert.data`, a bounded memory at a time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from kerasbert.data import is_held_out, read_pairs
+from kerasbert.data.masked_examples import masked_dataset
+from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import TextToInputs
+from kerasbert_pipelines.pretraining_data import InstanceSettings, make_instances
+from kerasbert_tfx.components.document_examples import write_document_examples
+from kerasbert_tfx.modules.document_records import SplitCounts, read_counts
+from kerasbert_tfx.modules.figures import read_figures
+
+from .conftest import documents, write_documents
+
+LENGTHS = {"short": 24, "long": 48}
+
+
+def make(
+    texts: Path,
+    folder: Path,
+    preprocessing: Path,
+    arguments: tuple[str, ...] = (),
+    range_bytes: int = 10_000,
+    **values: Any,
+) -> Path:
+    """Reads the texts and makes instances, each with a Beam pipeline of its own."""
+
+    def pipeline() -> beam.Pipeline:
+        return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments]))
+
+    write_document_examples(pipeline(), str(folder / "documents"), str(texts), 0.2, None, range_bytes)
+    counts, _ = read_counts(str(folder / "documents"))
+    output = folder / "instances"
+    make_instances(
+        pipeline(),
+        str(folder / "documents"),
+        counts,
+        str(preprocessing),
+        str(output),
+        {"lengths": LENGTHS, "dupe_factor": 2, **values},
+    )
+    return output
+
+
+def test_workers_and_files_do_not_matter(
+    tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
+) -> None:
+    small = {"bucket_characters": 800}
+    reference = make(texts, tmp_path / "reference", preprocessing, **small)
+    names = {path.name for path in reference.glob("Split-train/short/*")}
+    assert len(names) > 0
+    # The same documents, in another order, in one file, and read in other ranges.
+    joined = write_documents(tmp_path / "joined.txt", documents(20, seed=2) + documents(40, seed=1))
+    rearranged = make(joined, tmp_path / "rearranged", preprocessing, range_bytes=777, **small)
+    assert file_hashes(rearranged) == file_hashes(reference)
+    other_seed = make(texts, tmp_path / "seed", preprocessing, seed=5, **small)
+    assert file_hashes(other_seed) != file_hashes(reference)
+
+
+@pytest.mark.slow
+def test_processes_do_not_matter(
+    tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
+) -> None:
+    reference = make(texts, tmp_path / "reference", preprocessing)
+    arguments = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    assert file_hashes(make(texts, tmp_path / "processes", preprocessing, arguments)) == file_hashes(reference)
+
+
+def test_documents_are_mixed_over_buckets_and_none_is_lost(tmp_path: Path, preprocessing: Path) -> None:
+    text = write_documents(tmp_path / "text.txt", documents(200, seed=3))
+    output = make(text, tmp_path, preprocessing, bucket_characters=5_000, dupe_factor=1)
+    counts, _ = read_counts(str(tmp_path / "documents"))
+    files = sorted(output.glob("Split-train/short/*.tfrecord"))
+    assert len(files) == counts["train"].documents // 32 > 1
+    tokenizer = TextToInputs.load(preprocessing).tokenizer
+    held_out = [is_held_out(document, 0.2) for document in documents(200, seed=3)]
+    assert counts["eval"].documents == sum(held_out)
+    # Each training document begins a chunk in exactly one file.
+    starts = [
+        tuple(tokenizer.tokenize([document[0]]).to_list()[0])
+        for document, is_out in zip(documents(200, seed=3), held_out, strict=True)
+        if not is_out
+    ]
+    firsts = [tuple(pair.first_ids[: len(starts[0])].tolist()) for file in files for pair in read_pairs([file])]
+    for start in set(starts):
+        assert firsts.count(start) >= starts.count(start)
+
+
+def test_pairs_keep_the_rules(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
+    output = make(texts, tmp_path, preprocessing, dupe_factor=4)
+    figures = read_figures(str(output))
+    for phase, length in LENGTHS.items():
+        pairs = list(read_pairs(output / "Split-train" / phase))
+        assert max(len(pair.first_ids) + len(pair.second_ids) for pair in pairs) <= length - 3
+        assert min(min(len(pair.first_ids), len(pair.second_ids)) for pair in pairs) > 0
+        share = sum(pair.is_random_next for pair in pairs) / len(pairs)
+        assert 0.35 < share < 0.75
+        assert figures[f"train_{phase}_pairs"] == len(pairs)
+    assert figures["eval_short_pairs"] < figures["train_short_pairs"] / 4
+    assert not list(output.glob("spills-*"))
+
+
+def test_static_masks_differ_from_pass_to_pass(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
+    predictions = {"short": 4, "long": 7}
+    output = make(texts, tmp_path, preprocessing, masked=True, predictions=predictions)
+    batches = masked_dataset(output / "Split-train" / "short", 24, 4, 16, seed=1, epochs=1)
+    vocabulary = TextToInputs.load(preprocessing).vocabulary
+    masks = total = 0
+    for x, y, weights in batches.as_numpy_iterator():
+        assert x["token_ids"].shape == x["padding_mask"].shape
+        assert x["token_ids"].shape[1] % 8 == 0
+        real = weights["masked_lm"] > 0
+        assert real.sum(axis=1).min() >= 1
+        hidden = np.take_along_axis(x["token_ids"], x["masked_positions"], axis=1)
+        masks += (hidden[real] == vocabulary.mask_id).sum()
+        total += real.sum()
+        assert not set(y["masked_lm"][real].tolist()) & set(vocabulary.special_ids)
+    assert 0.7 < masks / total < 0.9
+    # Held-out pairs are always masked the same way when they are read.
+    assert len(list(read_pairs(output / "Split-eval" / "short"))) > 0
+
+
+def test_buckets_grow_with_the_text_and_never_get_too_few_documents() -> None:
+    settings = InstanceSettings(lengths=LENGTHS, bucket_characters=1000)
+    assert settings.num_buckets(SplitCounts(documents=10, sentences=50, characters=5_000_000)) == 1
+    assert settings.num_buckets(SplitCounts(documents=6400, sentences=50_000, characters=50_000)) == 50
+    assert settings.num_buckets(SplitCounts(documents=6400, sentences=50_000, characters=5_000_000)) == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one line\nanother line\n", "at least two documents"),
+        ("one line\n\nanother line\n\nand one more\n", "documents of two or more sentences"),
+        ("\n \n\t\n", "at least one line that is not blank"),
+    ],
+)
+def test_text_that_cannot_be_paired_is_refused(tmp_path: Path, preprocessing: Path, text: str, message: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=message):
+        make(path, tmp_path, preprocessing)

@@ -1,0 +1,197 @@
+"""Reads text files into examples, one a document, split into training and held-out text by a hash of the document.
+
+An ExampleGen: its driver notes the files' names, sizes and times, so that changed text is read again and unchanged text
+comes from the cache. Workers read ranges of bytes and write a file each; nothing is held or shuffled in memory.
+"""
+
+import contextlib
+import glob
+import hashlib
+import os
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from google.protobuf import any_pb2, struct_pb2
+from tfx import v1 as tfx
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.driver import FileBasedDriver
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration.driver_output_pb2 import DriverOutput
+from tfx.types import artifact_utils
+from tfx.utils import proto_utils
+
+from kerasbert.data import ReadReport, is_held_out
+from kerasbert_tfx.modules.beam_errors import plain_beam_errors
+from kerasbert_tfx.modules.document_records import (
+    SPLITS,
+    SplitCounts,
+    check_counts,
+    document_example,
+    read_counts,
+    split_folder,
+    write_counts,
+)
+from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.modules.record_files import record_writer
+from kerasbert_tfx.modules.text_ranges import TextRange, find_files, find_ranges, read_range
+
+
+class DocumentExamplesDriver(FileBasedDriver):
+    """Finds the files, those in sub-folders too, and refuses texts that are not there before anything runs."""
+
+    def run(self, execution_info: ExecutionInfo) -> DriverOutput:
+        """The driver's output, with a fingerprint of all files."""
+        files = find_files(_options(execution_info.exec_properties)["texts"])
+        output = super().run(execution_info)
+        fingerprint = hashlib.sha256()
+        for path in files:
+            stat = tf.io.gfile.stat(path)
+            fingerprint.update(f"{path}\0{stat.length}\0{stat.mtime_nsec}\n".encode())
+        value = output.exec_properties[FINGERPRINT_PROPERTY_NAME]
+        value.string_value = f"{value.string_value},sha256:{fingerprint.hexdigest()}"
+        return output
+
+
+class DocumentExamplesExecutor(BaseBeamExecutor):
+    """Reads ranges of text in parallel."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]
+    ) -> None:
+        """Writes the examples of both splits."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        options = _options(exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        examples_utils.set_payload_format(examples, tfx.proto.PayloadFormat.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        write_document_examples(
+            self._make_beam_pipeline(),
+            examples.uri,
+            options["texts"],
+            options["held_out_share"],
+            options["text_column"] or None,
+            int(options["range_bytes"]),
+        )
+
+
+def write_document_examples(
+    pipeline: beam.Pipeline,
+    uri: str,
+    texts: str,
+    held_out_share: float,
+    text_column: str | None = None,
+    range_bytes: int = 32_000_000,
+) -> None:
+    """Writes the examples of both splits, and runs the pipeline to its end.
+
+    Raises:
+        BadInputError: the texts cannot be read, or next-sentence prediction cannot pair their documents.
+        OSError: a file cannot be written.
+    """
+    ranges = find_ranges(texts, range_bytes, text_column)
+    with plain_beam_errors(), pipeline:
+        _ = (
+            pipeline
+            | "Ranges" >> beam.Create(list(enumerate(ranges)))
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_WriteRange(uri, len(ranges), text_column, held_out_share))
+        )
+    counts, report = read_counts(uri)
+    check_counts(counts, texts)
+    figures = {f"{split}_{name}": value for split, counted in counts.items() for name, value in vars(counted).items()}
+    write_figures(uri, {**figures, **({"note": warning} if (warning := report.warning()) else {})})
+
+
+class _WriteRange(beam.DoFn):
+    """Writes the documents of one range, each to the file of its split."""
+
+    def __init__(self, uri: str, num_ranges: int, text_column: str | None, held_out_share: float) -> None:
+        self._uri = uri
+        self._num_ranges = num_ranges
+        self._text_column = text_column
+        self._held_out_share = held_out_share
+
+    def process(self, element: tuple[int, TextRange]) -> None:
+        """Writes one file for each split."""
+        number, text_range = element
+        name = f"documents-{number:05d}-of-{self._num_ranges:05d}"
+        counts = {split: SplitCounts() for split in SPLITS}
+        report = ReadReport()
+        with contextlib.ExitStack() as stack:
+            writers = {
+                split: stack.enter_context(record_writer(f"{split_folder(self._uri, split)}/{name}.gz", compress=True))
+                for split in SPLITS
+            }
+            for document in read_range(TextRange(*text_range), self._text_column, report):
+                split = "eval" if is_held_out(document, self._held_out_share) else "train"
+                counts[split].add(document)
+                writers[split].write(document_example(document).SerializeToString(deterministic=True))
+        write_counts(self._uri, name, counts, report)
+
+
+class DocumentExamples(FileBasedExampleGen):
+    """Reads the text of a pretraining run.
+
+    Args:
+        texts: a file, a folder or a pattern of plain text or of tables.
+        held_out_share: share of documents in the split "eval".
+        text_column: of tables: each row's text is a document.
+        range_bytes: what one worker reads at a time.
+    """
+
+    DRIVER_CLASS = DocumentExamplesDriver
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(DocumentExamplesExecutor)
+
+    def __init__(
+        self, texts: str, held_out_share: float, text_column: str | None = None, range_bytes: int = 32_000_000
+    ) -> None:
+        options = struct_pb2.Struct()
+        options.update(
+            {
+                "texts": texts,
+                "held_out_share": held_out_share,
+                "text_column": text_column or "",
+                "range_bytes": range_bytes,
+            }
+        )
+        packed = any_pb2.Any()
+        packed.Pack(options)
+        folder, pattern = folder_and_pattern(texts)
+        super().__init__(
+            input_base=folder,
+            input_config=tfx.proto.Input(splits=[tfx.proto.Input.Split(name="texts", pattern=pattern)]),
+            custom_config=tfx.proto.CustomConfig(custom_config=packed),
+        )
+
+
+def folder_and_pattern(texts: str) -> tuple[str, str]:
+    """The folder to look in and the pattern to look for, without a look at the file system where it is remote.
+
+    Example:
+        >>> folder_and_pattern("gs://bucket/wiki/*/part-*.txt")
+        ('gs://bucket/wiki', '*/part-*.txt')
+    """
+    if glob.has_magic(texts):
+        parts = texts.split("/")
+        first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+        return "/".join(parts[:first]) or ("/" if first else "."), "/".join(parts[first:])
+    is_file = os.path.splitext(texts)[1] != "" if "://" in texts else os.path.isfile(texts)
+    if is_file:
+        folder, name = os.path.split(texts)
+        return folder or ".", name
+    return texts, "*"
+
+
+def _options(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """The options that the component was made with."""
+    custom = tfx.proto.CustomConfig()
+    proto_utils.json_to_proto(exec_properties["custom_config"], custom)
+    options = struct_pb2.Struct()
+    custom.custom_config.Unpack(options)
+    return dict(options.items())
