@@ -1,0 +1,232 @@
+"""Runs a pipeline on this machine, one component after the other, and says how each went.
+
+As TFX's LocalDagRunner, with what a person at a terminal wants besides: a line for each component while it runs, its
+time and peak memory, a table at the end, and one clear line with the component's name when something is wrong. An
+unchanged component is taken from the cache, so that the same call goes on after a kill. What TFX and Beam log goes to a
+file under the pipeline's root.
+"""
+
+import contextlib
+import datetime
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import logging as absl_logging
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx import v1 as tfx
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from kerasbert.errors import BadInputError, TrainingStoppedError
+from kerasbert.files import write_aside
+from kerasbert_pipelines.peak_memory import PeakMemory
+from kerasbert_pipelines.run_summary import ComponentSummary, RunSummary, in_words
+from kerasbert_pipelines.settings import PipelineSettings
+from kerasbert_tfx.modules.figures import read_figures
+
+PipelineFactory = Callable[[Any], tfx.dsl.Pipeline]
+Say = Callable[[str], None]
+
+_STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached"}
+# Errors whose message is meant for the user.
+_CLEAR_ERRORS = (BadInputError, TrainingStoppedError, OSError)
+
+
+class ComponentFailedError(BadInputError):
+    """A component of a pipeline could not do its work. The message begins with the component's name."""
+
+
+def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say | None = None) -> RunSummary:
+    """Runs a pipeline to its end, or to the first component that fails.
+
+    Args:
+        pipeline_factory: makes a new pipeline of the settings, such as `kerasbert_pipelines.pretrain.create_pipeline`.
+        settings: of the pipeline.
+        say: called with each line of progress; None writes them to standard error if `settings.show_progress`.
+
+    Returns:
+        What each component did, its figures, and whether the model was blessed and pushed.
+
+    Raises:
+        ComponentFailedError: a component cannot use its input, or fails. What was pushed before is as it was.
+        BadInputError: the pipeline's folder cannot be written.
+    """
+    say = say or (_write_line if settings.show_progress else _write_nothing)
+    log = _prepare_folders(settings)
+    with _logged_to(log):
+        pipeline = _compiled(pipeline_factory(settings))
+        components: list[ComponentSummary] = []
+        for number, node in enumerate(pipeline.nodes, start=1):
+            name = node.pipeline_node.node_info.id
+            say(f"[{number}/{len(pipeline.nodes)}] {name}")
+            component = _run_component(pipeline, node.pipeline_node, log)
+            components.append(component)
+            say(f"[{number}/{len(pipeline.nodes)}] {name} {in_words(component)}")
+    summary = RunSummary(settings.pipeline_name, settings.pipeline_root, tuple(components))
+    if "://" not in settings.pipeline_root:
+        with write_aside(Path(settings.pipeline_root, "summary.json")) as aside:
+            aside.write_text(json.dumps(summary.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return summary
+
+
+def _compiled(pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
+    """The pipeline as TFX executes it, with a name for this run."""
+    compiled = compiler.Compiler().compile(pipeline)
+    run_id = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
+    runtime_parameter_utils.substitute_runtime_parameter(compiled, run_id)
+    return compiled
+
+
+def _run_component(
+    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, log: Path | None
+) -> ComponentSummary:
+    """Launches one component and reads from the metadata what became of it."""
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    connection = deployment.metadata_connection_config
+    connection = getattr(connection, connection.WhichOneof("connection_config"))
+    name = node.node_info.id
+    start = time.monotonic()
+    with PeakMemory() as memory:
+        try:
+            execution = launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+            ).launch()
+        except Exception as error:
+            logging.getLogger(__name__).exception("%s failed.", name)
+            raise ComponentFailedError(f"{name}: {reason(error, log)}") from error
+    seconds = time.monotonic() - start
+    with metadata.Metadata(connection) as handle:
+        state, outputs = _outcome(handle.store, execution.execution_id if execution else None)
+    if state == "failed":
+        raise ComponentFailedError(f"{name}: its inputs could not be found. {_look_into(log)}")
+    return ComponentSummary(
+        name=name,
+        state=state,
+        seconds=seconds,
+        peak_megabytes=memory.megabytes,
+        outputs={key: artifact.uri for key, artifact in outputs.items()},
+        figures={key: value for artifact in outputs.values() for key, value in read_figures(artifact.uri).items()},
+        blessed=_flag(outputs, "blessed"),
+        pushed_to=_pushed_to(outputs),
+    )
+
+
+def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.Artifact]]:
+    """An execution's state in one word, and its output artifacts by key."""
+    if not execution_id:
+        return "skipped", {}
+    (execution,) = store.get_executions_by_id([execution_id])
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([execution_id])
+        if event.type in (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+    ]
+    artifacts = {
+        artifact.id: artifact for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
+    }
+    outputs = {
+        next((step.key for step in event.path.steps if step.HasField("key")), "output"): artifacts[event.artifact_id]
+        for event in events
+    }
+    return _STATES.get(execution.last_known_state, "failed"), outputs
+
+
+def _flag(outputs: dict[str, mlmd.Artifact], name: str) -> bool | None:
+    """A truth value that a component noted on one of its outputs; None where none did."""
+    values = [
+        artifact.custom_properties[name].int_value
+        for artifact in outputs.values()
+        if name in artifact.custom_properties
+    ]
+    return bool(values[0]) if values else None
+
+
+def _pushed_to(outputs: dict[str, mlmd.Artifact]) -> str | None:
+    for artifact in outputs.values():
+        if "pushed_destination" in artifact.custom_properties:
+            return str(artifact.custom_properties["pushed_destination"].string_value)
+    return None
+
+
+# === Errors ===
+
+
+def reason(error: BaseException, log: Path | None = None) -> str:
+    """What went wrong, in one line: the first error in the chain that was written for the user, or else the error."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    for found in chain:
+        if isinstance(found, OSError) and found.strerror:
+            place = f": {found.filename}" if found.filename else ""
+            return f"{found.strerror}{place}. Free space, or check the path and its rights."
+        if isinstance(found, _CLEAR_ERRORS) and str(found):
+            return " ".join(str(found).split())
+    message = " ".join(str(error).split()) or type(error).__name__
+    return f"{type(error).__name__}: {message[:500]}{'...' if len(message) > 500 else ''} {_look_into(log)}".strip()
+
+
+def _look_into(log: Path | None) -> str:
+    return f"See '{log}'." if log else ""
+
+
+# === Folders and logs ===
+
+
+def _prepare_folders(settings: PipelineSettings) -> Path | None:
+    """Makes the folders that a run needs, and names its log."""
+    if "://" in settings.pipeline_root:
+        return None
+    log = Path(settings.pipeline_root, "logs", f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}.log")
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        Path(settings.metadata_path).parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        raise BadInputError(
+            f"`pipeline_root` must be a folder that can be written. Received: '{settings.pipeline_root}' "
+            f"({error.strerror or error}). Free space, change its rights, or name another folder."
+        ) from error
+    return log
+
+
+@contextlib.contextmanager
+def _logged_to(log: Path | None) -> Iterator[None]:
+    """Sends what is logged to a file, and not to the terminal."""
+    root = logging.getLogger()
+    handlers, level, verbosity = root.handlers[:], root.level, absl_logging.get_verbosity()
+    handler = logging.FileHandler(log, encoding="utf-8") if log else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
+    try:
+        yield
+    finally:
+        absl_logging.set_verbosity(verbosity)
+        root.handlers, root.level = handlers, level
+        handler.close()
+
+
+def _write_line(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _write_nothing(line: str) -> None:
+    del line
