@@ -96,6 +96,11 @@ class ModelStore:
             raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
         return [versions[number] for number in sorted(versions, reverse=True)]
 
+    def names(self) -> list[str]:
+        """The models that are served."""
+        with self._lock:
+            return sorted(self._configs)
+
     def _version_of_label(self, name: str, label: str) -> int:
         with self._lock:
             labels = self._labels.get(name, {})

@@ -3,6 +3,7 @@
 What a request means is left to `serving_core.py`; this file only reads paths and writes replies.
 """
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -31,6 +32,13 @@ _ANY = re.compile(rb"/v1/[^\n]*", re.IGNORECASE)
 
 # A page to try the model on, at the root, where TensorFlow Serving has nothing.
 PLAYGROUND = Path(__file__).with_name("playground.html")
+_NO_MODELS = '<script id="models" type="application/json">[]</script>'
+# The page asks this server only, and loads nothing.
+_PLAYGROUND_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
 
 # What libevent, the HTTP library of TensorFlow Serving, says about other paths.
 _NOT_FOUND = b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"
@@ -63,13 +71,15 @@ def rest_application(core: ServingCore) -> Starlette:
             return Response(core.metrics.page(), media_type="text/plain")
 
         routes.append(Route(core.options.prometheus_path, metrics, methods=["GET", "POST"]))
-    if PLAYGROUND.exists():
-        page = PLAYGROUND.read_text(encoding="utf-8")
+    page = PLAYGROUND.read_text(encoding="utf-8")
 
-        async def playground(request: Request) -> Response:
-            return Response(page, media_type="text/html")
+    async def playground(request: Request) -> Response:
+        # A name may hold anything; within a script element only "<" could end it.
+        names = json.dumps(core.store.names()).replace("<", "\\u003c")
+        body = page.replace(_NO_MODELS, _NO_MODELS.replace("[]", names))
+        return Response(body, headers=_PLAYGROUND_HEADERS, media_type="text/html")
 
-        routes.append(Route("/", playground, methods=["GET"]))
+    routes.append(Route("/", playground, methods=["GET"]))
     routes.append(Mount("/", app=RestApi(core)))
     return Starlette(routes=routes)
 
