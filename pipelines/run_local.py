@@ -119,7 +119,7 @@ def _run_component(
         peak_megabytes=memory.megabytes,
         outputs={key: artifact.uri for key, artifact in outputs.items()},
         figures={key: value for artifact in outputs.values() for key, value in read_figures(artifact.uri).items()},
-        blessed=_flag(outputs, "blessed"),
+        blessed=_blessed(outputs),
         pushed_to=_pushed_to(outputs),
     )
 
@@ -144,14 +144,14 @@ def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.
     return _STATES.get(execution.last_known_state, "failed"), outputs
 
 
-def _flag(outputs: dict[str, mlmd.Artifact], name: str) -> bool | None:
-    """A truth value that a component noted on one of its outputs; None where none did."""
-    values = [
-        artifact.custom_properties[name].int_value
+def _blessed(outputs: dict[str, mlmd.Artifact]) -> bool | None:
+    """The judgement on the model that a component noted; None where it judges none."""
+    judgements = [
+        artifact.custom_properties["blessed"].int_value == 1
         for artifact in outputs.values()
-        if name in artifact.custom_properties
+        if artifact.type in ("ModelBlessing", "InfraBlessing")
     ]
-    return bool(values[0]) if values else None
+    return all(judgements) if judgements else None
 
 
 def _pushed_to(outputs: dict[str, mlmd.Artifact]) -> str | None:

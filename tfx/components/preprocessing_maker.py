@@ -1,0 +1,109 @@
+"""Makes the one preprocessing object of a run: its vocabulary, learnt from the documents or given, and its tokenizer.
+
+Every later component reads it from this artifact, so that what is trained on and what is served are tokenized alike.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.experimental.simple_artifacts import File
+from tfx.types.standard_artifacts import Examples
+
+from kerasbert.checkpoints import load_backbone
+from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary
+from kerasbert_tfx.modules.document_records import document_files, read_counts, read_document_texts
+from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.modules.model_folder import find_model
+from kerasbert_tfx.modules.remote_folders import copied_to_local, written_locally
+
+_CHECK_CHARACTERS = 2_000_000  # text over which the share of unknown words is taken
+_LINES_AT_ONCE = 512
+
+
+@component
+def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
+    examples: InputArtifact[Examples],
+    preprocessing: OutputArtifact[File],
+    options: Parameter[str],
+) -> None:
+    """Learns a vocabulary, or takes a given one, and checks that it knows the text.
+
+    Args:
+        examples: documents (see document_records.py).
+        preprocessing: what `TextToInputs.save` writes.
+        options: JSON: `vocabulary` and `model` (paths or null), `size`, `characters`, `lower_case`, `strip_accents`,
+            `sequence_length`, `max_unknown_share`.
+    """
+    values = json.loads(options)
+    with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"]) as model:
+        tokenizer = _tokenizer(examples.uri, values, vocabulary, model)
+    unknown = check_unknown_words(
+        tokenizer, _lines(examples.uri, _CHECK_CHARACTERS), values["max_unknown_share"], values["vocabulary"]
+    )
+    with written_locally(preprocessing.uri) as folder:
+        TextToInputs(tokenizer, values["sequence_length"]).save(folder)
+    write_figures(preprocessing.uri, {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown})
+
+
+def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> WordPieceTokenizer:
+    """The tokenizer of a model, of a vocabulary file, or of a vocabulary learnt from the documents."""
+    if model is not None:
+        loaded = load_backbone(model).text_to_inputs
+        if loaded is None:
+            raise BadInputError(
+                f"A model to go on from must have its vocabulary beside it. Received: '{values['model']}' without one. "
+                "Copy its vocab.txt there."
+            )
+        return loaded.tokenizer
+    rules = {"lower_case": values["lower_case"], "strip_accents": values["strip_accents"]}
+    if vocabulary is not None:
+        return WordPieceTokenizer(Vocabulary.from_file(vocabulary), **rules)
+    learned = learn_vocabulary(_lines(uri, values["characters"]), values["size"], **rules)
+    return WordPieceTokenizer(learned, **rules)
+
+
+def _lines(uri: str, characters: int) -> Iterator[str]:
+    """The lines of about so much training text: of documents chosen by a hash, so that their order does not matter."""
+    counts, _ = read_counts(uri)
+    share = min(1.0, characters / max(1, counts["train"].characters))
+    for path in document_files(uri, "train"):
+        for text in read_document_texts(path):
+            digest = hashlib.sha256(b"vocabulary/" + text).digest()
+            if int.from_bytes(digest[:6], "big") < share * (1 << 48):
+                yield from text.decode("utf-8").split("\n")
+
+
+def check_unknown_words(
+    tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None
+) -> float:
+    """The share of word pieces that are [UNK].
+
+    Raises:
+        BadInputError: it is larger than `max_share`.
+    """
+    unknown = total = 0
+    batch: list[str] = []
+    for line in [*lines, None]:
+        if line is not None:
+            batch.append(line)
+        if batch and (line is None or len(batch) == _LINES_AT_ONCE):
+            ids = tokenizer.tokenize(tf.constant(batch)).values.numpy()
+            unknown += int((ids == tokenizer.vocabulary.unk_id).sum())
+            total += len(ids)
+            batch = []
+    share = unknown / total if total else 1.0
+    if share > max_share:
+        raise BadInputError(
+            f"The vocabulary must know the text's words. Received: {share:.0%} of them unknown to "
+            f"{f'{source!r}' if source else 'the vocabulary'}, which has {len(tokenizer.vocabulary)} pieces (at most "
+            f"{max_share:.0%} are allowed). Give one of the text's language and script, leave `vocabulary` out to "
+            "learn one, or raise `max_unknown_share`."
+        )
+    return share
