@@ -22,6 +22,8 @@ def build_model(stored: StoredModel, dtype: Any) -> tuple[keras.Model, tuple[str
     Raises:
         BadInputError: a weight is missing, left over, or not as the config describes it.
     """
+    if stored.head_problem:
+        raise BadInputError(stored.head_problem)
     architecture = stored.architecture
     present = parts_present(stored.arrays, stored.format, architecture.optional)
     absent = tuple(part for part in architecture.optional if part not in present)

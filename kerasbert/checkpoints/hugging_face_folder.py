@@ -73,6 +73,7 @@ def read_hugging_face(
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
     arrays = _named_by_table(_READERS[weights.name](weights), origin)
+    untied = _without_copies(arrays)
     architecture = _architecture(values, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     return StoredModel(
         format=_FORMAT,
@@ -81,6 +82,7 @@ def read_hugging_face(
         config=config,
         architecture=architecture,
         arrays=arrays,
+        head_problem=f"{origin}: {untied}" if untied else None,
         task=read_task(values, architecture, config, labels_in_weights(arrays, _FORMAT), folder / CONFIG_FILE),
         text_to_inputs=read_text_to_inputs(folder, config, max_length, lower_case) if preprocessing else None,
     )
@@ -105,7 +107,7 @@ def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
 
 
 def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> dict[str, np.ndarray]:
-    """The arrays by the names of the weight table: no prefix, no old names, no buffers, no copy of tied weights."""
+    """The arrays by the names of the weight table: no prefix, no old names, no buffers."""
     named: dict[str, np.ndarray] = {}
     for saved_name, array in arrays.items():
         name = saved_name.removeprefix(_PREFIX)
@@ -118,15 +120,20 @@ def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> dict[str, np.
             )
         if name not in _BUFFERS:
             named[name] = array
+    return named
+
+
+def _without_copies(arrays: dict[str, np.ndarray]) -> str | None:
+    """Takes the copies of tied weights out of the arrays; says what is wrong if one is no copy, and leaves it there."""
     for copy, original in _TIED.items():
-        if copy in named:
-            array = named.pop(copy)
-            if not np.array_equal(named.setdefault(original, array), array):
-                raise BadInputError(
-                    f"{origin}: {copy} must be the same as {original}, as in every BERT. Received: two different "
+        if copy in arrays:
+            if not np.array_equal(arrays.setdefault(original, arrays[copy]), arrays[copy]):
+                return (
+                    f"{copy} must be the same as {original}, as in every BERT. Received: two different "
                     "arrays (an untied output). Load the encoder alone with `load_backbone`."
                 )
-    return named
+            del arrays[copy]
+    return None
 
 
 def _architecture(values: dict[str, Any], parts: tuple[str, ...]) -> Architecture:

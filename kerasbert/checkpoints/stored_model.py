@@ -25,6 +25,7 @@ class StoredModel:
         task: labels, and what else the model's constructor takes beside the backbone.
         text_to_inputs: the preprocessing, or None where there is no vocabulary or it was not asked for.
         dropped: weights that the reader left out knowingly, by their names in the files.
+        head_problem: why the heads cannot be used, which only the encoder alone does not mind; None if they can.
     """
 
     format: str
@@ -36,6 +37,7 @@ class StoredModel:
     task: Task = dataclasses.field(default_factory=Task)
     text_to_inputs: TextToInputs | None = None
     dropped: tuple[str, ...] = ()
+    head_problem: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

