@@ -1,0 +1,79 @@
+"""`python -m kerasbert_serving.load_test`: load on a server, its latencies as text, JSON and a picture.
+
+Examples:
+
+    python -m kerasbert_serving.load_test questions.txt --rest http://localhost:8501 --model bert --concurrency 8
+    python -m kerasbert_serving.load_test questions.txt --grpc localhost:8500 --rate 200 --plot load.png
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasbert_serving.load_test.load import Load, run_load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a load and returns the exit code: 0, or 1 if nothing was answered or the load could not be run."""
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    json_path, plot_path = given.pop("json"), given.pop("plot")
+    try:
+        if plot_path:
+            from kerasbert_serving.load_test.plot import save_plot
+        report = run_load(Load(**given))
+        if json_path:
+            Path(json_path).write_text(report.to_json() + "\n", encoding="utf-8")
+        if plot_path:
+            save_plot(report, plot_path)
+    except ImportError as error:
+        return _fail(
+            f'The plot needs a package that is not installed ({error.name}). Run: pip install "kerasbert[report]"'
+        )
+    except (OSError, ValueError) as error:
+        return _fail(str(error))
+    sys.stdout.write(f"{report}\n")
+    return 0 if report.answered else 1
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"Error: {message}\n")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = __doc__.split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m kerasbert_serving.load_test",
+        description=lines[0].split(": ", 1)[1],
+        epilog=lines[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("texts", help="file with a text a line; texts, and so their lengths, are drawn from it")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--rest", help="address of the REST API, such as http://localhost:8501")
+    where.add_argument("--grpc", help="address of the gRPC API, such as localhost:8500")
+    parser.add_argument("--model", dest="model_name", default="model", help="its name on the server (%(default)s)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--version", type=int, help="a version of it; the newest by default")
+    which.add_argument("--label", help="a label of a version")
+    parser.add_argument("--signature", dest="signature_name", default="serving_default", help="(%(default)s)")
+    parser.add_argument("--input", dest="input_name", default="text", help="the signature's string input (%(default)s)")
+    loop = parser.add_mutually_exclusive_group()
+    loop.add_argument("--concurrency", type=int, default=8, help="closed loop: clients at once (%(default)s)")
+    loop.add_argument("--rate", type=float, help="open loop: requests a second, whether answered or not")
+    parser.add_argument("--arrivals", choices=["poisson", "even"], default="poisson", help="open loop (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=1, help="texts in a request (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to measure (%(default)s)")
+    parser.add_argument("--warm-up-seconds", type=float, default=1, help="unmeasured, before that (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds for a request (%(default)s)")
+    parser.add_argument("--max-in-flight", type=int, default=5000, help="open loop: unanswered at once (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of texts and arrivals (%(default)s)")
+    parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--plot", help="file for a picture: .png, .svg or .pdf; needs matplotlib")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

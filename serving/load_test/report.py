@@ -1,0 +1,112 @@
+"""What came of a load: latencies, throughput and errors, as numbers, as text and as JSON."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasbert_serving.load_test.load import Load
+
+PERCENTILES = (50, 75, 90, 95, 99, 99.9)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request, in seconds since the start: when it was due, sent and done; its error, or None."""
+
+    due: float
+    sent: float
+    done: float
+    error: str | None
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the moment it was due to the answer."""
+        return self.done - self.due
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of a load.
+
+    Attributes:
+        load: What was put on the server.
+        samples: Each request, in the order of the answers.
+        seconds: How long it took, until the last answer.
+        mean_characters: The mean length of the texts.
+    """
+
+    load: "Load"
+    samples: list[Sample] = field(repr=False)
+    seconds: float
+    mean_characters: float
+
+    @property
+    def answered(self) -> int:
+        """How many requests were answered."""
+        return sum(sample.error is None for sample in self.samples)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How many errors of each kind there were, the most frequent first."""
+        return dict(Counter(sample.error for sample in self.samples if sample.error is not None).most_common())
+
+    def latencies(self) -> list[float]:
+        """Seconds of the answered requests, sorted."""
+        return sorted(sample.latency for sample in self.samples if sample.error is None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures; latencies in milliseconds."""
+        load = {name: value for name, value in asdict(self.load).items() if name != "texts"}
+        latencies = self.latencies()
+        lags = sorted(sample.sent - sample.due for sample in self.samples)
+        figures = {f"p{percent:g}": _milliseconds(percentile(latencies, percent)) for percent in PERCENTILES}
+        if latencies:
+            figures["mean"] = _milliseconds(sum(latencies) / len(latencies))
+            figures["max"] = _milliseconds(latencies[-1])
+        return {
+            "loop": "closed" if self.load.rate is None else "open",
+            "load": load,
+            "mean_characters": round(self.mean_characters, 1),
+            "seconds": round(self.seconds, 3),
+            "requests": len(self.samples),
+            "answered": self.answered,
+            "requests_per_second": round(self.answered / self.seconds, 2),
+            "texts_per_second": round(self.answered * self.load.batch_size / self.seconds, 2),
+            "latency_ms": figures,
+            # Where this grows, the figures tell more of the sending machine than of the server.
+            "sent_late_ms": {"p99": _milliseconds(percentile(lags, 99))},
+            "errors": self.errors,
+        }
+
+    def to_json(self) -> str:
+        """The figures as JSON."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def __str__(self) -> str:
+        figures = self.to_dict()
+        lines = [
+            f"{figures['answered']} of {figures['requests']} requests answered in {figures['seconds']:g} s: "
+            f"{figures['requests_per_second']:g} requests/s"
+        ]
+        for name, value in figures["latency_ms"].items():
+            lines.append(f"  {name:<6}{'–' if value is None else f'{value:.2f} ms':>12}")
+        lines.extend(f"  {count} errors: {kind}" for kind, count in figures["errors"].items())
+        return "\n".join(lines)
+
+
+def percentile(ordered: list[float], percent: float) -> float | None:
+    """The smallest value that so many percent of the sorted values do not exceed; None of none.
+
+    >>> [percentile([1, 2, 3, 4], percent) for percent in (50, 75, 99.9)]
+    [2, 3, 4]
+    """
+    if not ordered:
+        return None
+    return ordered[max(math.ceil(len(ordered) * percent / 100 - 1e-9), 1) - 1]
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
