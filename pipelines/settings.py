@@ -225,32 +225,33 @@ class FineTuneSettings(TrainingSettings):
     """The fine-tuning pipeline.
 
     Attributes:
-        data: a folder, a file or a pattern of labelled tables: CSV, TSV, JSONL (plain or gzipped) or TFRecord.
-        data_format: "auto" tells it by the names' endings.
+        data: a folder, a file or a pattern of labelled rows: CSV, TSV, JSONL (plain or gzipped) or TFRecord of
+            tf.Examples, told by the names' endings.
         text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
         label_separator: between the labels of one row (multi-label).
         task: what the labels are.
-        train_share, validation_share, test_share: shares of the rows, chosen by a hash of their text.
-        schema: a schema file that the rows' statistics must meet; None infers one.
-        start_from: the model to start from: its folder or checkpoint.
-        start_kind: what `start_from` is; "nothing" begins with random weights and needs a `vocabulary`.
-        vocabulary: the vocabulary file, with `start_kind: nothing`.
+        train_share, validation_share, test_share: shares of the rows, chosen by a hash of their text. Without test rows
+            the validation rows judge the model.
+        schema: a schema file that the rows must meet; None infers one from the training rows.
+        accept_new_schema: whether columns and labels may differ from those of the last run.
+        start_from: the model to start from, of any kind that `kerasbert.checkpoints.load` knows: a folder, or that of a
+            pretraining run. None begins with random weights and needs a `vocabulary`.
+        vocabulary: the vocabulary file, without `start_from`.
         epochs: how often the training rows are gone through.
         early_stopping_patience: epochs without a better validation figure after which training ends.
         monitor: the validation figure that counts as better; None chooses by the task.
         tune: whether keras-tuner looks for the best learning rate, batch size and dropout first.
         tuner_trials: how many it tries.
         metric: the figure that the thresholds are on; None chooses by the task.
-        min_metric: a model below it is not blessed.
+        min_metric: a model below it is not blessed, or above it where the figure is an error. None sets no such bound.
         max_metric_decrease: a model that is worse than the last blessed one by more is not blessed.
         infra_validator: whether a Docker container must serve the model first; "auto" asks whether a daemon answers.
-        bulk_inference: a file, a folder or a pattern of texts to label with the blessed model; None leaves it out.
+        bulk_inference: a file, a folder or a pattern of tables to label with the blessed model; None leaves it out.
     """
 
     default_name: ClassVar[str] = "kerasbert-fine-tune"
 
     data: str = ""
-    data_format: Literal["auto", "csv", "tsv", "jsonl", "tfrecord"] = "auto"
     text_column: str = "text"
     pair_column: str | None = None
     label_column: str = "label"
@@ -262,8 +263,8 @@ class FineTuneSettings(TrainingSettings):
     validation_share: float = 0.1
     test_share: float = 0.1
     schema: str | None = None
+    accept_new_schema: bool = False
     start_from: str | None = None
-    start_kind: Literal["pretraining_run", "hugging_face", "google", "nothing"] = "pretraining_run"
     vocabulary: str | None = None
     learning_rate: float = 5e-5
     epochs: int = 3
@@ -272,7 +273,7 @@ class FineTuneSettings(TrainingSettings):
     tune: bool = False
     tuner_trials: int = 8
     metric: str | None = None
-    min_metric: float = 0.0
+    min_metric: float | None = None
     max_metric_decrease: float = 0.0
     infra_validator: Literal["auto", "yes", "no"] = "auto"
     bulk_inference: str | None = None
@@ -289,7 +290,7 @@ def read_settings(
     Args:
         kind: "pretrain" or "fine-tune".
         path: a YAML file of setting: value, or None.
-        overrides: setting -> value, such as flags. A string is read as YAML would read it: "3" for a number.
+        overrides: setting -> value, such as flags.
 
     Returns:
         `PretrainSettings` or `FineTuneSettings`.

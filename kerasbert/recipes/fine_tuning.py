@@ -1,6 +1,7 @@
 """Fine-tuning on a labelled table: one text or a pair, single label, multi-label or regression."""
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -86,30 +87,48 @@ class FineTuned:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The rows of each split, and the labels of training."""
+class FineTuningRows:
+    """The rows of each split.
+
+    Attributes:
+        train: to learn from. They alone say which labels there are.
+        validation: to watch during training.
+        test: for the final figures; None takes those of validation.
+    """
 
     train: LabelledTexts
     validation: LabelledTexts
-    test: LabelledTexts
-    labels: Labels | None
+    test: LabelledTexts | None = None
+
+    @property
+    def final(self) -> LabelledTexts:
+        """The rows of the final figures."""
+        return self.validation if self.test is None else self.test
+
+    @functools.cached_property
+    def labels(self) -> Labels | None:
+        """The labels of training; None for regression."""
+        return None if self.train.problem_type == "regression" else self.train.label_names()
 
 
-def fine_tune(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuned:
+def fine_tune(
+    settings: FineTuningSettings, report: ReadReport | None = None, rows: FineTuningRows | None = None
+) -> FineTuned:
     """Fine-tunes a classifier, or goes on where a killed run with the same settings stopped.
 
     Args:
         settings: all of them are written to `settings.json`.
         report: counts of what was read are added to it.
+        rows: rows that were read already. By default the tables that `settings` names are read.
 
     Raises:
         BadInputError: a table, the model to start from or the folder cannot be used.
         TrainingStoppedError: the loss is no number.
     """
     folder = RunFolder(settings.output)
-    rows = _read_rows(settings, report)
+    rows = rows or read_rows(settings, report)
     # Targets are made before the model, so that an unseen label is found at once.
-    for split in (rows.validation, rows.test):
+    for split in (rows.validation, rows.final):
         split.targets(rows.labels)
     backbone, to_inputs = settings.make_backbone(settings.sequence_length)
     num_labels = len(rows.labels) if rows.labels else 1
@@ -133,25 +152,25 @@ def fine_tune(settings: FineTuningSettings, report: ReadReport | None = None) ->
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
-    figures = _evaluate(model, rows.test, rows.labels, to_inputs, settings.batch_size)
+    figures = _evaluate(model, rows.final, rows.labels, to_inputs, settings.batch_size)
     checkpoints.save(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
     confusion = figures.pop("confusion_matrix", None)
     folder.write_evaluation(
         {
-            "split": "test" if settings.test else "validation",
+            "split": "validation" if rows.test is None else "test",
             "metrics": figures,
             "confusion_matrix": confusion,
             "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
             "sequence_length": settings.sequence_length,
-            **text_figures(model, to_inputs, rows.train, rows.test),
+            **text_figures(model, to_inputs, rows.train, rows.final),
         }
     )
     return FineTuned(model, to_inputs, rows.labels, history, figures, folder)
 
 
-def _read_rows(settings: FineTuningSettings, report: ReadReport | None) -> _Rows:
+def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuningRows:
     """Reads all tables; holds rows out for validation where none are given."""
     train = settings.read(settings.train, report)
     if settings.validation:
@@ -165,13 +184,11 @@ def _read_rows(settings: FineTuningSettings, report: ReadReport | None) -> _Rows
                 f"Training and validation must both have rows. Received: {len(train)} and {len(validation)} after "
                 f"holding out a share of {share}. Give more rows, or validation rows of your own with `--validation`."
             )
-    test = settings.read(settings.test, report) if settings.test else validation
-    labels = None if settings.problem_type == "regression" else train.label_names()
-    return _Rows(train, validation, test, labels)
+    return FineTuningRows(train, validation, settings.read(settings.test, report) if settings.test else None)
 
 
 def _training_batches(
-    settings: FineTuningSettings, rows: _Rows, to_inputs: TextToInputs, start_batch: int
+    settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs, start_batch: int
 ) -> tf.data.Dataset:
     """Shuffled batches from number `start_batch` on, without end."""
     return labelled_dataset(

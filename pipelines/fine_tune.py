@@ -1,0 +1,272 @@
+"""The fine-tuning pipeline: labelled rows in, a served model out.
+
+Runs by LocalDagRunner and compiles, unchanged, by KubeflowV2DagRunner. Which figures let a model through: see
+fine_tune_evaluation.py. What training does: see `kerasbert.recipes.fine_tune`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+
+from kerasbert.errors import BadInputError
+from kerasbert.recipes.fine_tuning import FineTuningSettings
+from kerasbert_pipelines.fine_tune_evaluation import SIGNATURE, eval_config
+from kerasbert_pipelines.settings import FineTuneSettings, shared_values
+from kerasbert_tfx.components.baseline_model import BaselineModel
+from kerasbert_tfx.components.comparing_evaluator import ComparingEvaluator
+from kerasbert_tfx.components.data_check import DataCheck
+from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen
+from kerasbert_tfx.components.labelled_schema_gen import MOST_LABELS, LabelledSchemaGen
+from kerasbert_tfx.components.model_pusher import ModelPusher
+from kerasbert_tfx.components.skew_check import SkewCheck
+from kerasbert_tfx.modules import evaluation_views
+from kerasbert_tfx.modules.fingerprints import fingerprint
+from kerasbert_tfx.modules.labelled_records import UNLABELLED, Columns
+
+# Under the pipeline's root: the schema of the rows that passed last.
+_LAST_ACCEPTED = "last_accepted_schema.json"
+_MODULE = "kerasbert_tfx.modules.fine_tuning"
+# Settings of training that the rows or the pipeline's own artifacts take the place of.
+_NOT_FOR_TRAINING = ("start_from", "schema")
+
+
+def create_pipeline(settings: FineTuneSettings, infra_validator: bool = False) -> tfx.dsl.Pipeline:
+    """The pipeline, with new nodes at each call.
+
+    Args:
+        settings: see `FineTuneSettings`.
+        infra_validator: whether a container must serve the model before it is pushed. For local runs only, and only
+            where `docker_answers()`: without a daemon nothing would ever be pushed.
+
+    Raises:
+        BadInputError: settings contradict each other.
+    """
+    columns = _checked_columns(settings)
+    examples = _example_gen(settings.data, columns, _shares(settings))
+    check, data_nodes = _data_nodes(settings, examples)
+    trainer, training_nodes = _training_nodes(settings, columns, examples)
+    for node in training_nodes:
+        node.add_upstream_node(check)
+    evaluator, evaluation_nodes = _evaluation_nodes(settings, examples, trainer)
+    skew_check = SkewCheck(model=trainer.outputs["model"], model_run=trainer.outputs["model_run"])
+    blessings = {"model_blessing": evaluator.outputs["blessing"]}
+    nodes = [examples, *data_nodes, *training_nodes, *evaluation_nodes, skew_check]
+    if infra_validator:
+        validator = _infra_validator(trainer, examples)
+        blessings["infra_blessing"] = validator.outputs["blessing"]
+        nodes.append(validator)
+    pusher = ModelPusher(
+        model=trainer.outputs["model"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=settings.push_folder)
+        ),
+        **blessings,
+    )
+    pusher.add_upstream_node(skew_check)
+    nodes.append(pusher)
+    if settings.bulk_inference:
+        nodes += _bulk_inference_nodes(settings, columns, trainer, evaluator)
+    return tfx.dsl.Pipeline(
+        pipeline_name=settings.pipeline_name,
+        pipeline_root=settings.pipeline_root,
+        components=nodes,
+        enable_cache=settings.enable_cache,
+        beam_pipeline_args=list(settings.beam_pipeline_args),
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(settings.metadata_path),
+    )
+
+
+def docker_answers() -> bool:
+    """Whether a Docker daemon answers, which InfraValidator needs."""
+    import docker
+
+    try:
+        return bool(docker.from_env(timeout=2).ping())
+    except docker.errors.DockerException:
+        return False
+
+
+# === Data ===
+
+
+def _checked_columns(settings: FineTuneSettings) -> Columns:
+    if not settings.data:
+        raise BadInputError("The pipeline needs labelled rows. Received: no `data`. Name a folder, file or pattern.")
+    if settings.start_from is None and settings.vocabulary is None:
+        raise BadInputError(
+            "Training must start from a model, or from nothing with a vocabulary. Received: neither `start_from` nor "
+            "`vocabulary`. Name one of them."
+        )
+    return Columns(
+        text=settings.text_column,
+        pair=settings.pair_column,
+        label=settings.label_column,
+        task=settings.task,
+        label_separator=settings.label_separator,
+    )
+
+
+def _shares(settings: FineTuneSettings) -> dict[str, float]:
+    """Split -> share; the names are those that TFX expects."""
+    shares = {"train": settings.train_share, "eval": settings.validation_share, "test": settings.test_share}
+    if min(shares["train"], shares["eval"]) <= 0:
+        raise BadInputError(
+            "Training and validation rows must be there. Received: "
+            f"train_share={settings.train_share}, validation_share={settings.validation_share}. Give such as 0.8, 0.1."
+        )
+    return shares
+
+
+def _example_gen(data: str, columns: Columns, shares: Mapping[str, float]) -> LabelledExampleGen:
+    """The rows of a folder, a file or a pattern."""
+    folder, _, pattern = data.rpartition("/")
+    if "*" not in pattern and "." not in pattern:
+        folder, pattern = data.rstrip("/"), "*"
+    return LabelledExampleGen(folder or ".", pattern, columns, shares)
+
+
+def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNode, list[BaseNode]]:
+    """The check that the rows must pass, and what it needs."""
+    statistics = tfx.components.StatisticsGen(
+        examples=examples.outputs["examples"],
+        stats_options=tfdv.StatsOptions(num_top_values=MOST_LABELS, num_rank_histogram_buckets=MOST_LABELS),
+    )
+    if settings.schema:
+        schema = tfx.components.ImportSchemaGen(schema_file=settings.schema)
+    else:
+        schema = LabelledSchemaGen(
+            statistics=statistics.outputs["statistics"],
+            columns=json.dumps(dataclasses.asdict(_checked_columns(settings))),
+        )
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    check = DataCheck(
+        statistics=statistics.outputs["statistics"],
+        schema=schema.outputs["schema"],
+        anomalies=validator.outputs["anomalies"],
+        last_accepted=f"{settings.pipeline_root}/{_LAST_ACCEPTED}",
+        label=settings.label_column,
+        accept_new_schema=settings.accept_new_schema,
+    )
+    return check, [statistics, schema, validator, check]
+
+
+# === Training ===
+
+
+def _training_nodes(
+    settings: FineTuneSettings, columns: Columns, examples: BaseNode
+) -> tuple[BaseNode, list[BaseNode]]:
+    """The trainer, and what it needs: the model to start from, and the tuner."""
+    nodes: list[BaseNode] = []
+    shared: dict[str, Any] = {
+        "examples": examples.outputs["examples"],
+        "train_args": tfx.proto.TrainArgs(splits=["train"]),
+        "eval_args": tfx.proto.EvalArgs(splits=[name for name, share in _shares(settings).items() if share][1:]),
+    }
+    config = _custom_config(settings, columns)
+    if settings.start_from:
+        start = tfx.dsl.Importer(
+            source_uri=settings.start_from,
+            artifact_type=tfx.types.standard_artifacts.Model,
+            # Another model under the same name is another artifact.
+            custom_properties={"fingerprint": _fingerprint(settings.start_from)},
+        ).with_id("StartModel")
+        nodes.append(start)
+        shared["base_model"] = start.outputs["result"]
+    best = None
+    if settings.tune:
+        tuner = tfx.components.Tuner(
+            tuner_fn=f"{_MODULE}.tuner_fn", custom_config={**config, "trials": settings.tuner_trials}, **shared
+        )
+        nodes.append(tuner)
+        best = tuner.outputs["best_hyperparameters"]
+    trainer = tfx.components.Trainer(run_fn=f"{_MODULE}.run_fn", hyperparameters=best, custom_config=config, **shared)
+    return trainer, [*nodes, trainer]
+
+
+def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, Any]:
+    """What the trainer's module is given: see kerasbert_tfx/modules/fine_tuning.py."""
+    values = shared_values(settings, FineTuningSettings)
+    config: dict[str, Any] = {
+        "columns": dataclasses.asdict(columns),
+        "settings": {name: value for name, value in values.items() if name not in _NOT_FOR_TRAINING},
+        "starts_from_model": settings.start_from is not None,
+    }
+    if settings.vocabulary and not settings.start_from:
+        config["vocabulary_fingerprint"] = _fingerprint(settings.vocabulary)
+    return config
+
+
+# === Evaluation and serving ===
+
+
+def _evaluation_nodes(
+    settings: FineTuneSettings, examples: BaseNode, trainer: BaseNode
+) -> tuple[BaseNode, list[BaseNode]]:
+    """The evaluator, and the last pushed model that it compares with."""
+    baseline = BaselineModel(model=trainer.outputs["model"], push_folder=settings.push_folder)
+    evaluator = ComparingEvaluator(
+        examples=examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["baseline"],
+        eval_config=eval_config(settings),
+        example_splits=["test" if settings.test_share else "eval"],
+        module_path=evaluation_views.__name__,
+    )
+    return evaluator, [baseline, evaluator]
+
+
+def _infra_validator(trainer: BaseNode, examples: BaseNode) -> BaseNode:
+    """A TensorFlow Serving container must load the model and answer for a few rows."""
+    return tfx.components.InfraValidator(
+        model=trainer.outputs["model"],
+        examples=examples.outputs["examples"],
+        serving_spec=tfx.proto.ServingSpec(
+            tensorflow_serving=tfx.proto.TensorFlowServing(tags=["latest"]),
+            local_docker=tfx.proto.LocalDockerConfig(),
+        ),
+        request_spec=tfx.proto.RequestSpec(
+            tensorflow_serving=tfx.proto.TensorFlowServingRequestSpec(signature_names=[SIGNATURE]), num_examples=3
+        ),
+    )
+
+
+def _bulk_inference_nodes(
+    settings: FineTuneSettings, columns: Columns, trainer: BaseNode, evaluator: BaseNode
+) -> list[BaseNode]:
+    """Labels a table of bare texts with the model, if that is blessed."""
+    bare = dataclasses.replace(columns, task=UNLABELLED)
+    examples = _example_gen(str(settings.bulk_inference), bare, {"unlabelled": 1.0}).with_id("BulkExampleGen")
+    outputs = {"prediction": "prediction"} if settings.task == "regression" else dict.fromkeys(("label", "probability"))
+    if settings.task == "multi_label_classification":
+        outputs = dict.fromkeys(("labels", "probabilities"))
+    specs = tfx.proto.OutputColumnsSpec(
+        signature_name=SIGNATURE,
+        predict_output=tfx.proto.PredictOutput(
+            output_columns=[
+                tfx.proto.PredictOutputCol(output_key=name, output_column=f"predicted_{name}") for name in outputs
+            ]
+        ),
+    )
+    inferrer = tfx.components.BulkInferrer(
+        examples=examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        data_spec=tfx.proto.DataSpec(),
+        model_spec=tfx.proto.ModelSpec(model_signature_name=[SIGNATURE]),
+        output_example_spec=tfx.proto.OutputExampleSpec(output_columns_spec=[specs]),
+    )
+    return [examples, inferrer]
+
+
+def _fingerprint(path: str) -> str:
+    """A local file's or folder's; a bucket's address stands for itself."""
+    return path if "://" in path else fingerprint(Path(path))

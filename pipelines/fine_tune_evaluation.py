@@ -1,0 +1,115 @@
+"""What the fine-tuning pipeline measures of a model with TFMA, on which slices, and which model it lets through.
+
+How labels as strings become numbers that TFMA can pair: see `kerasbert_tfx.modules.evaluation_views`.
+"""
+
+import json
+import sys
+
+import tensorflow_model_analysis as tfma
+from google.protobuf.wrappers_pb2 import DoubleValue
+
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines.settings import FineTuneSettings
+from kerasbert_tfx.modules import classification_figures
+from kerasbert_tfx.modules.evaluation_views import TEXT_LENGTH
+
+# The signature that takes serialized tf.Examples.
+SIGNATURE = "examples"
+CANDIDATE = "candidate"
+
+_ERRORS = ("mean_squared_error", "mean_absolute_error")
+_DEFAULT_METRIC = {
+    "single_label_classification": "accuracy",
+    "multi_label_classification": "micro_f1",
+    "regression": "mean_squared_error",
+}
+# A model that is as good as the last one must pass, whatever the last digit.
+_ROUNDING = 1e-9
+
+
+def eval_config(settings: FineTuneSettings) -> tfma.EvalConfig:
+    """TFMA's configuration for the task.
+
+    Raises:
+        BadInputError: `metric` is none of the task's figures.
+    """
+    specs = _metrics_specs(settings.task)
+    metric = settings.metric or _DEFAULT_METRIC[settings.task]
+    _add_threshold(specs, metric, settings)
+    is_regression = settings.task == "regression"
+    slices = [tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[TEXT_LENGTH])]
+    if not is_regression:
+        slices.append(tfma.SlicingSpec(feature_keys=[settings.label_column]))
+    model = {
+        "signature_name": SIGNATURE,
+        "label_key": settings.label_column,
+        "model_type": tfma.TF_GENERIC,
+    }
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(name=CANDIDATE, **model),
+            tfma.ModelSpec(name=tfma.BASELINE_KEY, is_baseline=True, **model),
+        ],
+        slicing_specs=slices,
+        metrics_specs=specs,
+    )
+
+
+def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
+    """The figures of a task, by the view that each is taken of."""
+    micro = tfma.AggregationOptions(micro_average=True)
+    if task == "regression":
+        return [
+            _spec(
+                "number",
+                ("MeanSquaredError", "mean_squared_error"),
+                ("MeanAbsoluteError", "mean_absolute_error"),
+                ("SquaredPearsonCorrelation", "squared_pearson_correlation"),
+                ("Calibration", "calibration"),
+                ("ExampleCount", "example_count"),
+            )
+        ]
+    is_multi = task == "multi_label_classification"
+    counted = _spec("class_flags" if is_multi else "class_probabilities", ("ExampleCount", "example_count"))
+    for average in classification_figures.AVERAGES:
+        config = {"name": f"{average}_f1", "average": average, "multi_label": is_multi}
+        counted.metrics.add(
+            class_name="F1OverLabels", module=classification_figures.__name__, config=json.dumps(config)
+        )
+    if is_multi:
+        flags = (("AUC", "auc"), ("BinaryAccuracy", "accuracy"), ("Calibration", "calibration"))
+        return [_spec("class_flags", *flags, aggregate=micro), counted]
+    ranked = _spec("class_probabilities", ("AUC", "auc"), aggregate=micro)
+    best = _spec("best_class", ("MeanLabel", "accuracy"), ("Calibration", "calibration"))
+    return [best, ranked, counted]
+
+
+def _spec(view: str, *metrics: tuple[str, str], aggregate: tfma.AggregationOptions | None = None) -> tfma.MetricsSpec:
+    """Metrics (class and name) on one view."""
+    configs = [tfma.MetricConfig(class_name=kind, config=json.dumps({"name": name})) for kind, name in metrics]
+    return tfma.MetricsSpec(output_names=[view], metrics=configs, aggregate=aggregate)
+
+
+def _add_threshold(specs: list[tfma.MetricsSpec], metric: str, settings: FineTuneSettings) -> None:
+    """Puts the bounds on the metric that they are asked for."""
+    known = {json.loads(config.config)["name"]: config for spec in specs for config in spec.metrics}
+    if metric not in known or metric == "example_count":
+        raise BadInputError(
+            f"`metric` must be one of the task's figures. Received: metric={metric!r}, task={settings.task!r}. "
+            f"Choose among {', '.join(sorted(set(known) - {'example_count'}))}."
+        )
+    is_error = metric in _ERRORS
+    worst = settings.max_metric_decrease + _ROUNDING
+    threshold = tfma.MetricThreshold(
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.LOWER_IS_BETTER if is_error else tfma.MetricDirection.HIGHER_IS_BETTER,
+            absolute=DoubleValue(value=worst if is_error else -worst),
+        )
+    )
+    # Without a bound of its own, TFMA blesses no first model: there is nothing yet to compare it with.
+    bound = (sys.float_info.max if is_error else 0.0) if settings.min_metric is None else settings.min_metric
+    threshold.value_threshold.CopyFrom(
+        tfma.GenericValueThreshold(**{"upper_bound" if is_error else "lower_bound": DoubleValue(value=bound)})
+    )
+    known[metric].threshold.CopyFrom(threshold)

@@ -1,0 +1,163 @@
+"""What TFMA measures of a fine-tuned model: labels as strings become numbers in the order of the model's answers.
+
+The exported model answers with label strings, best first, and the examples hold label strings. TFMA pairs numbers. A
+view makes the numbers of one row; a metric chooses its view by `output_names`:
+
+* `class_probabilities`: the true label's number and the probabilities of all labels
+* `best_class`: 1 if the best label is the true one, else 0, and the best label's probability
+* `class_flags`: 0 or 1 for each label, and its probability (multi-label)
+* `number`: the true number and the predicted one (regression)
+
+The order is the candidate's for the baseline too, whatever labels that one knows. A slice by `text_length` is added.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.extractors import slice_key_extractor
+
+from kerasbert.data import Labels
+
+TEXT_LENGTH = "text_length"
+# Upper bounds of the classes of lengths, in words.
+_LENGTHS = (8, 16, 32, 64, 128)
+
+Extracts = dict[str, Any]
+# One row's true labels and one model's answer, with the label names in the order wanted -> label and prediction.
+View = Callable[[np.ndarray, Mapping[str, np.ndarray], Sequence[str]], tuple[np.ndarray, np.ndarray]]
+
+
+def custom_extractors(
+    eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any
+) -> list[tfma.extractors.Extractor]:
+    """TFMA's own extractors, with the views made before rows are put into slices."""
+    extractors: list[tfma.extractors.Extractor] = tfma.default_extractors(
+        eval_shared_model=eval_shared_model,
+        eval_config=eval_config,
+        tensor_adapter_config=tensor_adapter_config,
+    )
+    position = [extractor.stage_name for extractor in extractors].index(
+        slice_key_extractor.SLICE_KEY_EXTRACTOR_STAGE_NAME
+    )
+    names = sorted({name for spec in eval_config.metrics_specs for name in spec.output_names})
+    label_key = eval_config.model_specs[0].label_key
+    models = [spec.name for spec in eval_config.model_specs]
+    candidate = next((spec.name for spec in eval_config.model_specs if not spec.is_baseline), "")
+    views = tfma.extractors.Extractor(
+        stage_name="ExtractViews",
+        ptransform=_extract_views(view_names=names, label_key=label_key, models=models, candidate=candidate),
+    )
+    return [*extractors[:position], views, *extractors[position:]]
+
+
+@beam.ptransform_fn
+def _extract_views(rows: beam.PCollection, **arguments: Any) -> beam.PCollection:
+    return rows | "Views" >> beam.Map(with_views, **arguments)
+
+
+def with_views(
+    extracts: Extracts, view_names: Sequence[str], label_key: str, models: Sequence[str], candidate: str
+) -> Extracts:
+    """One row's extracts with its views in place of strings.
+
+    Args:
+        extracts: TFMA's, with features, labels and predictions of one row.
+        view_names: the views that metrics ask for.
+        label_key: the label's feature.
+        models: the names of the models.
+        candidate: the name of the one whose labels' order counts.
+    """
+    result = dict(extracts)
+    features = dict(extracts[constants.FEATURES_KEY])
+    predictions = extracts[constants.PREDICTIONS_KEY]
+    is_single = len(models) == 1
+    answers = {model: predictions if is_single else predictions[model] for model in models}
+    true = np.ravel(features[label_key])
+    names = label_order(answers[candidate])
+    labels: dict[str, np.ndarray] = {}
+    outputs: dict[str, dict[str, np.ndarray]] = {}
+    labels_of_models: dict[str, dict[str, np.ndarray]] = {}
+    for model, answer in answers.items():
+        pairs = {view: VIEWS[view](true, answer, names) for view in view_names}
+        labels = {view: pair[0] for view, pair in pairs.items()}
+        labels_of_models[model] = labels
+        outputs[model] = {view: pair[1] for view, pair in pairs.items()}
+    result[constants.LABELS_KEY] = labels if is_single else labels_of_models
+    result[constants.PREDICTIONS_KEY] = outputs[candidate] if is_single else outputs
+    features[TEXT_LENGTH] = np.array([length_class(features, label_key)])
+    result[constants.FEATURES_KEY] = features
+    return result
+
+
+def label_order(answer: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """The labels that a model knows, in the order of training; none for a regression."""
+    return _order(tuple(sorted(_strings(answer["labels"])))) if "labels" in answer else ()
+
+
+def length_class(features: Mapping[str, Any], label_key: str) -> str:
+    """How long the texts of a row are together, such as "9-16 words"."""
+    texts = [text for name, values in features.items() if name != label_key for text in _strings(values)]
+    words = sum(len(text.split()) for text in texts)
+    lower = 0
+    for upper in _LENGTHS:
+        if words <= upper:
+            return f"{lower}-{upper} words"
+        lower = upper + 1
+    return f"{lower} words and more"
+
+
+def _class_probabilities(
+    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    label = _strings(true)[0]
+    # A label that the model does not know is right for no answer: TFMA takes -1 for none of the classes.
+    return np.array([names.index(label) if label in names else -1]), _probabilities(answer, names)
+
+
+def _best_class(
+    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    is_right = _strings(answer["label"])[0] == _strings(true)[0]
+    return np.array([float(is_right)]), np.ravel(answer["probability"])
+
+
+def _class_flags(
+    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    known = set(_strings(true))
+    return np.array([float(name in known) for name in names]), _probabilities(answer, names)
+
+
+def _number(true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    return np.ravel(true).astype(np.float64), np.ravel(answer["prediction"])
+
+
+VIEWS: dict[str, View] = {
+    "class_probabilities": _class_probabilities,
+    "best_class": _best_class,
+    "class_flags": _class_flags,
+    "number": _number,
+}
+
+_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+def _order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The order of `Labels`, found once for each set of names."""
+    if names not in _orders:
+        _orders[names] = Labels.from_training([list(names)]).names
+    return _orders[names]
+
+
+def _probabilities(answer: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """A model's probabilities [C] in the order of `names`, 0 for those that it does not know."""
+    by_label = dict(zip(_strings(answer["labels"]), np.ravel(answer["probabilities"]).tolist(), strict=True))
+    return np.array([by_label.get(name, 0.0) for name in names])
+
+
+def _strings(values: Any) -> list[str]:
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in np.ravel(values).tolist()]

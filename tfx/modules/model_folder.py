@@ -1,0 +1,70 @@
+"""Finds the checkpoint in what a pipeline starts from, and keeps a run's folder where a new try finds it."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfx.utils import io_utils, path_utils
+
+from kerasbert.checkpoints.loading import is_checkpoint
+from kerasbert.errors import BadInputError
+from kerasbert.export.version_folders import existing_versions
+
+# Where a run, an artifact of a pipeline or a pushed version keeps its model folder.
+_INSIDE = ("", "model", "Format-Serving", "Format-Serving/model")
+
+
+@contextlib.contextmanager
+def find_model(uri: str | None) -> Iterator[str | None]:
+    """Yields the local path of the checkpoint at `uri`; None for None.
+
+    Args:
+        uri: a model folder or checkpoint of any kind that `kerasbert.checkpoints.load` knows, the folder of a run, of a
+            pipeline's artifact, or of pushed versions, of which the newest is taken. TFX hands it over with the name of
+            its own sub-folder behind it.
+
+    Raises:
+        BadInputError: nothing lies there.
+    """
+    if uri is None:
+        yield None
+        return
+    uri = uri.removesuffix(path_utils.serving_model_dir("")).rstrip("/")
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(uri)
+        if "://" in uri:
+            path = Path(temporary)
+            io_utils.copy_dir(uri, temporary)
+        yield str(_checkpoint(path, uri))
+
+
+def _checkpoint(path: Path, uri: str) -> Path:
+    """The folder or file in or at `path` that is a checkpoint. Whether it is whole is for the loader to say."""
+    candidates = [path, *(path / str(version) for version in reversed(existing_versions(path)))]
+    for candidate in candidates:
+        for inside in _INSIDE:
+            if is_checkpoint(candidate / inside):
+                return candidate / inside
+    if not path.exists() and not path.with_name(f"{path.name}.index").exists():
+        raise BadInputError(
+            f"The model to start from must be there. Received: '{uri}', which does not exist. Check `start_from`."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def local_folder(artifact: str, name: str) -> Iterator[Path]:
+    """Yields a folder for a run that is still under way, on this machine.
+
+    Args:
+        artifact: where the run will be kept: `<component>/<output>/<number>`. The folder lies beside it under
+            `<component>/unfinished`, so that a run that was killed is found again; for an artifact in a bucket it is a
+            temporary one.
+        name: the same for the same run.
+    """
+    if "://" in artifact:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary) / name
+        return
+    yield Path(artifact).parent.parent / "unfinished" / name
