@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -22,30 +22,40 @@ SUBCOMMANDS = {
     "convert": "Write a checkpoint in another project's layout, with proof in numbers.",
     "export": "Write a SavedModel that takes raw strings.",
     "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
+    "pipeline": "Run pretraining or fine-tuning as a TFX pipeline, here or elsewhere.",
     "report": "Write a run's figures and curves as one HTML page.",
     "demo": "Run all of it on Python's own documentation.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a sub-command's module when that sub-command is called or asked for help."""
+    """A group that imports a sub-command's module when that sub-command is called or asked for help.
+
+    Attributes:
+        subcommands: name -> what it does, in the order in which a user meets them.
+        module_prefix: before a sub-command's name in the name of its module.
+    """
+
+    subcommands: Mapping[str, str] = SUBCOMMANDS
+    module_prefix = ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The sub-commands in the order in which a user meets them."""
-        return list(SUBCOMMANDS)
+        return list(self.subcommands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None when there is none of that name."""
-        if cmd_name not in SUBCOMMANDS:
+        if cmd_name not in self.subcommands:
             return None
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(importlib.import_module(f"kerasbert.cli.{name}"), name)
+        module = importlib.import_module(f"kerasbert.cli.{self.module_prefix}{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the sub-commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
+            formatter.write_dl(list(self.subcommands.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
