@@ -10,12 +10,23 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session")
-def numpy_bert() -> type:
-    spec = importlib.util.spec_from_file_location("numpy_bert", Path(__file__).parent / "numpy_bert.py")
+def _beside(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.NumpyBert
+    return module
+
+
+@pytest.fixture(scope="session")
+def numpy_bert() -> type:
+    return _beside("numpy_bert").NumpyBert
+
+
+@pytest.fixture(scope="session")
+def google() -> ModuleType:
+    """google-research/bert's tokenization rules in plain Python."""
+    return _beside("google_tokenization")
 
 
 @pytest.fixture(scope="session")
