@@ -74,7 +74,7 @@ class RunSummary:
 
     def table(self) -> str:
         """Times, memory, figures, places and the blessing, in lines."""
-        width = max(len(component.name) for component in self.components)
+        width = max(len(name) for name in ("component", *self.states))
         lines = [f"{'component':{width}}  {'state':8} {'seconds':>8} {'peak MB':>8}"]
         for component in self.components:
             spent = f"{component.seconds:8.1f} {component.peak_megabytes:8.0f}"

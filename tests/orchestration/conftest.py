@@ -87,3 +87,14 @@ def file_hashes() -> Callable[[Path], dict[str, str]]:
         }
 
     return hashes
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A very small BERT."""
+    path = tmp_path_factory.mktemp("config") / "config.json"
+    path.write_text(
+        '{"vocab_size": 1, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, '
+        '"intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2}'
+    )
+    return path

@@ -13,6 +13,7 @@ from kerasbert.data import is_held_out, read_pairs
 from kerasbert.data.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
+from kerasbert_pipelines.peak_memory import PeakMemory
 from kerasbert_pipelines.pretraining_data import InstanceSettings, make_instances
 from kerasbert_tfx.components.document_examples import write_document_examples
 from kerasbert_tfx.modules.document_records import SplitCounts, read_counts
@@ -148,3 +149,17 @@ def test_text_that_cannot_be_paired_is_refused(tmp_path: Path, preprocessing: Pa
     path.write_text(text)
     with pytest.raises(BadInputError, match=message):
         make(path, tmp_path, preprocessing)
+
+
+@pytest.mark.slow
+def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
+    with (texts / "long.txt").open("w") as file:
+        file.writelines("the dog and the cat. " * 100 for _ in range(25_000))
+    assert (texts / "long.txt").stat().st_size > 50_000_000
+    with PeakMemory() as memory:
+        output = make(texts, tmp_path, preprocessing, range_bytes=1_000_000, dupe_factor=1)
+    counts, report = read_counts(str(tmp_path / "documents"))
+    assert report.cut_lines == 1
+    assert counts["train"].characters + counts["eval"].characters > 50_000_000
+    assert read_figures(str(output))["train_short_pairs"] > 1000
+    assert memory.megabytes < 4000

@@ -1,0 +1,290 @@
+"""The pretraining pipeline from text to a pushed model: cached, judged, and stopped by what it cannot use."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.utils import io_utils
+
+from kerasbert import checkpoints
+from kerasbert.models import BertPretrainer
+from kerasbert_pipelines.pretrain import create_pipeline
+from kerasbert_pipelines.run_local import ComponentFailedError, run
+from kerasbert_pipelines.run_summary import RunSummary
+from kerasbert_pipelines.settings import PretrainSettings
+
+from .conftest import documents, write_documents
+
+COMPONENTS = [
+    "DocumentExamples",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "DocumentCheck",
+    "PreprocessingMaker",
+    "PretrainingInstances",
+    "Trainer",
+    "PretrainingEvaluator",
+    "ModelPusher",
+]
+FileHashes = Callable[[Path], dict[str, str]]
+
+
+def settings_for(folder: Path, tiny_config: Path, **values: Any) -> PretrainSettings:
+    return PretrainSettings(
+        **{
+            "texts": str(folder / "texts"),
+            "pipeline_root": str(folder / "root"),
+            "push_folder": str(folder / "pushed"),
+            "model": str(tiny_config),
+            "vocabulary_size": 100,
+            "held_out_share": 0.2,
+            "sequence_length": 24,
+            "long_sequence_length": 48,
+            "long_share": 0.2,
+            "batch_size": 8,
+            "learning_rate": 1e-2,
+            "dropout": 0.0,
+            "dupe_factor": 2,
+            "steps": 40,
+            "checkpoint_every": 10,
+            "show_progress": False,
+            **values,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, tiny_config: Path) -> tuple[PretrainSettings, RunSummary]:
+    """The settings and the summary of a first run."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    write_documents(folder / "texts" / "a.txt", documents(150))
+    settings = settings_for(folder, tiny_config)
+    return settings, run(create_pipeline, settings)
+
+
+def executed(summary: RunSummary) -> list[str]:
+    return [name for name, state in summary.states.items() if state != "cached"]
+
+
+def test_text_becomes_a_pushed_model(first: tuple[PretrainSettings, RunSummary]) -> None:
+    settings, summary = first
+    assert summary.states == dict.fromkeys(COMPONENTS, "done")
+    assert summary.blessed is True
+    pushed = Path(summary.pushed_to or "")
+    assert pushed.parent == Path(settings.push_folder)
+    loaded = checkpoints.load(pushed)
+    assert isinstance(loaded.model, BertPretrainer)
+    assert loaded.text_to_inputs is not None
+    assert loaded.text_to_inputs.sequence_length == 24
+    run_folder = Path(summary["Trainer"].outputs["model_run"])
+    assert list(run_folder.rglob("tensorboard/*/events.*"))
+    assert not list(Path(settings.pipeline_root, "Trainer", "unfinished").iterdir())
+    assert summary["PretrainingEvaluator"].figures["masked_lm_loss"] == pytest.approx(
+        summary["Trainer"].figures["masked_lm_loss"]
+    )
+
+
+def test_the_summary_says_it_all(first: tuple[PretrainSettings, RunSummary]) -> None:
+    settings, summary = first
+    table = summary.table()
+    for name in COMPONENTS:
+        assert f"\n{name} " in table
+        assert summary[name].peak_megabytes > 100
+        assert all(Path(uri).exists() for uri in summary[name].outputs.values())
+    assert "masked lm accuracy: 0." in table
+    assert "The model was blessed." in table
+    assert f"Pushed to {summary.pushed_to}" in table
+    assert Path(settings.pipeline_root, "summary.json").is_file()
+
+
+def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
+    first: tuple[PretrainSettings, RunSummary], file_hashes: FileHashes
+) -> None:
+    settings, _ = first
+    pushed = file_hashes(Path(settings.push_folder))
+    again = run(create_pipeline, settings)
+    assert executed(again) == []
+    assert again.blessed is True
+
+    stricter = run(create_pipeline, dataclasses.replace(settings, min_masked_lm_accuracy=0.99))
+    assert executed(stricter) == ["PretrainingEvaluator", "ModelPusher"]
+    assert stricter.blessed is False
+    assert stricter.pushed_to is None
+    assert "masked_lm_accuracy" in stricter["PretrainingEvaluator"].figures["verdict"]
+
+    worse = run(create_pipeline, dataclasses.replace(settings, learning_rate=1e-9))
+    assert executed(worse) == ["Trainer", "PretrainingEvaluator", "ModelPusher"]
+    assert worse.blessed is False
+    assert worse.pushed_to is None
+    figures = worse["PretrainingEvaluator"].figures
+    assert figures["loss"] > figures["baseline_loss"]
+    assert "which the pushed model allows" in figures["verdict"]
+    assert "The model was not blessed.\nNothing was pushed." in worse.table()
+    assert file_hashes(Path(settings.push_folder)) == pushed
+
+
+@pytest.mark.slow
+def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
+    first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path
+) -> None:
+    _, before = first
+    write_documents(tmp_path / "texts" / "deep" / "a.txt", documents(100, seed=5))
+    base = before.pushed_to
+    settings = settings_for(tmp_path, tiny_config, masking="static", base_model=base, steps=10, max_predictions=4)
+    summary = run(create_pipeline, settings)
+    assert summary.blessed is True
+    assert summary["BaseModel"].outputs["result"] == base
+    trained, started = (checkpoints.load(path or "") for path in (summary.pushed_to, base))
+    assert trained.text_to_inputs is not None
+    assert started.text_to_inputs is not None
+    assert trained.text_to_inputs.vocabulary == started.text_to_inputs.vocabulary
+    assert "masked_lm_loss" in summary["PretrainingEvaluator"].figures
+    write_documents(tmp_path / "texts" / "deep" / "b.txt", documents(20, seed=6))
+    assert executed(run(create_pipeline, settings))[0] == "DocumentExamples"
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
+    write_documents(tmp_path / "texts" / "a.txt", documents(150))
+    settings = settings_for(tmp_path, tiny_config, steps=1500, checkpoint_every=20, log_every=20)
+    arguments = [
+        f"--set={name}={value}"
+        for name, value in dataclasses.asdict(settings).items()
+        if value not in (None, {}, ()) and not isinstance(value, tuple)
+    ]
+    command = [sys.executable, "-m", "kerasbert", "pipeline", "run", "pretrain", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 300
+    while not list(Path(settings.pipeline_root).glob("Trainer/unfinished/*/checkpoints/*")):
+        assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not Path(settings.push_folder).exists()
+
+    said: list[str] = []
+    summary = run(create_pipeline, settings, said.append)
+    assert executed(summary) == ["Trainer", "PretrainingEvaluator", "ModelPusher"]
+    history = Path(summary["Trainer"].outputs["model_run"], "history.jsonl").read_text()
+    # One row for each twenty steps: none was trained twice.
+    assert history.count('"step": 20,') == 1
+    assert summary.pushed_to is not None
+    unbroken = run(create_pipeline, dataclasses.replace(settings, enable_cache=False))
+    assert unbroken["PretrainingEvaluator"].figures["loss"] == summary["PretrainingEvaluator"].figures["loss"]
+
+
+# === Bad input ===
+
+
+def refused(settings: PretrainSettings) -> str:
+    """The one line that a run ends with."""
+    with pytest.raises(ComponentFailedError) as error:
+        run(create_pipeline, settings)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.partition(":")[0] in COMPONENTS
+    return message
+
+
+@pytest.mark.parametrize(
+    ("files", "component", "words"),
+    [
+        ({}, "DocumentExamples", "holds none"),
+        ({"a.txt": b""}, "DocumentExamples", "all empty"),
+        ({"a.txt": b"\n\n  \n"}, "DocumentExamples", "at least one line that is not blank"),
+        ({"a.txt": b"one\ntwo\nthree\n"}, "DocumentExamples", "at least two documents"),
+        ({"a.txt": b"one\n\ntwo\n\nthree\n"}, "DocumentExamples", "two or more sentences"),
+        ({"a.txt": b"\x7fELF\0\0\0"}, "DocumentExamples", "which is binary"),
+        ({"a.txt": "one\ntwo\n".encode("utf-16")}, "DocumentExamples", "which is in UTF-16"),
+        ({"a.csv": b"text\none\n"}, "DocumentExamples", "without `text_column`"),
+    ],
+)
+def test_texts_that_cannot_be_used(
+    tmp_path: Path, tiny_config: Path, files: dict[str, bytes], component: str, words: str
+) -> None:
+    (tmp_path / "texts").mkdir()
+    for name, content in files.items():
+        (tmp_path / "texts" / name).write_bytes(content)
+    message = refused(settings_for(tmp_path, tiny_config))
+    assert message.startswith(f"{component}: ")
+    assert words in message
+
+
+def test_a_vocabulary_of_another_script(tmp_path: Path, tiny_config: Path, preprocessing: Path) -> None:
+    russian = [["Привет, мир.", "Это второе предложение."], ["Ещё один документ.", "И снова слова."]] * 20
+    write_documents(tmp_path / "texts" / "a.txt", [[f"{line} {n}" for line in text] for n, text in enumerate(russian)])
+    vocabulary = str(preprocessing / "vocab.txt")
+    message = refused(settings_for(tmp_path, tiny_config, vocabulary=vocabulary))
+    assert message.startswith("PreprocessingMaker: ")
+    assert vocabulary in message
+    assert "unknown" in message
+
+
+def test_documents_that_do_not_meet_the_schema_of_before(
+    first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path, file_hashes: FileHashes
+) -> None:
+    settings, before = first
+    pushed = file_hashes(Path(settings.push_folder))
+    russian = [[f"Привет, мир номер {n}.", f"Это предложение {n}."] for n in range(40)]
+    write_documents(tmp_path / "texts" / "a.txt", russian)
+    schema = str(Path(before["SchemaGen"].outputs["schema"], "schema.pbtxt"))
+    changed = settings_for(tmp_path, tiny_config, schema=schema, push_folder=settings.push_folder)
+    message = refused(changed)
+    assert message.startswith("DocumentCheck: ")
+    assert "'script'" in message
+    assert "CYRILLIC" in message
+    assert file_hashes(Path(settings.push_folder)) == pushed
+
+
+def test_a_full_disk_leaves_what_was_pushed(
+    first: tuple[PretrainSettings, RunSummary], monkeypatch: pytest.MonkeyPatch, file_hashes: FileHashes
+) -> None:
+    settings, _ = first
+    pushed = file_hashes(Path(settings.push_folder))
+
+    copy = io_utils.copy_dir
+
+    def copy_or_fail(source: str, target: str, **options: Any) -> None:
+        if settings.push_folder not in target:
+            copy(source, target, **options)
+            return
+        Path(target, "config.json").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(io_utils, "copy_dir", copy_or_fail)
+    message = refused(dataclasses.replace(settings, learning_rate=1e-8, max_loss_increase=100.0))
+    assert message.startswith("ModelPusher: ")
+    assert "No space left on device" in message
+    assert file_hashes(Path(settings.push_folder)) == pushed
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "root").write_text("a file")
+    with pytest.raises(ValueError, match="`pipeline_root` must be a folder that can be written"):
+        run(create_pipeline, settings_for(tmp_path, tiny_config))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"texts": ""}, "no `texts`"),
+        ({"vocabulary": "/nowhere/vocab.txt"}, "vocabulary='/nowhere/vocab.txt'"),
+        ({"base_model": "/nowhere"}, "base_model='/nowhere'"),
+        ({"held_out_share": 0.0}, "held_out_share=0.0"),
+        ({"resources": {"Trainr": None}}, "Received: Trainr"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path: Path, tiny_config: Path, values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match="Received") as error:
+        create_pipeline(settings_for(tmp_path, tiny_config, **values))
+    assert words in str(error.value)

@@ -1,0 +1,101 @@
+"""Errors become one line, whoever raised them; memory is what was held at most."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines.peak_memory import PeakMemory
+from kerasbert_pipelines.resources import beam_args
+from kerasbert_pipelines.run_local import reason
+from kerasbert_pipelines.run_summary import ComponentSummary, RunSummary
+from kerasbert_pipelines.settings import ComponentResources, PretrainSettings
+from kerasbert_tfx.modules.beam_errors import plain_beam_errors
+
+
+def caught(*errors: Exception) -> Exception:
+    """Each error raised from the one before it."""
+    before: Exception | None = None
+    for error in errors:
+        error.__cause__, before = before, error
+    return errors[-1]
+
+
+def test_the_first_error_that_was_written_for_the_user_speaks() -> None:
+    error = caught(BadInputError("`x` must be small.\nReceived: 3."), RuntimeError("deep inside TFX"))
+    assert reason(error) == "`x` must be small. Received: 3."
+    missing = caught(FileNotFoundError(2, "No such file or directory", "/a/b"), ValueError("odd"))
+    assert reason(missing) == "No such file or directory: /a/b. Free space, or check the path and its rights."
+
+
+def test_any_other_error_is_one_short_line_with_its_kind_and_the_log() -> None:
+    line = reason(KeyError("no\nsuch " + "x" * 1000), Path("runs/log.txt"))
+    assert line.startswith("KeyError: ")
+    assert "\n" not in line
+    assert len(line) < 600
+    assert line.endswith("See 'runs/log.txt'.")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("kerasbert.errors.BadInputError: Too few. [while running 'Pair']", BadInputError, "Too few."),
+        ("OSError: Records cannot be written to 'x'. [while running 'Read-ptransform-9']", OSError, "Records cannot"),
+        ("KeyError: 3 [while running 'Read']", RuntimeError, "KeyError: 3"),
+    ],
+)
+def test_what_a_beam_worker_said_is_the_error_again(text: str, kind: type, message: str) -> None:
+    with pytest.raises(kind, match=message) as error, plain_beam_errors():
+        raise RuntimeError(f"Error received from SDK harness: Traceback\n  File ...\n{text}\n\n")
+    if kind is not RuntimeError:
+        assert "while running" not in str(error.value)
+
+
+def test_peak_memory_is_seen_after_it_was_given_back() -> None:
+    with PeakMemory() as before:
+        pass
+    with PeakMemory() as memory:
+        block = np.ones(40_000_000)  # 320 MB
+        time.sleep(0.2)
+        del block
+    assert memory.megabytes > before.megabytes + 250
+
+
+def test_workers_are_processes_here_and_machines_on_dataflow() -> None:
+    resources = {"PretrainingInstances": ComponentResources(workers=4)}
+    here = PretrainSettings(resources=resources)
+    assert beam_args(here, "StatisticsGen") == ["--direct_running_mode=in_memory"]
+    assert beam_args(here, "PretrainingInstances") == [
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=4",
+    ]
+    there = PretrainSettings(resources=resources, beam_pipeline_args=("--runner=DataflowRunner", "--region=x"))
+    assert beam_args(there, "PretrainingInstances")[2:] == ["--num_workers=4", "--max_num_workers=4"]
+    flink = PretrainSettings(resources=resources, beam_pipeline_args=("--runner=FlinkRunner", "--parallelism=3"))
+    assert beam_args(flink, "PretrainingInstances") == ["--runner=FlinkRunner", "--parallelism=3"]
+
+
+def test_the_summary_in_words() -> None:
+    component = {"seconds": 1.25, "peak_megabytes": 512.4, "figures": {"loss": 2.5, "rows": 3.0}}
+    summary = RunSummary(
+        "name",
+        "root",
+        (
+            ComponentSummary(name="Trainer", state="done", outputs={"model": "root/model"}, **component),
+            ComponentSummary(name="Pusher", state="skipped", outputs={}, **{**component, "figures": {}}),
+        ),
+    )
+    assert summary.table().splitlines() == [
+        "component  state     seconds  peak MB",
+        "Trainer    done          1.2      512",
+        "  loss: 2.5000",
+        "  rows: 3",
+        "  model in root/model",
+        "Pusher     skipped       1.2      512",
+        "in all                   2.5",
+        "Nothing was pushed.",
+    ]
+    assert summary.blessed is None
+    assert summary.states == {"Trainer": "done", "Pusher": "skipped"}
