@@ -14,7 +14,7 @@ export UV_LINK_MODE := copy
 # TensorFlow greets on standard error; what goes wrong reaches us as Python exceptions.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
-SOURCES := kerasbert serving tests benchmarks
+SOURCES := kerasbert pipelines serving tfx tests benchmarks
 PYTEST := python -m pytest -q -p no:cacheprovider
 RUN_DIR ?= runs/demo
 SEED ?= 0

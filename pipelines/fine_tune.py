@@ -17,6 +17,9 @@ from tfx.dsl.components.base.base_node import BaseNode
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuningSettings
 from kerasbert_pipelines.fine_tune_evaluation import SIGNATURE, eval_config
+from kerasbert_pipelines.metadata_store import metadata_connection
+from kerasbert_pipelines.metadata_store import metadata_connection
+from kerasbert_pipelines.resources import with_resources
 from kerasbert_pipelines.settings import FineTuneSettings, shared_values
 from kerasbert_tfx.components.baseline_model import BaselineModel
 from kerasbert_tfx.components.comparing_evaluator import ComparingEvaluator
@@ -36,13 +39,8 @@ _MODULE = "kerasbert_tfx.modules.fine_tuning"
 _NOT_FOR_TRAINING = ("start_from", "schema")
 
 
-def create_pipeline(settings: FineTuneSettings, infra_validator: bool = False) -> tfx.dsl.Pipeline:
+def create_pipeline(settings: FineTuneSettings) -> tfx.dsl.Pipeline:
     """The pipeline, with new nodes at each call.
-
-    Args:
-        settings: see `FineTuneSettings`.
-        infra_validator: whether a container must serve the model before it is pushed. For local runs only, and only
-            where `docker_answers()`: without a daemon nothing would ever be pushed.
 
     Raises:
         BadInputError: settings contradict each other.
@@ -57,7 +55,7 @@ def create_pipeline(settings: FineTuneSettings, infra_validator: bool = False) -
     skew_check = SkewCheck(model=trainer.outputs["model"], model_run=trainer.outputs["model_run"])
     blessings = {"model_blessing": evaluator.outputs["blessing"]}
     nodes = [examples, *data_nodes, *training_nodes, *evaluation_nodes, skew_check]
-    if infra_validator:
+    if _wants_infra_validator(settings):
         validator = _infra_validator(trainer, examples)
         blessings["infra_blessing"] = validator.outputs["blessing"]
         nodes.append(validator)
@@ -75,10 +73,10 @@ def create_pipeline(settings: FineTuneSettings, infra_validator: bool = False) -
     return tfx.dsl.Pipeline(
         pipeline_name=settings.pipeline_name,
         pipeline_root=settings.pipeline_root,
-        components=nodes,
+        components=with_resources(nodes, settings),
         enable_cache=settings.enable_cache,
         beam_pipeline_args=list(settings.beam_pipeline_args),
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(settings.metadata_path),
+        metadata_connection_config=metadata_connection(settings),
     )
 
 
@@ -90,6 +88,12 @@ def docker_answers() -> bool:
         return bool(docker.from_env(timeout=2).ping())
     except docker.errors.DockerException:
         return False
+
+
+def _wants_infra_validator(settings: FineTuneSettings) -> bool:
+    """Without a daemon it would bless no model, so that nothing would ever be pushed; and clusters refuse it."""
+    is_local = settings.image is None
+    return settings.infra_validator == "yes" or (settings.infra_validator == "auto" and is_local and docker_answers())
 
 
 # === Data ===

@@ -16,6 +16,7 @@ from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.pretraining import PretrainingSettings
+from kerasbert_pipelines.metadata_store import metadata_connection
 from kerasbert_pipelines.resources import with_resources
 from kerasbert_pipelines.settings import PretrainSettings, shared_values
 from kerasbert_tfx.components.document_check import DocumentCheck
@@ -90,7 +91,7 @@ def create_pipeline(settings: PretrainSettings) -> tfx.dsl.Pipeline:
         components=with_resources(nodes, settings),
         enable_cache=settings.enable_cache,
         beam_pipeline_args=list(settings.beam_pipeline_args),
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(settings.metadata_path),
+        metadata_connection_config=metadata_connection(settings),
     )
 
 

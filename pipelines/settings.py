@@ -245,7 +245,8 @@ class FineTuneSettings(TrainingSettings):
         metric: the figure that the thresholds are on; None chooses by the task.
         min_metric: a model below it is not blessed, or above it where the figure is an error. None sets no such bound.
         max_metric_decrease: a model that is worse than the last blessed one by more is not blessed.
-        infra_validator: whether a Docker container must serve the model first; "auto" asks whether a daemon answers.
+        infra_validator: whether a Docker container must serve the model first; "auto" asks whether a daemon answers,
+            and leaves it out where an `image` says that the pipeline is for a cluster.
         bulk_inference: a file, a folder or a pattern of tables to label with the blessed model; None leaves it out.
     """
 
@@ -279,7 +280,12 @@ class FineTuneSettings(TrainingSettings):
     bulk_inference: str | None = None
 
 
-KINDS: dict[str, type[PipelineSettings]] = {"pretrain": PretrainSettings, "fine-tune": FineTuneSettings}
+# A compiled pipeline holds its settings; what is left to say is where it is submitted to.
+KINDS: dict[str, type[PipelineSettings]] = {
+    "pretrain": PretrainSettings,
+    "fine-tune": FineTuneSettings,
+    "submit": PipelineSettings,
+}
 
 
 def read_settings(
@@ -288,12 +294,12 @@ def read_settings(
     """The settings of one pipeline, from overrides, a YAML file and the environment, in this order.
 
     Args:
-        kind: "pretrain" or "fine-tune".
+        kind: "pretrain" or "fine-tune", or "submit" for what submission needs.
         path: a YAML file of setting: value, or None.
         overrides: setting -> value, such as flags.
 
     Returns:
-        `PretrainSettings` or `FineTuneSettings`.
+        `PretrainSettings`, `FineTuneSettings` or `PipelineSettings`.
 
     Raises:
         BadInputError: the file cannot be read, or a setting is unknown or has a value that it cannot have.

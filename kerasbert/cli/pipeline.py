@@ -8,7 +8,11 @@ from kerasbert.cli.command_line import LazyGroup
 class PipelineGroup(LazyGroup):
     """The sub-commands of `kerasbert pipeline`."""
 
-    subcommands = {"run": "Run a pipeline on this machine."}  # noqa: RUF012 (read by nobody but the group)
+    subcommands = {  # noqa: RUF012 (read by nobody but the group)
+        "run": "Run a pipeline on this machine.",
+        "compile": "Write a pipeline for Vertex AI or Kubeflow Pipelines.",
+        "submit": "Start a compiled pipeline on Vertex AI.",
+    }
     module_prefix = "pipeline_"
 
 
@@ -20,4 +24,6 @@ def pipeline() -> None:
     \b
     Example:
       kerasbert pipeline run pretrain --config pretrain.yaml
+      kerasbert pipeline compile pretrain --config pretrain.yaml --target vertex --output pretrain.json
+      kerasbert pipeline submit pretrain.json --project my-project --region us-central1
     """

@@ -44,25 +44,34 @@ def read_pipeline_settings(kind: str, config: str | None, assignments: tuple[str
     Raises:
         BadInputError: TFX is not installed, or a setting cannot be used.
     """
-    _require_tfx()
-    import yaml
-
+    require_tfx()
     from kerasbert_pipelines.settings import read_settings
 
-    overrides = {}
+    return read_settings(kind, config, parsed_assignments("--set", assignments))
+
+
+def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Name -> value of `name=value` arguments, whose values are written as in YAML.
+
+    Raises:
+        BadInputError: an argument has no `=`, or its value cannot be read.
+    """
+    import yaml
+
+    values = {}
     for assignment in assignments:
         name, sign, value = assignment.partition("=")
         if not sign:
             raise BadInputError(
-                f"`--set` must be a setting and its value. Received: '{assignment}'. Give such as --set steps=1000."
+                f"`{flag}` must be a name and its value. Received: '{assignment}'. Give such as {flag} steps=1000."
             )
         try:
-            overrides[name] = yaml.safe_load(value)
+            values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise BadInputError(
-                f"`--set` takes values as YAML writes them. Received: '{assignment}'. Put texts in quotes."
+                f"`{flag}` takes values as YAML writes them. Received: '{assignment}'. Put texts in quotes."
             ) from error
-    return read_settings(kind, config, overrides)
+    return values
 
 
 def pipeline_factory(kind: str) -> Callable[[Any], Any]:
@@ -71,7 +80,12 @@ def pipeline_factory(kind: str) -> Callable[[Any], Any]:
     return factory
 
 
-def _require_tfx() -> None:
+def require_tfx() -> None:
+    """Refuses where TFX is not installed.
+
+    Raises:
+        BadInputError: it is not; the message says how to install it.
+    """
     # Without TFX there may be a folder of its name, which Python takes for a package.
     try:
         is_there = importlib.util.find_spec("tfx.version") is not None

@@ -1,0 +1,123 @@
+"""A compiled pipeline is handed to Vertex AI by Google's client; the requests are caught where they would leave."""
+
+import json
+
+import pytest
+
+pytest.importorskip("tfx.v1", reason="TFX is not installed", exc_type=ImportError)
+
+from google.auth import credentials, exceptions
+from google.auth.transport import requests as transport
+from google.cloud import aiplatform
+from requests import Request, Response
+
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines import vertex
+from kerasbert_pipelines.settings import FineTuneSettings
+
+SETTINGS = FineTuneSettings(
+    project="a-project",
+    region="us-central1",
+    service_account="runner@a-project.example",
+    pipeline_root="gs://bucket/root",
+)
+JOB = {
+    "displayName": "kerasbert-fine-tune",
+    "pipelineSpec": {
+        "schemaVersion": "2.1.0",
+        "sdkVersion": "tfx-1.16.0",
+        "pipelineInfo": {"name": "kerasbert-fine-tune"},
+        "root": {
+            "dag": {"tasks": {}},
+            "inputDefinitions": {
+                "parameters": {
+                    "epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3, "isOptional": True},
+                    "learning_rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 5e-5, "isOptional": True},
+                }
+            },
+        },
+        "deploymentSpec": {"executors": {}},
+        "components": {},
+    },
+    "runtimeConfig": {"gcsOutputDirectory": "gs://bucket/root"},
+}
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(JOB))
+    return path
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    """The requests that would have left, and what is answered to them."""
+    requests = []
+    answer = {"status": 200, "body": {"name": "projects/1/locations/us-central1/pipelineJobs/run-1", "state": 1}}
+
+    def request(self, method, url, data=None, headers=None, **kwargs):
+        requests.append({"method": method, "url": url, "body": json.loads(data or "{}")})
+        response = Response()
+        response.request = Request(method, url).prepare()
+        response.status_code = answer["status"]
+        response._content = json.dumps(answer["body"]).encode()
+        response.headers["content-type"] = "application/json"
+        return response
+
+    monkeypatch.setattr(transport.AuthorizedSession, "request", request)
+    aiplatform.init(
+        project="a-project",
+        location="us-central1",
+        credentials=credentials.AnonymousCredentials(),
+        api_transport="rest",
+    )
+    yield requests, answer
+    aiplatform.init(api_transport="grpc")
+
+
+def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled, wire):
+    requests, _ = wire
+    run = vertex.submit(compiled, SETTINGS, {"epochs": 5}, job_id="run-1")
+    assert run.resource_name == "projects/1/locations/us-central1/pipelineJobs/run-1"
+    (request,) = [request for request in requests if request["method"].upper() == "POST"]
+    assert "/v1/projects/a-project/locations/us-central1/pipelineJobs" in request["url"]
+    body = request["body"]
+    assert body["serviceAccount"] == "runner@a-project.example"
+    assert body["runtimeConfig"]["parameterValues"] == {"epochs": 5, "learning_rate": 5e-5} or (
+        body["runtimeConfig"]["parameterValues"] == {"epochs": 5}
+    )
+    assert body["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/root"
+    assert body["pipelineSpec"]["pipelineInfo"] == {"name": "kerasbert-fine-tune"}
+
+
+def test_a_refusal_is_one_line(compiled, wire):
+    _, answer = wire
+    answer.update(status=403, body={"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}})
+    with pytest.raises(BadInputError, match=r"Vertex AI must accept the run\. Received: 403 .*no permission"):
+        vertex.submit(compiled, SETTINGS)
+
+
+def test_missing_credentials_are_one_line(compiled, monkeypatch):
+    def refuse(*arguments, **options):
+        raise exceptions.DefaultCredentialsError("none found")
+
+    monkeypatch.setattr(aiplatform, "PipelineJob", refuse)
+    with pytest.raises(BadInputError, match="needs credentials"):
+        vertex.submit(compiled, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters", "content", "message"),
+    [
+        (SETTINGS, {"epoch": 5}, JOB, r"Received: epoch\. It has epochs, learning_rate"),
+        (FineTuneSettings(), {}, JOB, "needs a project and a region"),
+        (SETTINGS, {}, {"pipelineSpec": {}}, "must be a pipeline compiled for Vertex AI"),
+        (SETTINGS, {}, [], "must be a pipeline compiled for Vertex AI"),
+    ],
+)
+def test_what_cannot_be_submitted_never_leaves(tmp_path, settings, parameters, content, message):
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadInputError, match=message):
+        vertex.submit(path, settings, parameters)
