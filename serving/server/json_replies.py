@@ -146,7 +146,7 @@ def _tokens(name: str, array: np.ndarray, depth: int) -> list[str]:
         if name.endswith("_bytes"):
             return [_base64_text(value, depth) for value in array.reshape(-1).tolist()]
         return [_string(value) for value in array.reshape(-1).tolist()]
-    if dtype.json is None:
+    if dtype.json is None and array.size:
         raise invalid_argument(f"Failed to write JSON value for tensor type: {dtype.name}")
     return list(map(str, array.reshape(-1).tolist()))
 

@@ -20,7 +20,7 @@ log = logging.getLogger("kerasbert_serving")
 
 Load = Callable[[str, int, Path], Servable]
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile("[0-9]+")
 
 
 class ModelStore:
@@ -165,11 +165,9 @@ class ModelStore:
         for name in names:
             versions = self._versions.get(name, {}).values()
             if not any(version.state is State.AVAILABLE for version in versions):
-                failed.extend(f"{{name: {name} version: {v.number} due to error: {v.error}}}" for v in versions)
+                failed.extend(f"{{{{name: {name} version: {v.number}}} due to error: {v.error}}}, " for v in versions)
         if failed:
-            raise ServingError(
-                Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{', '.join(failed)}}}"
-            )
+            raise ServingError(Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{''.join(failed)}}}")
 
     # === Folders ===
 
@@ -277,7 +275,10 @@ def _version_folders(base_path: Path) -> dict[int, Path] | None:
 def _require_versions(config: ModelConfig) -> None:
     folders = _version_folders(config.base_path)
     if folders is None:
-        raise invalid_argument(f"Could not find base path {config.base_path} for servable {config.name}")
+        raise invalid_argument(
+            f"Could not find base path {config.base_path} for servable {config.name} with error NOT_FOUND: "
+            f"{config.base_path} not found"
+        )
     if not config.chosen(folders):
         hint = ""
         if (config.base_path / "saved_model.pb").exists():

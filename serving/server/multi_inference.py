@@ -1,5 +1,6 @@
 """`MultiInference`: several classify and regress signatures of one model over the same examples, in one run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +36,15 @@ def multi_inference_call(
     Raises:
         ServingError: With TensorFlow Serving's code and text.
     """
-    tasks = _tasks(servable, request)
     placeholder = np.empty(0, np.object_)
     feeds: dict[str, None] = {}
     fetches: dict[str, None] = {}
+    tasks = []
     shared = True
-    for signature, method in tasks:
+    for signature, method in _tasks(servable, request):
         prepare = inference.classify_call if method == inference.CLASSIFY_METHOD else inference.regress_call
         call = prepare(signature, placeholder, check_method)
+        tasks.append((signature, method))
         feeds.update(dict.fromkeys(call.feeds))
         fetches.update(dict.fromkeys(call.fetches))
         shared = shared and signature.rows_are_independent
@@ -51,10 +53,10 @@ def multi_inference_call(
     return MultiInferenceCall(call, tasks, len(examples))
 
 
-def _tasks(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> list[tuple[Signature, str]]:
+def _tasks(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> Iterator[tuple[Signature, str]]:
+    """The signature and method of each task, checked when its turn comes: the first task that is wrong is told."""
     model_name = ""
     seen: set[str] = set()
-    tasks = []
     for task in request.tasks:
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if not task.model_spec.name:
@@ -70,5 +72,4 @@ def _tasks(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> 
             raise invalid_argument(f"Requested signature not found in model graph: {name}")
         if task.method_name not in (inference.CLASSIFY_METHOD, inference.REGRESS_METHOD):
             raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
-        tasks.append((signature, task.method_name))
-    return tasks
+        yield signature, task.method_name

@@ -68,7 +68,7 @@ def rest_application(core: ServingCore) -> Starlette:
     if core.options.prometheus_path:
 
         async def metrics(request: Request) -> Response:
-            return Response(core.metrics.page(), media_type="text/plain")
+            return Response(core.metrics.page(), headers={"content-type": "text/plain"})
 
         routes.append(Route(core.options.prometheus_path, metrics, methods=["GET", "POST"]))
     page = PLAYGROUND.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ things with the same messages, and a call costs less. Names of signatures are le
 import contextlib
 import importlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,14 @@ class SavedModel:
             raise invalid_argument(str(error)) from error
         except RuntimeError as error:  # the session was closed, or TensorFlow's bindings gave up
             raise ServingError(Code.INTERNAL, str(error)) from error
+
+    def dtypes(self, names: Iterable[str]) -> dict[str, int]:
+        """The dtypes of tensors by their names in the graph; without those that are not there."""
+        found = {}
+        for name in names:
+            with contextlib.suppress(KeyError, ValueError):
+                found[name] = self._session.graph.get_tensor_by_name(name).dtype.base_dtype.as_datatype_enum
+        return found
 
     def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Any:
         key = (feeds, fetches)

@@ -38,7 +38,10 @@ class Servable:
         self.version = version
         self.path = path
         self._model = SavedModel(path, config)
-        self._signatures = {name: Signature(name, definition) for name, definition in self._model.signatures.items()}
+        self._signatures = {
+            name: Signature(name, definition, self._model.dtypes(info.name for info in definition.inputs.values()))
+            for name, definition in self._model.signatures.items()
+        }
         self._batchers: dict[tuple, Batcher] = {}
         self._executor = executor
         self._options = options

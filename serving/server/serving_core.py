@@ -106,7 +106,8 @@ class ServingCore:
             prepared = multi_inference.multi_inference_call(
                 servable, request, self.options.enable_signature_method_name_check
             )
-            tensors = await self._run(servable, prepared.call, "MultiInference")
+            outputs = await servable.run(prepared.call)
+            tensors = dict(zip(prepared.call.fetches, outputs, strict=True))
             self.metrics.examples(servable.model_name, prepared.count)
             results = []
             for signature, method in prepared.tasks:

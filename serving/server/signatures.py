@@ -22,13 +22,15 @@ class Signature:
     Attributes:
         name: The name under which it was found.
         definition: The SignatureDef of the model.
-        input_dtypes: The dtype number of each input by name.
+        graph_dtypes: The dtype number of each tensor that is fed, by its name in the graph.
+        input_dtypes: The dtype number that the definition gives to each input, by name.
         rows_are_independent: Whether rows of several requests may share a run: every input and output has the batch
             as its first, open dimension, and the other dimensions of the outputs do not depend on what is in the batch.
     """
 
     name: str
     definition: meta_graph_pb2.SignatureDef
+    graph_dtypes: Mapping[str, int]
     input_dtypes: dict[str, int] = field(init=False)
     rows_are_independent: bool = field(init=False)
 
@@ -99,10 +101,11 @@ class Signature:
 
     def _check_dtypes(self, feeds: tuple[str, ...], named: Mapping[str, np.ndarray]) -> None:
         # The session would say the same, but some of its paths convert the array first.
-        expected = {info.name: info.dtype for info in self.definition.inputs.values()}
+        # It asks the graph: what a signature says of a dtype need not be true, and TensorFlow Serving does not look.
+        expected = self.graph_dtypes
         for position, feed in enumerate(feeds):
             actual = dtypes.of_array(named[feed])
-            if actual.number != expected[feed]:
+            if actual.number != expected.get(feed, actual.number):
                 raise invalid_argument(
                     f"Expects arg[{position}] to be {dtypes.name_of(expected[feed])} but {actual.name} is provided"
                 )

@@ -3,6 +3,7 @@
 import json
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -174,3 +175,39 @@ def test_grpc_multi_inference(prediction):
 )
 def test_grpc_multi_inference_errors(prediction, request_, code, details):
     assert refusal(prediction.MultiInference, request_) == (grpc.StatusCode[code], details)
+
+
+def test_a_signature_that_misstates_a_dtype_is_run_all_the_same(tmp_path):
+    # TensorFlow Serving's own half_plus_three declares its serialized examples as floats; only the graph is asked.
+    from kerasbert_serving.server import LocalServer
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        examples = v1.placeholder(tf.string, name="tf_example")
+        parsed = v1.io.parse_example(examples, {"x": v1.io.FixedLenFeature([1], tf.float32)})
+        result = tf.identity(parsed["x"] / 2 + 3, name="y")
+        wrong = v1.saved_model.build_tensor_info(examples)
+        wrong.dtype = tf.float32.as_datatype_enum
+        signature = v1.saved_model.signature_def_utils.build_signature_def(
+            {"inputs": wrong}, {"outputs": v1.saved_model.build_tensor_info(result)}, "tensorflow/serving/regress"
+        )
+        builder = v1.saved_model.Builder(str(tmp_path / "model" / "00000123"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    with LocalServer(model_dir=tmp_path / "model") as server:
+        reply = httpx.post(f"{server.rest_url}/v1/models/model:regress", content='{"examples": [{"x": 1.0}]}')
+        # What the signature says still decides how JSON is read.
+        wrong = httpx.post(f"{server.rest_url}/v1/models/model:predict", content='{"instances": [1.0]}')
+    assert (reply.status_code, reply.json()) == (200, {"results": [3.5]})
+    assert (wrong.status_code, wrong.json()) == (400, {"error": "Expects arg[0] to be string but float is provided"})
+
+
+def test_of_two_wrong_tasks_the_first_is_told(channel):
+    request = inference_pb2.MultiInferenceRequest()
+    for name, method in (("text", "tensorflow/serving/classify"), ("nothing", "tensorflow/serving/regress")):
+        task = request.tasks.add(method_name=method)
+        task.model_spec.name = "echo"
+        task.model_spec.signature_name = name
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with pytest.raises(grpc.RpcError, match="No classification inputs found in SignatureDef"):
+        stub.MultiInference(request, timeout=30)
