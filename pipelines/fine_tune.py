@@ -18,10 +18,8 @@ from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuningSettings
 from kerasbert_pipelines.fine_tune_evaluation import SIGNATURE, eval_config
 from kerasbert_pipelines.metadata_store import metadata_connection
-from kerasbert_pipelines.metadata_store import metadata_connection
 from kerasbert_pipelines.resources import with_resources
 from kerasbert_pipelines.settings import FineTuneSettings, shared_values
-from kerasbert_tfx.components.baseline_model import BaselineModel
 from kerasbert_tfx.components.comparing_evaluator import ComparingEvaluator
 from kerasbert_tfx.components.data_check import DataCheck
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen
@@ -51,10 +49,17 @@ def create_pipeline(settings: FineTuneSettings) -> tfx.dsl.Pipeline:
     trainer, training_nodes = _training_nodes(settings, columns, examples)
     for node in training_nodes:
         node.add_upstream_node(check)
-    evaluator, evaluation_nodes = _evaluation_nodes(settings, examples, trainer)
+    evaluator = ComparingEvaluator(
+        examples=examples.outputs["examples"],
+        model=trainer.outputs["model"],
+        eval_config=eval_config(settings),
+        example_splits=["test" if settings.test_share else "eval"],
+        module_path=evaluation_views.__name__,
+        push_folder=settings.push_folder,
+    )
     skew_check = SkewCheck(model=trainer.outputs["model"], model_run=trainer.outputs["model_run"])
     blessings = {"model_blessing": evaluator.outputs["blessing"]}
-    nodes = [examples, *data_nodes, *training_nodes, *evaluation_nodes, skew_check]
+    nodes = [examples, *data_nodes, *training_nodes, evaluator, skew_check]
     if _wants_infra_validator(settings):
         validator = _infra_validator(trainer, examples)
         blessings["infra_blessing"] = validator.outputs["blessing"]
@@ -209,23 +214,7 @@ def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, An
     return config
 
 
-# === Evaluation and serving ===
-
-
-def _evaluation_nodes(
-    settings: FineTuneSettings, examples: BaseNode, trainer: BaseNode
-) -> tuple[BaseNode, list[BaseNode]]:
-    """The evaluator, and the last pushed model that it compares with."""
-    baseline = BaselineModel(model=trainer.outputs["model"], push_folder=settings.push_folder)
-    evaluator = ComparingEvaluator(
-        examples=examples.outputs["examples"],
-        model=trainer.outputs["model"],
-        baseline_model=baseline.outputs["baseline"],
-        eval_config=eval_config(settings),
-        example_splits=["test" if settings.test_share else "eval"],
-        module_path=evaluation_views.__name__,
-    )
-    return evaluator, [baseline, evaluator]
+# === Serving ===
 
 
 def _infra_validator(trainer: BaseNode, examples: BaseNode) -> BaseNode:

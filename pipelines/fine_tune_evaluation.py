@@ -112,4 +112,5 @@ def _add_threshold(specs: list[tfma.MetricsSpec], metric: str, settings: FineTun
     threshold.value_threshold.CopyFrom(
         tfma.GenericValueThreshold(**{"upper_bound" if is_error else "lower_bound": DoubleValue(value=bound)})
     )
-    known[metric].threshold.CopyFrom(threshold)
+    # On all rows together: a threshold without slices would hold in each slice, however few rows it has.
+    known[metric].per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)

@@ -5,14 +5,13 @@ The same text goes to the same split on every machine and whatever other rows th
 `kerasbert.data.read_labelled`'s business. A changed file is noticed: its fingerprint is part of the cache's key.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
 from google.protobuf import json_format, struct_pb2
+from tfx import types
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -23,7 +22,9 @@ from tfx.utils import proto_utils
 
 from kerasbert.data import read_labelled, read_texts, stable_split
 from kerasbert.errors import BadInputError
+from kerasbert_tfx.modules.beam_errors import plain_beam_errors
 from kerasbert_tfx.modules.labelled_records import REGRESSION, Columns, bytes_feature, split_key, to_example
+from kerasbert_tfx.modules.remote_folders import copied_to_local
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
 _BUCKETS = 10_000
@@ -32,6 +33,24 @@ _TFRECORD_ENDINGS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
 
 class LabelledExampleGenExecutor(BaseExampleGenExecutor):
     """Reads the files that match `input_base/pattern` and splits their rows."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the splits.
+
+        Raises:
+            BadInputError: a row cannot be used; as `kerasbert.data.read_labelled` says it.
+        """
+        try:
+            with plain_beam_errors():
+                super().Do(input_dict, output_dict, exec_properties)
+        except BadInputError as error:
+            # Beam's runner within this process keeps the exception's type and puts its own words behind the message.
+            raise BadInputError(str(error).partition(" [while running ")[0]) from error
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802 (TFX's name)
         """Files of one pattern -> tf.Examples."""
@@ -130,11 +149,7 @@ def rows_of_file(uri: str, columns: Columns) -> Iterator[tf.train.Example]:
     if uri.endswith(_TFRECORD_ENDINGS):
         yield from _rows_of_tfrecord(uri, columns)
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        path = Path(uri)
-        if not path.exists():  # in a bucket
-            path = Path(temporary) / path.name
-            fileio.copy(uri, str(path))
+    with copied_to_local(uri) as path:
         if columns.is_labelled:
             rows = read_labelled(
                 path,

@@ -23,6 +23,7 @@ from tfx.utils import io_utils
 from kerasbert import export
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, fine_tune
+from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.labelled_records import Columns, read_rows
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.modules.training_sample import write_training_sample
@@ -51,6 +52,7 @@ def run_fn(fn_args: FnArgs) -> None:
         _export(tuned, columns, Path(fn_args.serving_model_dir))
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
         _keep(work, fn_args.model_run_dir)
+        write_figures(fn_args.model_run_dir, _numbers(tuned.metrics))
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
@@ -167,11 +169,16 @@ def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:
             tuned.text_to_inputs,
             aside,
             list(tuned.labels) if tuned.labels else None,
-            model_card={"metrics": {name: value for name, value in tuned.metrics.items() if name != "per_label"}},
+            model_card={"metrics": _numbers(tuned.metrics)},
             text_feature=columns.text,
             pair_feature=columns.pair,
         )
         io_utils.copy_dir(str(aside), str(folder))
+
+
+def _numbers(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that are single numbers."""
+    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
 
 
 def _keep(work: Path, folder: str) -> None:

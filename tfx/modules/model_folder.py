@@ -5,11 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from kerasbert.checkpoints.loading import is_checkpoint
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
+from kerasbert_tfx.modules.remote_folders import copied_to_local
 
 # Where a run, an artifact of a pipeline or a pushed version keeps its model folder.
 _INSIDE = ("", "model", "Format-Serving", "Format-Serving/model")
@@ -31,11 +32,7 @@ def find_model(uri: str | None) -> Iterator[str | None]:
         yield None
         return
     uri = uri.removesuffix(path_utils.serving_model_dir("")).rstrip("/")
-    with tempfile.TemporaryDirectory() as temporary:
-        path = Path(uri)
-        if "://" in uri:
-            path = Path(temporary)
-            io_utils.copy_dir(uri, temporary)
+    with copied_to_local(uri) as path:
         yield str(_checkpoint(path, uri))
 
 
