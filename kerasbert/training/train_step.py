@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerasbert.training.data_parallel import own_rows
+
 Batch = tuple[Any, ...]
 
 
@@ -72,7 +74,7 @@ class TrainStep:
         if self._backend == "jax":
             if self._jax_state is None:
                 self._jax_state = tuple([variable.value for variable in group] for group in self._groups())
-            figures, self._jax_state = self._function(self._jax_state, batch)
+            figures, self._jax_state = self._function(self._jax_state, own_rows(batch))
         else:
             figures = self._function(tree.map_structure(ops.convert_to_tensor, batch))
         return {name: float(value) for name, value in figures.items()}
