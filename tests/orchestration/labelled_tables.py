@@ -1,0 +1,77 @@
+"""Small labelled tables on three topics, and a tiny model to start from, for the tests of fine-tuning."""
+
+import csv
+import random
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasbert import checkpoints
+from kerasbert.config import BertConfig
+from kerasbert.models import BertBackbone
+from kerasbert.preprocessing import TextToInputs
+from kerasbert_pipelines.settings import FineTuneSettings
+
+from .conftest import WORDS
+
+TOPICS = tuple(WORDS)
+
+
+def sentence(topics: Iterable[str], rng: random.Random) -> str:
+    """A word of each topic."""
+    return "the " + " and the ".join(rng.choice(WORDS[topic]) for topic in topics) + "."
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """A CSV or TSV file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def topic_rows(number: int, seed: int = 1) -> list[tuple[str, str]]:
+    """Texts of two to eight words on one topic each, and the topic."""
+    rng = random.Random(seed)
+    topics = [rng.choice(TOPICS) for _ in range(number)]
+    return [(sentence([topic] * rng.randint(2, 8), rng), topic) for topic in topics]
+
+
+def save_tiny_model(folder: Path, preprocessing: Path, seed_size: int = 16) -> Path:
+    """An encoder with random weights and the topics' vocabulary."""
+    to_inputs = TextToInputs.load(preprocessing, sequence_length=32)
+    config = BertConfig(
+        vocab_size=len(to_inputs.vocabulary),
+        hidden_size=seed_size,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=2 * seed_size,
+        max_position_embeddings=32,
+    )
+    checkpoints.save(BertBackbone.from_config(config), folder, text_to_inputs=to_inputs)
+    return folder
+
+
+def fine_tune_settings(folder: Path, data: Path, start_from: Path, **values: Any) -> FineTuneSettings:
+    """Settings of a run that takes seconds and learns something."""
+    return FineTuneSettings(
+        **{
+            "data": str(data),
+            "start_from": str(start_from),
+            "pipeline_root": str(folder / "root"),
+            "push_folder": str(folder / "pushed"),
+            "sequence_length": 32,
+            "batch_size": 16,
+            "learning_rate": 1e-2,
+            "dropout": 0.0,
+            "epochs": 4,
+            "train_share": 0.7,
+            "validation_share": 0.1,
+            "test_share": 0.2,
+            "infra_validator": "no",
+            "show_progress": False,
+            **values,
+        }
+    )

@@ -1,0 +1,382 @@
+"""The boxes of the fine-tuning pipeline, one by one."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+import tensorflow_model_analysis as tfma
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+
+from kerasbert.data import read_labelled, stable_split
+from kerasbert.errors import BadInputError
+from kerasbert.export.version_folders import existing_versions
+from kerasbert.preprocessing import TextToInputs
+from kerasbert.training.metrics import classification_figures, confusion_matrix, multi_label_figures
+from kerasbert_tfx.components import data_check, labelled_schema_gen, skew_check
+from kerasbert_tfx.components.comparing_evaluator import newest_version
+from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, rows_of_file
+from kerasbert_tfx.components.model_pusher import push
+from kerasbert_tfx.modules.classification_figures import F1OverLabels
+from kerasbert_tfx.modules.evaluation_views import custom_extractors, label_order, length_class, with_views
+from kerasbert_tfx.modules.fingerprints import fingerprint
+from kerasbert_tfx.modules.labelled_records import Columns, read_rows, split_key, to_example
+from kerasbert_tfx.modules.model_folder import find_model
+from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
+
+from .labelled_tables import save_tiny_model, topic_rows, write_table
+
+MULTI = "multi_label_classification"
+
+
+def write_records(path: Path, examples: list[tf.train.Example]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = tf.io.TFRecordOptions("GZIP" if path.suffix == ".gz" else "")
+    with tf.io.TFRecordWriter(str(path), options) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    return path
+
+
+def example_of(**features: Any) -> tf.train.Example:
+    example = tf.train.Example()
+    for name, values in features.items():
+        feature = example.features.feature[name]
+        if isinstance(values[0], bytes):
+            feature.bytes_list.value[:] = values
+        elif isinstance(values[0], int):
+            feature.int64_list.value[:] = values
+        else:
+            feature.float_list.value[:] = values
+    return example
+
+
+# === Rows ===
+
+
+def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path) -> None:
+    rows = [('good, "quoted"\nand on two lines', "pos"), ("Größe 漢字", "neg"), ("", "neg")]
+    write_table(tmp_path / "a.csv", ("text", "label"), rows)
+    lines = [json.dumps({"label": label, "text": text}) for text, label in rows]
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    records = [example_of(text=[text.encode()], label=[label.encode()], other=[1]) for text, label in rows]
+    write_records(tmp_path / "a.tfrecord.gz", records)
+    expected = [to_example(Columns(), [text], label) for text, label in rows]
+    for name in ("a.csv", "a.jsonl.gz", "a.tfrecord.gz"):
+        assert list(rows_of_file(str(tmp_path / name), Columns())) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "expected"),
+    [
+        (MULTI, ["a;b", "", "b; b"], [("a", "b"), (), ("b",)]),
+        ("regression", ["1", "-2.5", "0"], [1.0, -2.5, 0.0]),
+        ("single_label_classification", ["1", " x ", "0"], ["1", "x", "0"]),
+    ],
+)
+def test_labels_come_back_as_they_were_read(tmp_path: Path, task: str, values: list[str], expected: list[Any]) -> None:
+    columns = Columns(text="one", pair="two", label="what", task=task)
+    table = write_table(tmp_path / "a.tsv", ("one", "two", "what"), [("x", f"y{i}", v) for i, v in enumerate(values)])
+    records = write_records(tmp_path / "split" / "a.gz", list(rows_of_file(str(table), columns)))
+    rows = read_rows([str(records.parent / "*")], columns, "train")
+    assert rows.labels == tuple(expected)
+    assert rows.inputs == (("x",) * 3, ("y0", "y1", "y2"))
+    assert rows.places[1] == "row 2 of the train split"
+    assert rows.labels == read_labelled(table, "one", "what", "two", task).labels  # type: ignore[arg-type]
+
+
+def test_a_row_goes_where_its_text_sends_it(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "a.csv", ("text", "label"), topic_rows(50))
+    rows = read_labelled(table)
+    shares = {"train": 0.6, "eval": 0.4}
+    expected = {part: chosen.texts for part, chosen in rows.split(shares).items()}
+    found: dict[str, list[str]] = {part: [] for part in shares}
+    for example, text in zip(rows_of_file(str(table), Columns()), rows.texts, strict=True):
+        found[stable_split(split_key(Columns(), example), shares)].append(text)
+    assert {part: tuple(texts) for part, texts in found.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        ([example_of(text=[b"x"], category=[b"y"])], "without 'label'. Features there: category, text"),
+        ([example_of(text=[b"x"], label=[b"a", b"b"])], "must have one label"),
+        ([example_of(text=[b"x", b"y"], label=[b"a"])], "must hold one text"),
+        ([example_of(text=[3], label=[b"a"])], "must hold one text"),
+        ([], "at least one record"),
+    ],
+)
+def test_records_that_cannot_be_used(tmp_path: Path, records: list[tf.train.Example], words: str) -> None:
+    path = write_records(tmp_path / "a.tfrecord", records)
+    with pytest.raises(BadInputError, match="Received: ") as error:
+        list(rows_of_file(str(path), Columns()))
+    assert words in str(error.value)
+    assert not records or "record 1 of" in str(error.value)
+
+
+def test_numbers_in_records_are_labels_and_scores(tmp_path: Path) -> None:
+    path = write_records(tmp_path / "a.tfrecord", [example_of(text=[b"x"], label=[3])])
+    assert next(rows_of_file(str(path), Columns())).features.feature["label"].bytes_list.value[0] == b"3"
+    score = next(rows_of_file(str(path), Columns(task="regression")))
+    assert score.features.feature["label"].float_list.value[0] == 3.0
+
+
+def test_a_torn_record_file_is_named(tmp_path: Path) -> None:
+    path = write_records(tmp_path / "a.tfrecord", [example_of(text=[b"x" * 100], label=[b"a"])])
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadInputError, match="must be whole"):
+        list(rows_of_file(str(path), Columns()))
+
+
+@pytest.mark.parametrize("shares", [{"train": 0.5}, {"train": 1.5, "eval": -0.5}, {}])
+def test_shares_that_cannot_be(shares: dict[str, float]) -> None:
+    with pytest.raises(BadInputError, match="must sum to 1"):
+        LabelledExampleGen("folder", "*", Columns(), shares)
+
+
+def test_a_column_has_one_meaning() -> None:
+    with pytest.raises(BadInputError, match="different columns"):
+        Columns(text="text", label="text")
+
+
+# === Schema and checks ===
+
+
+def statistics_of(labels: list[str], text: str = "same text") -> Any:
+    """What TensorFlow Data Validation says of rows with these labels."""
+    import pandas
+
+    options = tfdv.StatsOptions(num_top_values=1000, num_rank_histogram_buckets=1000)
+    frame = pandas.DataFrame({"text": [text] * len(labels), "label": labels})
+    return tfdv.generate_statistics_from_dataframe(frame, options).datasets[0]
+
+
+def test_the_schema_is_that_of_the_task_and_of_all_labels_of_training() -> None:
+    labels = [f"intent {number}" for number in range(250)]
+    schema = labelled_schema_gen.schema_of(Columns(), statistics_of(labels * 2))
+    assert data_check.labels_of(schema, "label") == sorted(labels)
+    assert {feature.name for feature in schema.feature} == {"text", "label"}
+    # A text is no category, however often the same one comes.
+    assert data_check.labels_of(schema, "text") == []
+
+
+def test_one_label_is_refused_with_its_name() -> None:
+    with pytest.raises(BadInputError, match="all labelled 'only' in column 'label'"):
+        labelled_schema_gen.schema_of(Columns(), statistics_of(["only"] * 3))
+
+
+def test_unseen_labels_are_named_with_their_rows() -> None:
+    data_check.check_labels("eval", "label", ["a", "b"], {"a": 3})
+    with pytest.raises(BadInputError, match=r"Received: 'c' \(2 rows\) in column 'label' of the 'eval' split") as error:
+        data_check.check_labels("eval", "label", ["a", "b"], {"a": 3, "c": 2})
+    assert "Known labels: 'a', 'b'." in str(error.value)
+
+
+def test_anomalies_become_one_line() -> None:
+    schema = labelled_schema_gen.schema_of(Columns(), statistics_of(["a", "b"]))
+    statistics = tfdv.generate_statistics_from_dataframe(__import__("pandas").DataFrame({"text": ["x"]}))
+    anomalies = tfdv.validate_statistics(statistics, schema)
+    with pytest.raises(BadInputError, match="'eval' split: column 'label'") as error:
+        data_check.check_anomalies("eval", anomalies)
+    assert "\n" not in str(error.value)
+    data_check.check_anomalies("eval", anomalies_pb2.Anomalies())
+
+
+def test_every_difference_to_the_last_schema_is_named() -> None:
+    before = {"text": {"type": "BYTES", "values": []}, "label": {"type": "BYTES", "values": ["a", "b"]}}
+    data_check.check_same(before, dict(before))
+    now = {"body": {"type": "BYTES", "values": []}, "label": {"type": "BYTES", "values": ["b", "c"]}}
+    with pytest.raises(BadInputError, match="accept_new_schema") as error:
+        data_check.check_same(before, now)
+    for words in ("'body' is new", "'text' is gone", 'values are new: "c"', 'values are gone: "a"'):
+        assert words in str(error.value)
+    with pytest.raises(BadInputError, match="'label' was BYTES and is FLOAT"):
+        data_check.check_same(before, {**before, "label": {"type": "FLOAT", "values": ["a", "b"]}})
+
+
+def test_a_schema_of_the_users_own_may_list_labels_in_place() -> None:
+    schema = schema_pb2.Schema()
+    schema.feature.add(name="label", type=schema_pb2.BYTES).string_domain.value.extend(["x", "y"])
+    assert data_check.labels_of(schema, "label") == ["x", "y"]
+
+
+# === Skew ===
+
+
+def test_the_same_preprocessing_makes_the_same_ids_and_another_is_found(tmp_path: Path, preprocessing: Path) -> None:
+    to_inputs = TextToInputs.load(preprocessing, sequence_length=16)
+    table = write_table(tmp_path / "a.csv", ("text", "label"), [*topic_rows(300), ("", "x"), ("cow " * 50, "x")])
+    write_training_sample(tmp_path, [read_labelled(table)], to_inputs)
+    rows = [json.loads(line) for line in (tmp_path / SAMPLE_FILE).read_text().splitlines()]
+    compared = skew_check.compare(rows, exported_tokenize(to_inputs))
+    assert compared == {"texts": 302, "token_ids": sum(len(row["token_ids"]) for row in rows)}
+    assert rows[-1]["text"] == "cow " * 50
+    assert len(rows[-1]["token_ids"]) == 16
+
+    longer = TextToInputs.load(preprocessing, sequence_length=17)
+    with pytest.raises(BadInputError, match="from position 15 on") as error:
+        skew_check.compare(rows, exported_tokenize(longer))
+    assert "[3] in training" in str(error.value)
+    with pytest.raises(BadInputError, match="an empty one"):
+        skew_check.compare([], None)
+
+
+def exported_tokenize(to_inputs: TextToInputs) -> Any:
+    def tokenize(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {name: value for name, value in to_inputs(text).items() if name != "segment_ids"}
+
+    return tokenize
+
+
+# === Evaluation ===
+
+
+def answer_for(probabilities: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """What an exported classifier says of one row."""
+    order = np.argsort(-probabilities, kind="stable")
+    best = np.array([names[index].encode() for index in order])
+    return {
+        "label": best[0],
+        "probability": probabilities[order][0],
+        "labels": best,
+        "probabilities": probabilities[order],
+        "logits": np.log(probabilities),
+    }
+
+
+def test_views_pair_numbers_in_the_order_of_training_whatever_the_baseline_knows() -> None:
+    names = ["10", "9", "b"]
+    extracts = {
+        "features": {"text": np.array([b"one two three"]), "label": np.array([b"b"])},
+        "labels": np.array([b"b"]),
+        "predictions": {
+            "candidate": answer_for(np.array([0.2, 0.1, 0.7]), names),
+            "baseline": answer_for(np.array([0.4, 0.6]), ["b", "old"]),
+        },
+    }
+    views = ["best_class", "class_probabilities"]
+    result = with_views(extracts, views, "label", ["candidate", "baseline"], "candidate")
+    assert label_order(extracts["predictions"]["candidate"]) == ("9", "10", "b")
+    assert result["labels"]["candidate"]["class_probabilities"].tolist() == [2]
+    assert result["predictions"]["candidate"]["class_probabilities"].tolist() == [0.1, 0.2, 0.7]
+    assert result["predictions"]["baseline"]["class_probabilities"].tolist() == [0.0, 0.0, 0.4]
+    assert result["labels"]["candidate"]["best_class"].tolist() == [1.0]
+    assert result["labels"]["baseline"]["best_class"].tolist() == [0.0]
+    assert result["features"]["text_length"].tolist() == ["0-8 words"]
+    assert "text_length" not in extracts["features"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(0, "0-8 words"), (8, "0-8 words"), (9, "9-16 words"), (129, "129 words and more")]
+)
+def test_classes_of_length(words: int, expected: str) -> None:
+    assert length_class({"text": np.array([b"word " * words]), "label": np.array([b"one two"])}, "label") == expected
+
+
+def test_the_views_come_before_the_slices() -> None:
+    config = tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(label_key="label")],
+        metrics_specs=[tfma.MetricsSpec(output_names=["best_class"])],
+        slicing_specs=[tfma.SlicingSpec()],
+    )
+    stages = [extractor.stage_name for extractor in custom_extractors(None, config, None)]
+    assert stages.index("ExtractViews") + 1 == stages.index("ExtractSliceKeys")
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_f1_is_that_of_training(multi_label: bool, average: str) -> None:
+    rng = np.random.default_rng(3)
+    probabilities = rng.random((40, 5))
+    if multi_label:
+        targets = (rng.random((40, 5)) < 0.3).astype(float)
+        expected = multi_label_figures(targets, probabilities > 0.5, list("abcde"))
+    else:
+        targets = rng.integers(0, 4, (40, 1))  # the last label has no row
+        confusion = confusion_matrix(targets[:, 0], probabilities.argmax(axis=1), 5)
+        expected = {**classification_figures(confusion, list("abcde"))}
+        expected["micro_f1"] = expected["accuracy"]
+    (computation,) = F1OverLabels(f"{average}_f1", average, multi_label).computations(output_names=["view"])
+    combiner = computation.combiner
+    parts = []
+    for part in np.array_split(np.arange(40), 3):
+        accumulator = combiner.create_accumulator()
+        for row in part:
+            inputs = tfma.metrics.StandardMetricInputs(
+                label={"view": targets[row]}, prediction={"view": probabilities[row]}
+            )
+            combiner.add_input(accumulator, inputs)
+        parts.append(accumulator)
+    (value,) = combiner.extract_output(combiner.merge_accumulators(parts)).values()
+    if f"{average}_f1" in expected:
+        assert value == pytest.approx(expected[f"{average}_f1"])
+    else:
+        assert 0 < value < 1
+
+
+# === Models ===
+
+
+def test_the_newest_version_is_found_by_number(tmp_path: Path) -> None:
+    assert newest_version(str(tmp_path / "nowhere")) is None
+    for name in ("9", "10", "notes"):
+        (tmp_path / name).mkdir()
+    assert newest_version(str(tmp_path)) == str(tmp_path / "10")
+
+
+def test_a_model_is_pushed_once_whole_and_with_a_larger_number(tmp_path: Path) -> None:
+    model, folder = tmp_path / "model", tmp_path / "pushed"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_bytes(b"one")
+    (model / "variables" / "data").write_bytes(b"1")
+    first = push(model, folder)
+    assert push(model, folder) == first
+    assert fingerprint(first) == fingerprint(model)
+    (model / "saved_model.pb").write_bytes(b"two")
+    second = push(model, folder)
+    assert existing_versions(folder) == [int(first.name), int(second.name)]
+    # What was pushed before may come back, as a newer version.
+    (model / "saved_model.pb").write_bytes(b"one")
+    assert len(existing_versions(push(model, folder).parent)) == 3
+    assert sorted(path.name for path in folder.iterdir()) == [str(number) for number in existing_versions(folder)]
+
+
+def test_a_fingerprint_tells_content_from_name(tmp_path: Path) -> None:
+    for name, content in (("a", "x"), ("b", "x"), ("c", "y")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(content)
+    a, b, c = (fingerprint(tmp_path / name) for name in "abc")
+    assert a == b != c
+    assert fingerprint(tmp_path / "a" / "file") != fingerprint(tmp_path / "c" / "file")
+
+
+@pytest.mark.parametrize("inside", ["", "model", "3", "3/Format-Serving"])
+def test_a_model_to_start_from_is_found_in_runs_artifacts_and_versions(
+    tmp_path: Path, preprocessing: Path, inside: str
+) -> None:
+    expected = save_tiny_model(tmp_path / "start" / inside, preprocessing, 4)
+    # TFX puts the name of its own sub-folder behind what it imports.
+    for uri in (str(tmp_path / "start"), str(tmp_path / "start" / "Format-Serving")):
+        with find_model(uri) as found:
+            assert Path(found or "") == expected
+
+
+def test_a_missing_model_to_start_from_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="which does not exist"), find_model(str(tmp_path / "no")):
+        pass
+    with find_model(None) as nothing:
+        assert nothing is None
+
+
+def test_rows_are_read_in_the_order_of_files(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    for name in ("b.gz", "a.gz"):
+        write_records(tmp_path / name, [to_example(Columns(), [name], rng.choice("xy"))])
+    assert read_rows([str(tmp_path / "*")], Columns(), "eval").texts == ("a.gz", "b.gz")
+    with pytest.raises(BadInputError, match="none in 'eval'"):
+        read_rows([str(tmp_path / "none*")], Columns(), "eval")
