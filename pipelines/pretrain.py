@@ -141,6 +141,7 @@ def _preprocessing_options(settings: PretrainSettings) -> dict[str, Any]:
         "model": settings.base_model,
         "model_fingerprint": _fingerprint(settings.base_model),
         "size": settings.vocabulary_size,
+        "min_count": settings.vocabulary_min_count,
         "characters": int(settings.vocabulary_megabytes * _MEGABYTE),
         "lower_case": settings.lower_case,
         "strip_accents": settings.strip_accents,

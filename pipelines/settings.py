@@ -170,6 +170,7 @@ class PretrainSettings(TrainingSettings):
         schema: a schema file that the documents' statistics must meet; None infers one from this run's documents.
         vocabulary: a vocabulary file; None learns one.
         vocabulary_size: the most word pieces to learn.
+        vocabulary_min_count: a piece longer than one character must occur so often to be learnt.
         vocabulary_megabytes: a vocabulary is learnt from about so much text, chosen by a hash of each document.
         max_unknown_share: the largest share of words of the text that the vocabulary may not know.
         masking: "dynamic" writes segments, which are masked anew each time they are trained on; "static" writes
@@ -199,6 +200,7 @@ class PretrainSettings(TrainingSettings):
     schema: str | None = None
     vocabulary: str | None = None
     vocabulary_size: int = 30522
+    vocabulary_min_count: int = 2
     vocabulary_megabytes: float = 200.0
     max_unknown_share: float = 0.2
     masking: Literal["dynamic", "static"] = "dynamic"

@@ -1,6 +1,7 @@
-"""`kerasbert demo`: raw text -> vocabulary -> pretraining -> fine-tuning -> SavedModel -> served, with a report."""
+"""`kerasbert demo`: raw text -> two TFX pipelines (pretraining, fine-tuning) -> SavedModel -> served, with a report."""
 
 import contextlib
+import dataclasses
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from kerasbert.cli.demo_steps import DemoFolder, Scale
+    from kerasbert.cli.demo_steps import DemoFolder, PipelineRun, Scale
     from kerasbert.data.python_documentation import CorpusReport
-    from kerasbert.recipes import RunFolder
 
 
 @click.command()
@@ -31,7 +31,10 @@ def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
     Example:
       kerasbert demo --output runs/demo
     """
-    from kerasbert.cli.demo_steps import FULL, QUICK, DemoFolder, make_corpus, make_vocabulary
+    from kerasbert.cli.pipeline_settings import require_tfx
+
+    require_tfx()
+    from kerasbert.cli.demo_steps import FULL, QUICK, DemoFolder, make_corpus
 
     numbers = _seeds(seeds) if seeds is not None else [seed]
     scale = QUICK if quick else FULL
@@ -39,8 +42,6 @@ def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
     began = time.monotonic()
     with _step(1, "Corpus: Python's own documentation"):
         corpus = make_corpus(folder)
-    with _step(2, "Vocabulary"):
-        make_vocabulary(folder, corpus)
     if seeds is not None:
         _compare_seeds(folder, corpus, numbers, scale)
     else:
@@ -54,21 +55,22 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
     """All steps with one seed, and the report."""
     from kerasbert.cli import demo_steps as steps
 
-    with _step(3, "Pretraining: masked LM + next sentence"):
+    with _step(2, "Pretraining pipeline: vocabulary, masked LM + next sentence"):
         pretrained = steps.run_pretraining(folder, corpus, seed, scale)
-    with _step(4, "Fine-tuning: docstring -> package"):
-        tuned = steps.run_fine_tuning(folder, corpus, seed, scale, pretrained.folder.model)
-        from_nothing = steps.run_fine_tuning(folder, corpus, seed, scale, None)
+    with _step(3, "Fine-tuning pipeline: docstring -> package"):
+        tuned = steps.run_fine_tuning(folder, seed, scale, pretrained)
+    with _step(4, "Comparison with simpler models"):
+        from_nothing = steps.fine_tune_from_nothing(folder, corpus, seed, scale, pretrained)
         figures = {
             **steps.baselines(corpus),
-            steps.FROM_NOTHING: steps.comparison_figures(from_nothing),
-            steps.PRETRAINED: steps.comparison_figures(tuned),
+            steps.FROM_NOTHING: steps.comparison_figures(from_nothing.metrics),
+            steps.PRETRAINED: steps.comparison_figures(tuned.figures),
         }
-    with _step(5, "Export and serving"):
+    with _step(5, "Serving"):
         answers = steps.serve_and_ask(folder, corpus, tuned)
     with _step(6, "Report"):
-        _write_report(folder, pretrained.folder, tuned.folder, figures, answers)
-    _print_figures(pretrained.metrics, figures)
+        _write_report(folder, pretrained, tuned, figures, answers)
+    _print_figures(pretrained.figures, figures)
 
 
 def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int], scale: "Scale") -> None:
@@ -77,12 +79,14 @@ def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int
 
     runs: dict[str, list[dict[str, float]]] = {steps.PRETRAINED: [], steps.FROM_NOTHING: []}
     for seed in seeds:
-        with _step(3, f"Seed {seed}: pretraining"):
+        with _step(2, f"Seed {seed}: pretraining"):
             pretrained = steps.run_pretraining(folder, corpus, seed, scale)
-        with _step(4, f"Seed {seed}: fine-tuning with and without it"):
-            for name, start in ((steps.PRETRAINED, pretrained.folder.model), (steps.FROM_NOTHING, None)):
-                tuned = steps.run_fine_tuning(folder, corpus, seed, scale, start)
-                runs[name].append(steps.comparison_figures(tuned))
+        with _step(3, f"Seed {seed}: fine-tuning"):
+            tuned = steps.run_fine_tuning(folder, seed, scale, pretrained)
+            runs[steps.PRETRAINED].append(steps.comparison_figures(tuned.figures))
+        with _step(4, f"Seed {seed}: fine-tuning without pretraining"):
+            from_nothing = steps.fine_tune_from_nothing(folder, corpus, seed, scale, pretrained)
+            runs[steps.FROM_NOTHING].append(steps.comparison_figures(from_nothing.metrics))
     click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
     for name, figures in steps.baselines(corpus).items():
         click.echo(f"  {name:30s} accuracy {figures['accuracy']:.4f}   macro F1 {figures['macro_f1']:.4f}")
@@ -107,22 +111,23 @@ def _print_spread(figure: str, values: Mapping[str, Sequence[float]]) -> None:
 
 def _write_report(
     folder: "DemoFolder",
-    pretraining: "RunFolder",
-    fine_tuning: "RunFolder",
+    pretrained: "PipelineRun",
+    tuned: "PipelineRun",
     figures: Mapping[str, Mapping[str, float]],
     answers: list[dict[str, Any]],
 ) -> None:
-    """Adds the comparison and the answers to the run's figures, and writes one page for both runs."""
+    """One page for both runs, with the comparison and the served answers."""
     from kerasbert.recipes.comparison import comparison_table
     from kerasbert.reports import Report, add_run, read_run
 
     comparison = comparison_table(
         figures, "Against simpler models", "On the labelled test rows, which no model and no vocabulary has seen."
     )
-    fine_tuning.write_evaluation({**fine_tuning.read_evaluation(), "comparison": comparison, "answers": answers})
+    run = read_run(tuned.run.path)
+    run = dataclasses.replace(run, evaluation={**run.evaluation, "comparison": comparison, "answers": answers})
     report = Report("From raw text to a served BERT", "Python's own documentation, two cores, a few minutes")
-    add_run(report, read_run(fine_tuning.path), "Fine-tuning: which package does a docstring come from?")
-    add_run(report, read_run(pretraining.path), "Pretraining: masked LM and next-sentence prediction")
+    add_run(report, run, "Fine-tuning: which package does a docstring come from?")
+    add_run(report, read_run(pretrained.run.path), "Pretraining: masked LM and next-sentence prediction")
     report.write(folder.path / "report.html")
 
 

@@ -1,9 +1,11 @@
 """The demo's steps, one function each: what `kerasbert demo` calls in order.
 
 The recipe is for a small model on two cores and a few minutes: a short corpus seen many times, no dropout until
-fine-tuning, and learning rates far above those of a large BERT.
+fine-tuning, and learning rates far above those of a large BERT. Both trainings that the demo shows run as pipelines;
+the model without pretraining, to compare with, is fine-tuned by the recipe that the pipeline's Trainer calls.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +13,30 @@ from typing import Any
 import click
 import numpy as np
 
+from kerasbert import checkpoints
 from kerasbert.cli.served_answers import ask_grpc, ask_rest, served
-from kerasbert.data import read_labelled, read_lines
-from kerasbert.data.python_documentation import CorpusReport, write_python_documentation
+from kerasbert.data import Labels, read_labelled
+from kerasbert.data.python_documentation import FRACTIONS, CorpusReport, write_python_documentation
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import learn_vocabulary
-from kerasbert.recipes import FineTuningSettings, PretrainingSettings, RunFolder, fine_tune, pretrain
+from kerasbert.recipes import FineTuningSettings, RunFolder, fine_tune
 from kerasbert.recipes.comparison import FIGURES, linear_figures, majority_figures
-from kerasbert.recipes.exporting import export_model
 from kerasbert.recipes.fine_tuning import FineTuned
 from kerasbert.recipes.prediction import Classifier, predict
-from kerasbert.recipes.pretraining import Pretrained
+from kerasbert_pipelines import fine_tune as fine_tune_pipeline
+from kerasbert_pipelines import pretrain as pretrain_pipeline
+from kerasbert_pipelines.run_local import run
+from kerasbert_pipelines.run_summary import RunSummary
+from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings
 
-VOCABULARY_SIZE = 8000
-# Of fine-tuning.
-LEARNING_RATES = (1e-3, 2e-3)
 PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
+# Of fine-tuning. What suits a pretrained model need not suit one without, so the latter has its choice of two, by its
+# validation figure.
+LEARNING_RATE = 2e-3
+FROM_NOTHING_RATES = (1e-3, 2e-3)
 # A live answer and a served one may differ by this much.
 TOLERANCE = 1e-5
+# The same for both ways of fine-tuning.
+_FINE_TUNING: dict[str, Any] = {"sequence_length": 128, "batch_size": 32, "dropout": 0.1}
 
 
 @dataclass(frozen=True)
@@ -54,19 +62,32 @@ class DemoFolder:
         """Texts and tables."""
         return self.path / "corpus"
 
-    @property
-    def vocabulary(self) -> Path:
-        """The vocabulary file."""
-        return self.path / "vocab.txt"
+    def pipeline(self, name: str) -> Path:
+        """Artifacts, metadata and logs of a pipeline; all seeds share them, and so what does not depend on the seed."""
+        return self.path / "pipelines" / name
 
-    @property
-    def exported(self) -> Path:
-        """The SavedModel's versions."""
-        return self.path / "exported"
+    def pushed(self, name: str, seed: int) -> Path:
+        """The versions that a pipeline has pushed."""
+        return self.path / f"seed-{seed}" / name
 
     def run(self, name: str, seed: int) -> RunFolder:
-        """The folder of one training run."""
+        """The folder of one training run outside of a pipeline."""
         return RunFolder(self.path / f"seed-{seed}" / name)
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """What a run of a pipeline left.
+
+    Attributes:
+        run: the training run's folder.
+        figures: on rows or text that training has not seen.
+        pushed: the version that was pushed by this run or, where nothing has changed since, by an earlier one.
+    """
+
+    run: RunFolder
+    figures: dict[str, Any]
+    pushed: Path
 
 
 def make_corpus(folder: DemoFolder) -> CorpusReport:
@@ -83,71 +104,89 @@ def make_corpus(folder: DemoFolder) -> CorpusReport:
     return report
 
 
-def make_vocabulary(folder: DemoFolder, corpus: CorpusReport) -> None:
-    """Step 2: word pieces, learned from the training text alone."""
-    vocabulary = learn_vocabulary(read_lines(corpus.texts["train"]), VOCABULARY_SIZE, min_count=1)
-    vocabulary.save(folder.vocabulary)
-    click.echo(f"  {len(vocabulary)} word pieces: {folder.vocabulary}")
+def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale) -> PipelineRun:
+    """Step 2: a vocabulary, then masked LM and next-sentence prediction, short sequences first."""
+    settings = PretrainSettings(
+        texts=str(corpus.texts["train"]),
+        held_out_share=0.1,
+        pipeline_root=str(folder.pipeline("pretrain")),
+        push_folder=str(folder.pushed("pretrained", seed)),
+        vocabulary_size=8000,
+        vocabulary_min_count=1,
+        model="bert-tiny",
+        steps=scale.pretraining_steps,
+        sequence_length=64,
+        long_sequence_length=256,
+        batch_size=32,
+        learning_rate=2e-3,
+        beta_2=0.98,
+        dropout=0.0,
+        validate_every=max(1, scale.pretraining_steps // 6),
+        checkpoint_every=1000,
+        seed=seed,
+    )
+    return _run(pretrain_pipeline.create_pipeline, settings, "PretrainingEvaluator")
 
 
-def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale) -> Pretrained:
-    """Step 3: masked LM and next-sentence prediction, short sequences first."""
-    return pretrain(
-        PretrainingSettings(
-            texts=(str(corpus.texts["train"]),),
-            held_out=(str(corpus.texts["held_out"]),),
-            output=str(folder.run("pretrain", seed).path),
-            vocabulary=str(folder.vocabulary),
-            model="bert-tiny",
-            steps=scale.pretraining_steps,
-            sequence_length=64,
-            long_sequence_length=256,
-            batch_size=32,
-            learning_rate=2e-3,
-            beta_2=0.98,
-            dropout=0.0,
-            validate_every=max(1, scale.pretraining_steps // 6),
-            checkpoint_every=1000,
-            seed=seed,
+def run_fine_tuning(folder: DemoFolder, seed: int, scale: Scale, pretrained: PipelineRun) -> PipelineRun:
+    """Step 3: docstring -> package, from the pretrained model."""
+    settings = FineTuneSettings(
+        # The split by a hash of the text is the one by which the corpus keeps test rows out of pretraining's text.
+        data=str(folder.corpus / "labelled_*.csv"),
+        train_share=FRACTIONS["train"],
+        validation_share=FRACTIONS["validation"],
+        test_share=FRACTIONS["test"],
+        start_from=str(pretrained.pushed),
+        pipeline_root=str(folder.pipeline("fine-tune")),
+        push_folder=str(folder.pushed("served", seed)),
+        epochs=scale.fine_tuning_epochs,
+        learning_rate=LEARNING_RATE,
+        seed=seed,
+        **_FINE_TUNING,
+    )
+    return _run(fine_tune_pipeline.create_pipeline, settings, "Trainer")
+
+
+def _run(factory: Callable[[Any], Any], settings: Any, judge: str) -> PipelineRun:
+    """Runs a pipeline and prints what each component did."""
+    summary: RunSummary = run(factory, settings)
+    for line in summary.table().splitlines():
+        click.echo(f"  {line}")
+    versions = sorted(Path(settings.push_folder).glob("[0-9]*"), key=lambda path: int(path.name))
+    if not versions:
+        raise BadInputError(
+            f"The pipeline must push a model. Received: none in '{settings.push_folder}'. Its table says why."
         )
-    )
+    folder = RunFolder(Path(summary["Trainer"].outputs["model_run"]))
+    return PipelineRun(folder, summary[judge].figures, versions[-1])
 
 
-def run_fine_tuning(
-    folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale, pretrained: Path | None
+def fine_tune_from_nothing(
+    folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale, pretrained: PipelineRun
 ) -> FineTuned:
-    """Step 4: docstring -> package, from the pretrained model or from nothing, with the same settings.
-
-    Of the learning rates, the one that does best on the validation rows counts: what suits a pretrained model need not
-    suit one without.
-    """
-    begin: dict[str, Any] = (
-        {"start_from": str(pretrained)} if pretrained else {"model": "bert-tiny", "vocabulary": str(folder.vocabulary)}
-    )
-    name = "fine-tune" if pretrained else "fine-tune-from-nothing"
+    """Step 4: the same model without pretraining, at the learning rate that does best on the validation rows."""
     results = []
-    for rate in LEARNING_RATES:
-        click.echo(f"  {PRETRAINED if pretrained else FROM_NOTHING}, learning rate {rate}:")
+    for rate in FROM_NOTHING_RATES:
+        click.echo(f"  {FROM_NOTHING}, learning rate {rate}:")
         settings = FineTuningSettings(
             train=(str(corpus.labelled["train"]),),
             validation=(str(corpus.labelled["validation"]),),
             test=(str(corpus.labelled["test"]),),
-            output=str(folder.run(f"{name}-{rate}", seed).path),
-            sequence_length=128,
-            batch_size=32,
+            output=str(folder.run(f"fine-tune-from-nothing-{rate}", seed).path),
+            model="bert-tiny",
+            vocabulary=str(pretrained.pushed / "vocab.txt"),
             epochs=scale.fine_tuning_epochs,
             learning_rate=rate,
-            dropout=0.1,
             seed=seed,
-            **begin,
+            **_FINE_TUNING,
         )
         results.append(fine_tune(settings))
     return max(results, key=lambda result: float(result.history.rows[-1]["accuracy"]))
 
 
-def comparison_figures(tuned: FineTuned) -> dict[str, float]:
-    """A fine-tuned model's figures that the comparison shows."""
-    return {name: float(tuned.metrics[name]) for name in FIGURES}
+def comparison_figures(figures: dict[str, Any]) -> dict[str, float]:
+    """The figures that the comparison shows."""
+    return {name: float(figures[name]) for name in FIGURES}
 
 
 def baselines(corpus: CorpusReport) -> dict[str, dict[str, float]]:
@@ -159,25 +198,24 @@ def baselines(corpus: CorpusReport) -> dict[str, dict[str, float]]:
     }
 
 
-def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: FineTuned) -> list[dict[str, Any]]:
-    """Steps 5 and 6: one SavedModel, served, and asked over REST and gRPC.
+def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: PipelineRun) -> list[dict[str, Any]]:
+    """Step 5: the pushed SavedModel, served, and asked over REST and gRPC.
 
     Raises:
-        BadInputError: the server did not start.
-        RuntimeError: an answer differs from the live model's.
+        BadInputError: the server did not start, or an answer differs from the live model's.
     """
-    version = export_model(tuned.folder.model, folder.exported, min_serving_version="2.12")
-    click.echo(f"  SavedModel: {version}")
+    click.echo(f"  SavedModel: {tuned.pushed}")
     test = read_labelled(corpus.labelled["test"])
     chosen = test.select(np.linspace(0, len(test) - 1, 4).astype(int).tolist())
-    live = [
-        (answer["label"], answer["probability"])
-        for answer in predict(Classifier(tuned.model, tuned.text_to_inputs, tuned.labels), chosen)
-    ]
-    with served(folder.exported, folder.path / "server.log") as addresses:
+    loaded = checkpoints.load(tuned.run.model)
+    if loaded.text_to_inputs is None or not loaded.labels:
+        raise BadInputError(f"'{tuned.run.model}' must hold a classifier with its vocabulary. Run the demo anew.")
+    classifier = Classifier(loaded.model, loaded.text_to_inputs, Labels(loaded.labels))
+    live = [(answer["label"], answer["probability"]) for answer in predict(classifier, chosen)]
+    with served(tuned.pushed.parent, folder.path / "server.log") as addresses:
         status, rest = ask_rest(addresses, chosen.texts)
         grpc = ask_grpc(addresses, chosen.texts)
-    click.echo(f"  REST at {addresses.rest}, gRPC at {addresses.grpc}: version {status['version']} {status['state']}")
+    click.echo(f"  REST at {addresses.rest}, gRPC at {addresses.grpc}: version {status.version} {status.state}")
     answers = []
     for text, expected, *ways in zip(chosen.texts, chosen.labels or (), live, rest, grpc, strict=True):
         answers.append(

@@ -14,6 +14,8 @@ from kerasbert.errors import BadInputError
 
 # What the server prints once it answers.
 _READY_LINE = re.compile(r"Serving REST at http://(\S+) and gRPC at (\S+)\n")
+# As `kerasbert serve` names it.
+_MODEL_NAME = "model"
 _START_SECONDS = 180
 _STOP_SECONDS = 30
 
@@ -65,28 +67,18 @@ def _addresses(server: "subprocess.Popen[bytes]", log: Path) -> Addresses:
     raise BadInputError(f"The server must start. Received: {last} (all of it: '{log}').")
 
 
-def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[dict[str, Any], list[tuple[str, float]]]:
-    """The model's status, and label and probability of each text, over REST."""
-    import httpx
+def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[Any, list[tuple[str, float]]]:
+    """The newest version's status, and label and probability of each text, over REST."""
+    from kerasbert_serving.clients import RestClient
 
-    base = f"http://{addresses.rest}/v1/models/model"
-    with httpx.Client(timeout=60, trust_env=False) as client:
-        status = client.get(base).raise_for_status().json()["model_version_status"][0]
-        reply = client.post(f"{base}:predict", json={"instances": list(texts)}).raise_for_status().json()
-    return status, [(answer["label"], answer["probability"]) for answer in reply["predictions"]]
+    with RestClient(f"http://{addresses.rest}", _MODEL_NAME) as client:
+        return client.status()[0], [(answer.label, answer.probability) for answer in client.classify(list(texts))]
 
 
 def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, float]]:
     """Label and probability of each text, over gRPC."""
-    import grpc
-    import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    from kerasbert_serving.clients import GrpcClient
 
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "model"
-    request.inputs["text"].CopyFrom(tf.make_tensor_proto(list(texts), tf.string))
-    with grpc.insecure_channel(addresses.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
-    labels = tf.make_ndarray(reply.outputs["label"]).tolist()
-    probabilities = tf.make_ndarray(reply.outputs["probability"]).tolist()
-    return [(label.decode("utf-8"), share) for label, share in zip(labels, probabilities, strict=True)]
+    # A proxy is for addresses elsewhere; this one is on this machine.
+    with GrpcClient(addresses.grpc, _MODEL_NAME, options=[("grpc.enable_http_proxy", 0)]) as client:
+        return [(answer.label, answer.probability) for answer in client.classify(list(texts))]

@@ -65,7 +65,9 @@ def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model:
     rules = {"lower_case": values["lower_case"], "strip_accents": values["strip_accents"]}
     if vocabulary is not None:
         return WordPieceTokenizer(Vocabulary.from_file(vocabulary), **rules)
-    learned = learn_vocabulary(_lines(uri, values["characters"]), values["size"], **rules)
+    learned = learn_vocabulary(
+        _lines(uri, values["characters"]), values["size"], **rules, min_count=values["min_count"]
+    )
     return WordPieceTokenizer(learned, **rules)
 
 

@@ -1,0 +1,168 @@
+"""Compiled pipelines are valid for their backends, and every step of them runs as the process that it describes."""
+
+import csv
+import random
+import warnings
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+import yaml
+from google.protobuf import json_format
+from kfp import components
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kerasbert import checkpoints
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines import fine_tune, pretrain
+from kerasbert_pipelines.compile import check_job, compile_pipeline, compiled_job, run_parameters
+from kerasbert_pipelines.run_parameters import add_run_parameters
+from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PretrainSettings
+
+from .compiled_steps import execute
+from .conftest import WORDS, documents, write_documents
+
+IMAGE = "example.com/kerasbert-pipeline:cpu"
+FACTORIES = {"pretrain": pretrain.create_pipeline, "fine-tune": fine_tune.create_pipeline}
+TINY = {"batch_size": 8, "learning_rate": 5e-3, "dropout": 0.0, "checkpoint_every": 10, "show_progress": False}
+
+
+def write_rows(path: Path, number: int = 90) -> Path:
+    rng = random.Random(3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(number):
+            topic = rng.choice(sorted(WORDS))
+            writer.writerow(["the " + " and the ".join(rng.sample(WORDS[topic], 3)) + ".", topic])
+    return path
+
+
+@pytest.fixture
+def make_settings(tmp_path, preprocessing, tiny_config):
+    def make(kind, **values):
+        shared = {"image": IMAGE, "pipeline_root": "gs://bucket/root", "model": str(tiny_config), **TINY}
+        if kind == "pretrain":
+            write_documents(tmp_path / "texts" / "a.txt", documents(150))
+            lengths = {"sequence_length": 24, "long_sequence_length": 48, "steps": 20, "vocabulary_size": 100}
+            return PretrainSettings(
+                **{
+                    **shared,
+                    **lengths,
+                    "texts": str(tmp_path / "texts"),
+                    "dupe_factor": 2,
+                    "held_out_share": 0.2,
+                    **values,
+                }
+            )
+        vocabulary = {} if "start_from" in values else {"vocabulary": str(preprocessing / "vocab.txt")}
+        rows = write_rows(tmp_path / "rows" / "rows.csv")
+        return FineTuneSettings(
+            **{**shared, **vocabulary, "data": str(rows.parent), "epochs": 2, "sequence_length": 24, **values}
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("kind", FACTORIES)
+def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
+    resources = {"Trainer": ComponentResources(cpu=4, memory="16G", accelerator="NVIDIA_TESLA_T4")}
+    path = tmp_path / "pipeline.json"
+    compile_pipeline(FACTORIES[kind], make_settings(kind, resources=resources), "vertex", path)
+    job = json_format.Parse(path.read_text(), pipeline_spec_pb2.PipelineJob())
+    assert job.runtime_config.gcs_output_directory == "gs://bucket/root"
+    spec = json_format.ParseDict(json_format.MessageToDict(job.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
+    deployment = json_format.ParseDict(
+        json_format.MessageToDict(spec.deployment_spec), pipeline_spec_pb2.PipelineDeploymentConfig()
+    )
+    containers = {name: executor.container for name, executor in deployment.executors.items()}
+    assert {container.image for container in containers.values() if container.image} == {IMAGE}
+    trainer = containers["Trainer_executor"].resources
+    assert (trainer.cpu_limit, trainer.memory_limit) == (4, 16)
+    assert (trainer.accelerator.type, trainer.accelerator.count) == ("NVIDIA_TESLA_T4", 1)
+
+
+@pytest.mark.parametrize("kind", FACTORIES)
+def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    compile_pipeline(FACTORIES[kind], make_settings(kind, pipeline_root="s3://bucket/root"), "kubeflow", path)
+    json_format.ParseDict(yaml.safe_load(path.read_text()), pipeline_spec_pb2.PipelineSpec())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        component = components.load_component_from_file(str(path))
+    assert component.name == f"kerasbert-{kind}"
+    assert set(component.component_spec.inputs) == set(run_parameters(path))
+
+
+def test_inputs_of_a_run_take_the_place_of_settings(make_settings):
+    job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "vertex")
+    definitions = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
+    assert {name: definition["defaultValue"] for name, definition in definitions.items()} == {
+        "batch_size": 8,
+        "data": definitions["data"]["defaultValue"],
+        "epochs": 2,
+        "learning_rate": 5e-3,
+        "push_folder": "gs://bucket/root/pushed",
+    }
+    trainer = job["pipelineSpec"]["root"]["dag"]["tasks"]["Trainer"]["inputs"]["parameters"]
+    config = trainer["custom_config"]["runtimeValue"]["constant"]
+    assert "\"epochs\": {{$.inputs.parameters['pipelinechannel--epochs']}}" in config
+    assert trainer["pipelinechannel--epochs"] == {"componentInputParameter": "epochs"}
+    assert "{{$.inputs.parameters" not in trainer["run_fn"]["runtimeValue"]["constant"]
+
+
+def test_only_a_value_under_its_own_key_becomes_an_input():
+    settings = FineTuneSettings(epochs=3, batch_size=3, learning_rate=0.5, data="d", push_folder="p")
+    constant = '{"epochs": 3, "more_epochs": 3, "seed": 3, "in": {"epochs": 3}, "epochs_text": "3", "list": [3]}'
+    task = {"inputs": {"parameters": {"config": {"runtimeValue": {"constant": constant}}}}}
+    job = {"pipelineSpec": {"root": {"dag": {"tasks": {"Trainer": task}}}}}
+    add_run_parameters(job, settings)
+    place = "{{$.inputs.parameters['pipelinechannel--epochs']}}"
+    expected = constant.replace('"epochs": 3', f'"epochs": {place}')
+    assert task["inputs"]["parameters"]["config"]["runtimeValue"]["constant"] == expected
+    assert list(job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]) == ["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "name", "message"),
+    [
+        ({"image": None}, "vertex", "p.json", r"runs in a container image\. Received: no `image`"),
+        ({"pipeline_root": "runs"}, "vertex", "p.json", r"Cloud Storage\. Received: pipeline_root='runs'"),
+        ({}, "vertex", "p.yaml", r"written to a \.json file"),
+        ({"resources": {"Traner": ComponentResources(cpu=1)}}, "vertex", "p.json", "Traner"),
+    ],
+)
+def test_what_a_backend_cannot_take_is_refused_and_nothing_written(
+    make_settings, tmp_path, values, target, name, message
+):
+    with pytest.raises(BadInputError, match=message):
+        compile_pipeline(fine_tune.create_pipeline, make_settings("fine-tune", **values), target, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_step_that_no_cluster_runs_is_refused(make_settings):
+    job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "kubeflow")
+    job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"] = {"resolver": {}}
+    with pytest.raises(ValueError, match="'Trainer', a resolver"):
+        check_job(job, "kubeflow")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_every_step_of_both_pipelines_runs_as_compiled(make_settings, tmp_path):
+    settings = make_settings("pretrain", pipeline_root=str(tmp_path / "root"), push_folder=str(tmp_path / "pushed"))
+    job = compiled_job(pretrain.create_pipeline, settings, "kubeflow")
+    pretrained = execute(job, tmp_path / "pretrain", {"steps": 30})
+    assert set(pretrained) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
+    (version,) = (tmp_path / "pushed").iterdir()
+    assert checkpoints.load(version).text_to_inputs is not None
+
+    settings = make_settings("fine-tune", start_from=str(version), pipeline_root=str(tmp_path / "root"))
+    job = compiled_job(fine_tune.create_pipeline, settings, "kubeflow")
+    pushed = tmp_path / "served"
+    tuned = execute(job, tmp_path / "fine-tune", {"epochs": 30, "push_folder": str(pushed)})
+    assert set(tuned) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
+    (version,) = pushed.iterdir()
+    answer = tf.saved_model.load(str(version)).signatures["text"](tf.constant(["the dog and the cat."]))
+    assert answer["label"].numpy().tolist() == [b"animals"]
