@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pytest
+import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kerasbert.data import is_held_out, read_pairs
@@ -25,30 +26,30 @@ LENGTHS = {"short": 24, "long": 48}
 
 
 def make(
-    texts: Path,
-    folder: Path,
+    texts: Path | str,
+    folder: Any,
     preprocessing: Path,
     arguments: tuple[str, ...] = (),
     range_bytes: int = 10_000,
     **values: Any,
-) -> Path:
+) -> Any:
     """Reads the texts and makes instances, each with a Beam pipeline of its own."""
 
     def pipeline() -> beam.Pipeline:
         return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments]))
 
-    write_document_examples(pipeline(), str(folder / "documents"), str(texts), 0.2, None, range_bytes)
-    counts, _ = read_counts(str(folder / "documents"))
-    output = folder / "instances"
+    documents_uri, output = f"{folder}/documents", f"{folder}/instances"
+    write_document_examples(pipeline(), documents_uri, str(texts), 0.2, None, range_bytes)
+    counts, _ = read_counts(documents_uri)
     make_instances(
         pipeline(),
-        str(folder / "documents"),
+        documents_uri,
         counts,
         str(preprocessing),
-        str(output),
+        output,
         {"lengths": LENGTHS, "dupe_factor": 2, **values},
     )
-    return output
+    return output if isinstance(folder, str) else Path(output)
 
 
 def test_workers_and_files_do_not_matter(
@@ -77,7 +78,8 @@ def test_processes_do_not_matter(
 
 def test_documents_are_mixed_over_buckets_and_none_is_lost(tmp_path: Path, preprocessing: Path) -> None:
     text = write_documents(tmp_path / "text.txt", documents(200, seed=3))
-    output = make(text, tmp_path, preprocessing, bucket_characters=5_000, dupe_factor=1)
+    # So long that no pair loses tokens.
+    output = make(text, tmp_path, preprocessing, bucket_characters=5_000, dupe_factor=1, lengths={"short": 128})
     counts, _ = read_counts(str(tmp_path / "documents"))
     files = sorted(output.glob("Split-train/short/*.tfrecord"))
     assert len(files) == counts["train"].documents // 32 > 1
@@ -163,3 +165,21 @@ def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path
     assert counts["train"].characters + counts["eval"].characters > 50_000_000
     assert read_figures(str(output))["train_short_pairs"] > 1000
     assert memory.megabytes < 4000
+
+
+def test_buckets_of_a_cloud_give_the_same_files(
+    tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
+) -> None:
+    """TensorFlow's file system in memory stands for one in a cloud: no path of it means anything to Python itself."""
+    cloud = f"ram://{tmp_path.name}"
+    for path in texts.iterdir():
+        tf.io.gfile.makedirs(f"{cloud}/texts")
+        tf.io.gfile.copy(str(path), f"{cloud}/texts/{path.name}")
+    here = make(texts, tmp_path / "here", preprocessing)
+    there = make(f"{cloud}/texts", cloud, preprocessing, range_bytes=500)
+    for folder, _, names in tf.io.gfile.walk(there):
+        for name in names:
+            local = tmp_path / "copied" / folder.removeprefix(f"{there}").strip("/") / name
+            local.parent.mkdir(parents=True, exist_ok=True)
+            tf.io.gfile.copy(f"{folder.rstrip('/')}/{name}", str(local))
+    assert file_hashes(tmp_path / "copied") == file_hashes(here)

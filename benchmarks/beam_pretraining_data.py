@@ -1,0 +1,136 @@
+"""Measures the Beam instance maker: megabytes a second of one core, and peak memory, as the corpus grows.
+
+    python -m benchmarks.beam_pretraining_data [--megabytes 4] [--factors 1,4,16]
+
+The text is Python's own documentation, over and over, with a number in each document so that none is the same. Each
+size runs in a process of its own. Prints one JSON object; to be compared, never asserted.
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from kerasbert.data import read_documents, write_python_documentation
+from kerasbert.preprocessing import TextToInputs, WordPieceTokenizer, learn_vocabulary
+
+LENGTHS = {"short": 128, "long": 512}
+
+
+def main() -> None:
+    """Runs each size, or one of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=float, default=4, help="the smallest corpus")
+    parser.add_argument("--factors", default="1,4,16", help="how many times that size")
+    parser.add_argument("--dupe-factor", type=int, default=5)
+    parser.add_argument(
+        "--runner-argument", action="append", default=[], help="for Beam, such as --direct_num_workers=2"
+    )
+    parser.add_argument("--one", type=Path, help="a folder with texts and preprocessing: measure it and nothing else")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.one, arguments)))
+        return
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_python_documentation(folder).texts["train"]
+        for factor in map(float, arguments.factors.split(",")):
+            work = Path(folder, f"{factor:g}x")
+            write_corpus(source, work, arguments.megabytes * factor * 1e6)
+            figures[f"{factor:g}x"] = measured_apart(work, arguments)
+    print(json.dumps(figures, indent=2))
+
+
+def write_corpus(source: Path, folder: Path, size: float) -> None:
+    """Writes text of some size in files of 2 MB, and the preprocessing."""
+    documents = list(read_documents(source))
+    texts = folder / "texts"
+    texts.mkdir(parents=True)
+    written = 0
+    copies = (
+        f"Copy {copy} of document {number}.\n" + "\n".join(document) + "\n\n"
+        for copy in itertools.count()
+        for number, document in enumerate(documents)
+    )
+    for file in itertools.count():
+        part = ""
+        while len(part) < 2e6 and written < size:
+            part += next(copies)
+            written = file * 2e6 + len(part)
+        if part:
+            (texts / f"part-{file:05d}.txt").write_text(part, encoding="utf-8")
+        if written >= size:
+            break
+    vocabulary = learn_vocabulary(itertools.chain.from_iterable(documents), 8000)
+    TextToInputs(WordPieceTokenizer(vocabulary)).save(folder / "preprocessing")
+
+
+def measured_apart(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    """The figures of one size, from a process that does nothing else."""
+    command = [sys.executable, "-m", "benchmarks.beam_pretraining_data", "--one", str(folder)]
+    command += ["--dupe-factor", str(arguments.dupe_factor)]
+    command += [f"--runner-argument={argument}" for argument in arguments.runner_argument]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
+    """Times reading into examples, and making instances of them."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from kerasbert_pipelines.pretraining_data import make_instances
+    from kerasbert_tfx.components.document_examples import write_document_examples
+    from kerasbert_tfx.modules.document_records import read_counts
+    from kerasbert_tfx.modules.figures import read_figures
+
+    def pipeline() -> beam.Pipeline:
+        given = arguments.runner_argument or ["--direct_running_mode=in_memory"]
+        return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *given]))
+
+    megabytes = sum(path.stat().st_size for path in (folder / "texts").iterdir()) / 1e6
+    documents, instances = str(folder / "documents"), str(folder / "instances")
+    figures = {"megabytes": megabytes, "memory_before_megabytes": peak_megabytes()}
+    start, cpu = time.perf_counter(), cpu_seconds()
+    write_document_examples(pipeline(), documents, str(folder / "texts"), 0.05)
+    figures |= _rates("read", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
+    counts, _ = read_counts(documents)
+    options = {"lengths": LENGTHS, "dupe_factor": arguments.dupe_factor, "bucket_characters": 4_000_000}
+    start, cpu = time.perf_counter(), cpu_seconds()
+    make_instances(pipeline(), documents, counts, str(folder / "preprocessing"), instances, options)
+    figures |= _rates("make", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
+    made = read_figures(instances)
+    pairs = made["train_short_pairs"] + made["train_long_pairs"]
+    figures |= {"pairs": pairs, "pairs_per_core_second": pairs / (cpu_seconds() - cpu)}
+    figures["peak_memory_megabytes"] = peak_megabytes()
+    figures["instances_megabytes"] = sum(path.stat().st_size for path in Path(instances).rglob("*.tfrecord")) / 1e6
+    return figures
+
+
+def _rates(name: str, megabytes: float, seconds: float, cpu: float) -> dict[str, float]:
+    return {
+        f"{name}_seconds": seconds,
+        f"{name}_core_seconds": cpu,
+        f"{name}_megabytes_per_core_second": megabytes / cpu,
+    }
+
+
+def cpu_seconds() -> float:
+    """Seconds of all cores, of this process and the workers that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+if __name__ == "__main__":
+    main()
