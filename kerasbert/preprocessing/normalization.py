@@ -1,7 +1,7 @@
 """Cleans text before it is split into words, in the TensorFlow graph.
 
 Nearly all of it is one op with a table of characters (see character_tables.py). What depends on a character's
-neighbours runs only for batches in which a search finds a reason: a capital sigma, a word that is too long, a special
+neighbours runs only for texts in which a search finds a reason: a capital sigma, a word that is too long, a special
 token. Does not look anything up in a vocabulary: see tokenizer.py.
 
 Shapes: B batch.
@@ -61,7 +61,7 @@ class TextNormalizer(tf.Module):
         self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
         self._space = " " if google else r"\s\p{Z}"
-        self._needs_context = _context_pattern(lower_case, max_word_length) if google else None
+        self._too_long = _too_long_pattern(max_word_length) if google else None
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
@@ -83,30 +83,38 @@ class TextNormalizer(tf.Module):
         """The texts with markers for special tokens, as many bytes as before."""
         if not self._keep_special_tokens:
             return texts
-        return _if_any(texts, _SPECIAL_TOKEN_OR_MARKER, _mark_special_tokens)
+        return _where(texts, _SPECIAL_TOKEN_OR_MARKER, _mark_special_tokens)
 
     def _in_context(self, normalized: tf.Tensor) -> tf.Tensor:
         """Normalized texts after the rules that look at neighbours, as many bytes as before."""
-        if self._needs_context is None:
-            return normalized
-        return _if_any(normalized, self._needs_context, self._apply_context)
-
-    def _apply_context(self, normalized: tf.Tensor) -> tf.Tensor:
         if self._has_sigma:
-            normalized = tf.strings.regex_replace(normalized, *_final_sigma())
-            normalized = tf.strings.regex_replace(normalized, tables.CAPITAL_SIGMA, "σ")
+            normalized = _where(normalized, rf"\C*{tables.CAPITAL_SIGMA}\C*", _lower_sigmas)
+        if self._too_long is not None:
+            normalized = _where(normalized, self._too_long, self._make_unknown)
+        return normalized
+
+    def _make_unknown(self, normalized: tf.Tensor) -> tf.Tensor:
+        """The texts with other bytes in place of words that are too long."""
         # Cut into words and what is between them, nothing left out, so that all of it can be joined again.
         parts = tf_text.regex_split(normalized, f"[ {self._apart}]", f"[ {self._apart}]")
         too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
-        unknown = tf.strings.regex_replace(parts.values, r"\C", _DROPPED_CHARACTER)
-        parts = parts.with_values(tf.where(too_long, unknown, parts.values))
-        return tf.strings.reduce_join(parts, axis=-1)
+        changed = _changed(
+            parts.values, too_long, lambda words: tf.strings.regex_replace(words, r"\C", _DROPPED_CHARACTER)
+        )
+        return tf.strings.reduce_join(parts.with_values(changed), axis=-1)
 
 
-def _if_any(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """The texts changed if any matches the pattern as a whole; a batch without pays for the search only."""
-    found = tf.reduce_any(tf.strings.regex_full_match(texts, pattern))
-    return tf.cond(found, lambda: change(texts), lambda: texts)
+def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The texts, those changed that match the pattern as a whole; the others pay for the search only."""
+    found = tf.strings.regex_full_match(texts, pattern)
+    return tf.cond(tf.reduce_any(found), lambda: _changed(texts, found, change), lambda: texts)
+
+
+def _changed(texts: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """The texts, the chosen ones changed: string [B], bool [B] -> string [B]."""
+    both = tf.concat([texts, change(tf.boolean_mask(texts, chosen))], axis=0)
+    place_if_chosen = tf.size(texts) - 1 + tf.cumsum(tf.cast(chosen, tf.int32))
+    return tf.gather(both, tf.where(chosen, place_if_chosen, tf.range(tf.size(texts))))
 
 
 @functools.cache
@@ -136,25 +144,32 @@ def _mark_special_tokens(texts: tf.Tensor) -> tf.Tensor:
     return texts
 
 
-def _context_pattern(lower_case: bool, max_word_length: int) -> str:
-    """Matches each normalized text that has a capital sigma or a too long word, and few others.
+def _too_long_pattern(max_word_length: int) -> str:
+    """Matches each normalized text that has a too long word, and few others.
 
     Few others, because not all that ends a word does so here, and a shorter run is enough where the limit is high: the
     search takes memory for each character that it counts.
     """
     ends = f" {_ASCII_PUNCTUATION}"
-    long = f"[^{ends}]{{{min(max_word_length, 200) + 1}}}"
-    if lower_case:
-        return f"(?s)(?:.*{tables.CAPITAL_SIGMA}|(?:.*[{ends}])?{long}).*"
-    return f"(?s)(?:.*[{ends}])?{long}.*"
+    return f"(?s)(?:.*[{ends}])?[^{ends}]{{{min(max_word_length, 200) + 1}}}.*"
+
+
+def _lower_sigmas(normalized: tf.Tensor) -> tf.Tensor:
+    """The texts with each capital sigma as the small one that its neighbours ask for."""
+    maybe_final, pattern, rewrite = _final_sigma()
+    normalized = _where(normalized, maybe_final, lambda texts: tf.strings.regex_replace(texts, pattern, rewrite))
+    return tf.strings.regex_replace(normalized, tables.CAPITAL_SIGMA, "σ")
 
 
 @functools.cache
-def _final_sigma() -> tuple[str, str]:
+def _final_sigma() -> tuple[str, str, str]:
     """Python's `str.lower`: a capital sigma after a cased letter becomes a final one, unless one follows.
 
-    Neighbours answer after normalization as they did before it.
+    Neighbours answer after normalization as they did before it. The first pattern matches every text in which that
+    happens, and few others; the second finds the places, for the rewrite.
     """
+    sigma = tables.CAPITAL_SIGMA
     cased = rules.regex_class(filter(rules.is_cased, rules.characters()))
     ignored = rules.regex_class(filter(rules.is_ignored_by_sigma, rules.characters()))
-    return f"([{cased}][{ignored}]*){tables.CAPITAL_SIGMA}([{ignored}]*(?:[^{cased}{ignored}]|$))", r"\1ς\2"
+    pattern = f"([{cased}][{ignored}]*){sigma}([{ignored}]*(?:[^{cased}{ignored}]|$))"
+    return rf"\C*{sigma}(?:[^{cased}]\C*)?", pattern, r"\1ς\2"
