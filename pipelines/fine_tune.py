@@ -235,27 +235,37 @@ def _infra_validator(trainer: BaseNode, examples: BaseNode) -> BaseNode:
 def _bulk_inference_nodes(
     settings: FineTuneSettings, columns: Columns, trainer: BaseNode, evaluator: BaseNode
 ) -> list[BaseNode]:
-    """Labels a table of bare texts with the model, if that is blessed."""
+    """Labels a table of bare texts with the model, if that is blessed: best label first."""
     bare = dataclasses.replace(columns, task=UNLABELLED)
     examples = _example_gen(str(settings.bulk_inference), bare, {"unlabelled": 1.0}).with_id("BulkExampleGen")
-    outputs = {"prediction": "prediction"} if settings.task == "regression" else dict.fromkeys(("label", "probability"))
-    if settings.task == "multi_label_classification":
-        outputs = dict.fromkeys(("labels", "probabilities"))
-    specs = tfx.proto.OutputColumnsSpec(
-        signature_name=SIGNATURE,
-        predict_output=tfx.proto.PredictOutput(
-            output_columns=[
-                tfx.proto.PredictOutputCol(output_key=name, output_column=f"predicted_{name}") for name in outputs
-            ]
-        ),
-    )
+    # TFX reads no string of a row from a Predict signature, but Classify's lists of strings.
+    if settings.task == "token_classification":
+        signature = SIGNATURE
+        names = ("entities", "labels", "probabilities", "starts", "ends")
+        columns_spec = tfx.proto.OutputColumnsSpec(
+            signature_name=signature,
+            predict_output=tfx.proto.PredictOutput(
+                output_columns=[tfx.proto.PredictOutputCol(output_key=name, output_column=name) for name in names]
+            ),
+        )
+    elif settings.task == "regression":
+        signature = "regress"
+        columns_spec = tfx.proto.OutputColumnsSpec(
+            signature_name=signature, regress_output=tfx.proto.RegressOutput(value_column="prediction")
+        )
+    else:
+        signature = "classify"
+        columns_spec = tfx.proto.OutputColumnsSpec(
+            signature_name=signature,
+            classify_output=tfx.proto.ClassifyOutput(label_column="labels", score_column="probabilities"),
+        )
     inferrer = tfx.components.BulkInferrer(
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         data_spec=tfx.proto.DataSpec(),
-        model_spec=tfx.proto.ModelSpec(model_signature_name=[SIGNATURE]),
-        output_example_spec=tfx.proto.OutputExampleSpec(output_columns_spec=[specs]),
+        model_spec=tfx.proto.ModelSpec(model_signature_name=[signature]),
+        output_example_spec=tfx.proto.OutputExampleSpec(output_columns_spec=[columns_spec]),
     )
     return [examples, inferrer]
 

@@ -23,6 +23,7 @@ _DEFAULT_METRIC = {
     "single_label_classification": "accuracy",
     "multi_label_classification": "micro_f1",
     "regression": "mean_squared_error",
+    "token_classification": "micro_f1",
 }
 # A model that is as good as the last one must pass, whatever the last digit.
 _ROUNDING = 1e-9
@@ -70,13 +71,18 @@ def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
                 ("ExampleCount", "example_count"),
             )
         ]
-    is_multi = task == "multi_label_classification"
-    counted = _spec("class_flags" if is_multi else "class_probabilities", ("ExampleCount", "example_count"))
-    for average in classification_figures.AVERAGES:
+    is_tokens = task == "token_classification"
+    is_multi = is_tokens or task == "multi_label_classification"
+    view = "entities" if is_tokens else "class_flags" if is_multi else "class_probabilities"
+    counted = _spec(view, ("ExampleCount", "example_count"))
+    # Which entity of its row one is says nothing: only all of them together have a figure.
+    for average in ("micro",) if is_tokens else classification_figures.AVERAGES:
         config = {"name": f"{average}_f1", "average": average, "multi_label": is_multi}
         counted.metrics.add(
             class_name="F1OverLabels", module=classification_figures.__name__, config=json.dumps(config)
         )
+    if is_tokens:
+        return [_spec(view, ("Precision", "precision"), ("Recall", "recall"), aggregate=micro), counted]
     if is_multi:
         flags = (("AUC", "auc"), ("BinaryAccuracy", "accuracy"), ("Calibration", "calibration"))
         return [_spec("class_flags", *flags, aggregate=micro), counted]

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasbert.data import LabelledTexts
+from kerasbert.data.tagged import TaggedTexts
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.reports import vocabulary_statistics
@@ -16,7 +17,9 @@ _ATTENTION_TOKENS = 24
 _ROWS_AT_ONCE = 1024
 
 
-def text_figures(model: Any, to_inputs: TextToInputs, train: LabelledTexts, test: LabelledTexts) -> dict[str, Any]:
+def text_figures(
+    model: Any, to_inputs: TextToInputs, train: LabelledTexts | TaggedTexts, test: LabelledTexts | TaggedTexts
+) -> dict[str, Any]:
     """The keys `lengths`, `vocabulary` and `attention` of a run's `evaluation.json`.
 
     Args:

@@ -1,26 +1,31 @@
-"""Fine-tuning on a labelled table: one text or a pair, single label, multi-label or regression."""
+"""Fine-tuning on labelled rows: one text or a pair, single label, multi-label, regression, or a label for each word."""
 
 import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, ReadReport, labelled_dataset, read_labelled
 from kerasbert.data.labelled import ProblemType
+from kerasbert.data.tagged import TaggedTexts, read_tagged
 from kerasbert.errors import BadInputError
-from kerasbert.models import BertSequenceClassifier
+from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.figures import text_figures
 from kerasbert.recipes.run_folder import RunFolder
 from kerasbert.recipes.start import Start
+from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
 
 # Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
 _LENGTH_WINDOW = 8
+
+Rows = LabelledTexts | TaggedTexts
+Classifier = BertSequenceClassifier | BertTokenClassifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,8 @@ class FineTuningSettings(Start):
         validation_share: that share.
         test: tables for the final figures. Empty: those of the validation rows are final.
         text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
-        problem_type: "single_label_classification", "multi_label_classification" or "regression".
+        problem_type: "single_label_classification", "multi_label_classification", "regression", or
+            "token_classification" on files of tagged words (see `read_tagged`).
         label_separator: between the labels of one row (multi-label).
         epochs: how often the training rows are gone through.
         early_stopping_patience: epochs without a better validation figure after which training ends; the best epoch's
@@ -49,14 +55,16 @@ class FineTuningSettings(Start):
     text_column: str = "text"
     pair_column: str | None = None
     label_column: str = "label"
-    problem_type: ProblemType = "single_label_classification"
+    problem_type: ProblemType | Literal["token_classification"] = "single_label_classification"
     label_separator: str = ";"
     epochs: int = 3
     early_stopping_patience: int | None = None
     monitor: str | None = None
 
-    def read(self, paths: tuple[str, ...], report: ReadReport | None) -> LabelledTexts:
+    def read(self, paths: tuple[str, ...], report: ReadReport | None) -> Rows:
         """The rows of some tables."""
+        if self.problem_type == "token_classification":
+            return read_tagged(paths, self.text_column, self.label_column, report)
         return read_labelled(
             paths,
             self.text_column,
@@ -70,7 +78,11 @@ class FineTuningSettings(Start):
     @property
     def watched(self) -> str:
         """The validation figure that tells a better model."""
-        defaults = {"single_label_classification": "accuracy", "multi_label_classification": "micro_f1"}
+        defaults = {
+            "single_label_classification": "accuracy",
+            "multi_label_classification": "micro_f1",
+            "token_classification": "entity_f1",
+        }
         return self.monitor or defaults.get(self.problem_type, "loss")
 
 
@@ -78,7 +90,7 @@ class FineTuningSettings(Start):
 class FineTuned:
     """What fine-tuning gave: the model, its preprocessing and labels, the history and the final figures."""
 
-    model: BertSequenceClassifier
+    model: Classifier
     text_to_inputs: TextToInputs
     labels: Labels | None
     history: History
@@ -96,12 +108,12 @@ class FineTuningRows:
         test: for the final figures; None takes those of validation.
     """
 
-    train: LabelledTexts
-    validation: LabelledTexts
-    test: LabelledTexts | None = None
+    train: Rows
+    validation: Rows
+    test: Rows | None = None
 
     @property
-    def final(self) -> LabelledTexts:
+    def final(self) -> Rows:
         """The rows of the final figures."""
         return self.validation if self.test is None else self.test
 
@@ -131,13 +143,13 @@ def fine_tune(
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
     backbone, to_inputs = settings.make_backbone(settings.sequence_length)
-    num_labels = len(rows.labels) if rows.labels else 1
-    model = BertSequenceClassifier(backbone, num_labels=num_labels, problem_type=settings.problem_type)
+    model = _make_model(backbone, rows)
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
 
     steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    compile_classifier(model, settings.make_optimizer(steps), jit_compile=settings.jit_compile)
+    loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
+    compile_classifier(model, settings.make_optimizer(steps), loss, jit_compile=settings.jit_compile)
     history = fit(
         model,
         lambda start_batch: _training_batches(settings, rows, to_inputs, start_batch),
@@ -187,26 +199,37 @@ def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) ->
     return FineTuningRows(train, validation, settings.read(settings.test, report) if settings.test else None)
 
 
+def _make_model(backbone: BertBackbone, rows: FineTuningRows) -> Classifier:
+    """The encoder with the head of the task."""
+    num_labels = len(rows.labels) if rows.labels else 1
+    if isinstance(rows.train, TaggedTexts):
+        return BertTokenClassifier(backbone, num_labels=num_labels)
+    return BertSequenceClassifier(backbone, num_labels=num_labels, problem_type=rows.train.problem_type)
+
+
 def _training_batches(
     settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs, start_batch: int
 ) -> tf.data.Dataset:
     """Shuffled batches from number `start_batch` on, without end."""
-    return labelled_dataset(
-        rows.train.inputs,
-        rows.train.targets(rows.labels),
-        to_inputs,
-        settings.batch_size,
-        seed=settings.seed,
-        shuffle=True,
-        start_batch=start_batch,
-        length_window=_LENGTH_WINDOW,
-        epochs=None,
-    )
+    order: dict[str, Any] = {
+        "seed": settings.seed,
+        "shuffle": True,
+        "start_batch": start_batch,
+        "length_window": _LENGTH_WINDOW,
+        "epochs": None,
+    }
+    train = rows.train
+    if isinstance(train, TaggedTexts):
+        labels = piece_labels(train, Labels(rows.labels or ()), to_inputs)
+        return tagged_dataset(train, labels, to_inputs, settings.batch_size, **order)
+    return labelled_dataset(train.inputs, train.targets(rows.labels), to_inputs, settings.batch_size, **order)
 
 
 def _evaluate(
-    model: BertSequenceClassifier, rows: LabelledTexts, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
+    model: Classifier, rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
 ) -> dict[str, Any]:
     """The task's figures on some rows."""
+    if isinstance(rows, TaggedTexts):
+        return evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)
     return evaluate_classifier(model, batches, list(labels) if labels else None)

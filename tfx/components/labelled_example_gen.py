@@ -21,9 +21,10 @@ from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
 from kerasbert.data import read_labelled, read_texts, stable_split
+from kerasbert.data.tagged import read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.modules.beam_errors import plain_beam_errors
-from kerasbert_tfx.modules.labelled_records import REGRESSION, Columns, bytes_feature, split_key, to_example
+from kerasbert_tfx.modules.labelled_records import REGRESSION, TOKENS, Columns, bytes_feature, split_key, to_example
 from kerasbert_tfx.modules.remote_folders import copied_to_local
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
@@ -150,6 +151,10 @@ def rows_of_file(uri: str, columns: Columns) -> Iterator[tf.train.Example]:
         yield from _rows_of_tfrecord(uri, columns)
         return
     with copied_to_local(uri) as path:
+        if columns.task == TOKENS:
+            tagged = read_tagged(path, columns.text, columns.label)
+            yield from (to_example(columns, [text], tags) for text, tags in zip(tagged.texts, tagged.tags, strict=True))
+            return
         if columns.is_labelled:
             rows = read_labelled(
                 path,
@@ -205,7 +210,15 @@ def _normalized(example: tf.train.Example, columns: Columns, place: str) -> tf.t
     names = [value.decode(errors="replace").strip() if isinstance(value, bytes) else str(value) for value in values]
     if columns.task == "single_label_classification" and (len(names) != 1 or not names[0]):
         raise BadInputError(f"Each row must have one label in {columns.label!r}. Received: {names!r} in {place}.")
-    row.features.feature[columns.label].CopyFrom(bytes_feature(dict.fromkeys(name for name in names if name)))
+    if columns.task == TOKENS:
+        if len(names) != len(texts[0].split(" ")):
+            raise BadInputError(
+                f"Each word of {columns.text!r} must have a tag in {columns.label!r}. Received: {len(names)} tags for "
+                f"{len(texts[0].split(' '))} words in {place}. Put one space between words."
+            )
+    else:
+        names = list(dict.fromkeys(name for name in names if name))
+    row.features.feature[columns.label].CopyFrom(bytes_feature(names))
     return row
 
 

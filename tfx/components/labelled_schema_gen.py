@@ -59,12 +59,15 @@ def schema_of(columns: Columns, dataset: statistics_pb2.DatasetFeatureStatistics
     if columns.task == REGRESSION:
         _add_feature(schema, columns.label, schema_pb2.FLOAT, at_least=1, at_most=1)
         return schema
-    is_multi = columns.task == MULTI_LABEL
     feature = _add_feature(
-        schema, columns.label, schema_pb2.BYTES, at_least=0 if is_multi else 1, at_most=None if is_multi else 1
+        schema,
+        columns.label,
+        schema_pb2.BYTES,
+        at_least=0 if columns.task == MULTI_LABEL else 1,
+        at_most=None if columns.has_label_lists else 1,
     )
     labels = sorted(label_counts(columns.label, dataset))
-    if len(labels) < (1 if is_multi else 2):
+    if len(labels) < (1 if columns.task == MULTI_LABEL else 2):
         raise BadInputError(
             f"Classification needs at least two classes. Received: {int(dataset.num_examples)} training rows, all "
             f"labelled {', '.join(map(repr, labels)) or 'with nothing'} in column {columns.label!r}. "

@@ -7,12 +7,14 @@ view makes the numbers of one row; a metric chooses its view by `output_names`:
 * `best_class`: 1 if the best label is the true one, else 0, and the best label's probability
 * `class_flags`: 0 or 1 for each label, and its probability (multi-label)
 * `number`: the true number and the predicted one (regression)
+* `entities`: for each entity that is there or is found, whether it is there, and whether it is found (token
+  classification)
 
 The order is the candidate's for the baseline too, whatever labels that one knows. A slice by `text_length` is added.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -21,14 +23,27 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import slice_key_extractor
 
 from kerasbert.data import Labels
+from kerasbert.recipes.token_classification import spans
 
 TEXT_LENGTH = "text_length"
 # Upper bounds of the classes of lengths, in words.
 _LENGTHS = (8, 16, 32, 64, 128)
 
 Extracts = dict[str, Any]
-# One row's true labels and one model's answer, with the label names in the order wanted -> label and prediction.
-View = Callable[[np.ndarray, Mapping[str, np.ndarray], Sequence[str]], tuple[np.ndarray, np.ndarray]]
+Answer = Mapping[str, np.ndarray]
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+class Row(NamedTuple):
+    """What is known of a row before a model answers: its labels, its texts, and all labels in the order of training."""
+
+    true: np.ndarray
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+# A row and one model's answer -> label and prediction.
+View = Callable[[Row, Answer], Pair]
 
 
 def custom_extractors(
@@ -76,31 +91,28 @@ def with_views(
     predictions = extracts[constants.PREDICTIONS_KEY]
     is_single = len(models) == 1
     answers = {model: predictions if is_single else predictions[model] for model in models}
-    true = np.ravel(features[label_key])
-    names = label_order(answers[candidate])
-    labels: dict[str, np.ndarray] = {}
+    texts = tuple(text for name, values in features.items() if name != label_key for text in _strings(values))
+    row = Row(np.ravel(features[label_key]), texts, label_order(answers[candidate]))
+    labels: dict[str, dict[str, np.ndarray]] = {}
     outputs: dict[str, dict[str, np.ndarray]] = {}
-    labels_of_models: dict[str, dict[str, np.ndarray]] = {}
     for model, answer in answers.items():
-        pairs = {view: VIEWS[view](true, answer, names) for view in view_names}
-        labels = {view: pair[0] for view, pair in pairs.items()}
-        labels_of_models[model] = labels
+        pairs = {view: VIEWS[view](row, answer) for view in view_names}
+        labels[model] = {view: pair[0] for view, pair in pairs.items()}
         outputs[model] = {view: pair[1] for view, pair in pairs.items()}
-    result[constants.LABELS_KEY] = labels if is_single else labels_of_models
+    result[constants.LABELS_KEY] = labels[candidate] if is_single else labels
     result[constants.PREDICTIONS_KEY] = outputs[candidate] if is_single else outputs
-    features[TEXT_LENGTH] = np.array([length_class(features, label_key)])
+    features[TEXT_LENGTH] = np.array([length_class(texts)])
     result[constants.FEATURES_KEY] = features
     return result
 
 
-def label_order(answer: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """The labels that a model knows, in the order of training; none for a regression."""
-    return _order(tuple(sorted(_strings(answer["labels"])))) if "labels" in answer else ()
+def label_order(answer: Answer) -> tuple[str, ...]:
+    """The labels that a classifier knows, in the order of training; none for other models."""
+    return _order(tuple(sorted(_strings(answer["labels"])))) if "label" in answer else ()
 
 
-def length_class(features: Mapping[str, Any], label_key: str) -> str:
+def length_class(texts: Sequence[str]) -> str:
     """How long the texts of a row are together, such as "9-16 words"."""
-    texts = [text for name, values in features.items() if name != label_key for text in _strings(values)]
     words = sum(len(text.split()) for text in texts)
     lower = 0
     for upper in _LENGTHS:
@@ -110,30 +122,41 @@ def length_class(features: Mapping[str, Any], label_key: str) -> str:
     return f"{lower} words and more"
 
 
-def _class_probabilities(
-    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    label = _strings(true)[0]
+def _class_probabilities(row: Row, answer: Answer) -> Pair:
+    label = _strings(row.true)[0]
     # A label that the model does not know is right for no answer: TFMA takes -1 for none of the classes.
-    return np.array([names.index(label) if label in names else -1]), _probabilities(answer, names)
+    return np.array([row.names.index(label) if label in row.names else -1]), _probabilities(answer, row.names)
 
 
-def _best_class(
-    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    is_right = _strings(answer["label"])[0] == _strings(true)[0]
+def _best_class(row: Row, answer: Answer) -> Pair:
+    is_right = _strings(answer["label"])[0] == _strings(row.true)[0]
     return np.array([float(is_right)]), np.ravel(answer["probability"])
 
 
-def _class_flags(
-    true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    known = set(_strings(true))
-    return np.array([float(name in known) for name in names]), _probabilities(answer, names)
+def _class_flags(row: Row, answer: Answer) -> Pair:
+    known = set(_strings(row.true))
+    return np.array([float(name in known) for name in row.names]), _probabilities(answer, row.names)
 
 
-def _number(true: np.ndarray, answer: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    return np.ravel(true).astype(np.float64), np.ravel(answer["prediction"])
+def _number(row: Row, answer: Answer) -> Pair:
+    return np.ravel(row.true).astype(np.float64), np.ravel(answer["prediction"])
+
+
+def _entities(row: Row, answer: Answer) -> Pair:
+    """Entities by their first byte, the byte behind their last, and their kind."""
+    sizes = [len(word.encode()) for word in row.texts[0].split(" ")]
+    begins = [sum(sizes[:index]) + index for index in range(len(sizes))]
+    true = {
+        (begins[first], begins[last - 1] + sizes[last - 1], kind) for first, last, kind in spans(_strings(row.true))
+    }
+    columns = [np.ravel(answer[name]).tolist() for name in ("starts", "ends")]
+    count = int(np.ravel(answer["entity_count"])[0])
+    found = set(list(zip(*columns, _strings(answer["labels"]), strict=True))[:count])
+    # A row without any entity is no entity that is not found.
+    either = sorted(true | found) or [None]
+    return np.array([float(entity in true) for entity in either]), np.array(
+        [float(entity in found) for entity in either]
+    )
 
 
 VIEWS: dict[str, View] = {
@@ -141,6 +164,7 @@ VIEWS: dict[str, View] = {
     "best_class": _best_class,
     "class_flags": _class_flags,
     "number": _number,
+    "entities": _entities,
 }
 
 _orders: dict[tuple[str, ...], tuple[str, ...]] = {}

@@ -12,12 +12,14 @@ import tensorflow as tf
 
 from kerasbert.data import LabelledTexts
 from kerasbert.data.labelled import ProblemType
+from kerasbert.data.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
 
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
+TOKENS = "token_classification"
 UNLABELLED = "unlabelled"
-TASKS = (*get_args(ProblemType), UNLABELLED)
+TASKS = (*get_args(ProblemType), TOKENS, UNLABELLED)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,10 @@ class Columns:
         if self.task not in TASKS:
             raise BadInputError(f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}.")
         named = [name for name in (self.text, self.pair, self.label if self.is_labelled else None) if name]
+        if self.task == TOKENS and self.pair is not None:
+            raise BadInputError(
+                f"Token classification takes one text. Received: pair_column={self.pair!r}. Leave it out."
+            )
         if len(set(named)) < len(named):
             raise BadInputError(
                 f"Text, pair and label must be different columns. Received: {', '.join(named)}. Name each one's own."
@@ -54,6 +60,11 @@ class Columns:
     def texts(self) -> tuple[str, ...]:
         """The columns of the texts."""
         return (self.text,) if self.pair is None else (self.text, self.pair)
+
+    @property
+    def has_label_lists(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.task in (MULTI_LABEL, TOKENS)
 
 
 def to_example(columns: Columns, texts: Iterable[str], label: Any) -> tf.train.Example:
@@ -87,7 +98,7 @@ def strings_of(example: tf.train.Example, name: str) -> list[str]:
     return [value.decode(errors="replace") for value in example.features.feature[name].bytes_list.value]
 
 
-def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> LabelledTexts:
+def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> LabelledTexts | TaggedTexts:
     """All rows of one split, in the order of its files.
 
     Args:
@@ -110,11 +121,14 @@ def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> Labelled
         raise BadInputError(
             f"Each split must have rows. Received: none in {split!r}. Give more rows, or that split a larger share."
         )
+    places = tuple(f"row {number + 1} of the {split} split" for number in range(len(texts)))
+    if columns.task == TOKENS:
+        return TaggedTexts(tuple(tuple(text.split(" ")) for text in texts), tuple(labels), places)
     return LabelledTexts(
         texts=tuple(texts),
         pairs=None if columns.pair is None else tuple(pairs),
         labels=tuple(labels),
-        places=tuple(f"row {number + 1} of the {split} split" for number in range(len(texts))),
+        places=places,
         problem_type=columns.task,  # type: ignore[arg-type]
     )
 
@@ -130,4 +144,4 @@ def _label(example: tf.train.Example, columns: Columns) -> Any:
     if columns.task == REGRESSION:
         return example.features.feature[columns.label].float_list.value[0]
     labels = strings_of(example, columns.label)
-    return tuple(labels) if columns.task == MULTI_LABEL else labels[0]
+    return tuple(labels) if columns.has_label_lists else labels[0]

@@ -1,0 +1,146 @@
+"""Fine-tuning with a label for each word: how words' tags become labels of pieces, and answers entities.
+
+A word's first piece has its tag. Pieces inside a word that look like words of their own to the tokenizer (such as those
+of "U.S.") go on with it, since a served model cannot know where the user's words end; `##` pieces count for nothing.
+
+Shapes: `R` rows, `T` tokens, `C` labels.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasbert.data import Labels, labelled_dataset
+from kerasbert.data.tagged import OUTSIDE, TaggedTexts
+from kerasbert.preprocessing import TextToInputs
+
+# Of a piece that counts for nothing.
+_IGNORED = -1
+
+Span = tuple[int, int, str]
+
+
+def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> np.ndarray:
+    """The label of each piece, int32 [R, T] for the longest input, -1 where none counts.
+
+    Raises:
+        BadInputError: a tag is unseen in training.
+    """
+    targets = rows.targets(labels)
+    tokenizer, room = to_inputs.tokenizer, to_inputs.sequence_length - 2
+    ids, starts, _ = tokenizer.tokenize_with_offsets(tf.constant(rows.texts))
+    continues = np.array([piece.startswith("##") for piece in tokenizer.vocabulary.pieces])
+    result = np.full((len(rows), to_inputs.sequence_length), _IGNORED, np.int32)
+    for row, (pieces, begins) in enumerate(zip(ids.to_list(), starts.to_list(), strict=True)):
+        word_begins = _word_begins(rows.words[row])
+        before = -1
+        for position, (piece, begin) in enumerate(zip(pieces[:room], begins[:room], strict=True)):
+            word = int(np.searchsorted(word_begins, begin, side="right")) - 1
+            if word != before:
+                result[row, position + 1] = targets[row][word]  # + 1: [CLS]
+            elif not continues[piece]:
+                result[row, position + 1] = _inside(targets[row][word], labels)
+            before = word
+    return result
+
+
+def tagged_dataset(
+    rows: TaggedTexts, targets: np.ndarray, to_inputs: TextToInputs, batch_size: int, **options: Any
+) -> tf.data.Dataset:
+    """Batches (inputs, labels [B, T], weights [B, T]). See `labelled_dataset` for the options."""
+
+    def cut(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> Any:
+        labels = labels[:, : tf.shape(inputs["token_ids"])[1]]
+        return inputs, tf.maximum(labels, 0), tf.cast(labels >= 0, tf.float32)
+
+    return labelled_dataset(rows.texts, targets, to_inputs, batch_size, **options).map(cut)
+
+
+def evaluate_tokens(
+    model: keras.Model, rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, batch_size: int
+) -> dict[str, Any]:
+    """Figures over all rows, by the words whose first piece the model sees.
+
+    Returns:
+        `loss` and `accuracy` over labelled pieces, `entity_precision`, `entity_recall` and `entity_f1` over entities
+        whose kind and borders are right, `rows` and `entities` (counts).
+    """
+    targets = piece_labels(rows, labels, to_inputs)
+    losses, answers, done = [], [], 0
+    forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    for inputs, _, _ in tagged_dataset(rows, targets, to_inputs, batch_size):
+        logits = np.asarray(ops.convert_to_numpy(forward(inputs)), np.float64)
+        wanted = targets[done : done + len(logits), : logits.shape[1]]
+        counts = wanted != _IGNORED
+        losses.append(_cross_entropy(logits[counts], wanted[counts]))
+        answers.append(logits.argmax(axis=-1)[counts])
+        done += len(logits)
+    true = targets[targets != _IGNORED]
+    loss, answer = np.concatenate(losses), np.concatenate(answers)
+    guessed = np.full_like(targets, _IGNORED)
+    guessed[targets != _IGNORED] = answer
+    true_spans, found_spans = (_spans_of_rows(table, labels) for table in (targets, guessed))
+    hits = len(true_spans & found_spans)
+    return {
+        "loss": float(loss.mean()),
+        "accuracy": float((answer == true).mean()),
+        "entity_precision": hits / len(found_spans) if found_spans else 0.0,
+        "entity_recall": hits / len(true_spans) if true_spans else 0.0,
+        "entity_f1": 2 * hits / (len(found_spans) + len(true_spans)) if true_spans or found_spans else 0.0,
+        "rows": len(rows),
+        "entities": len(true_spans),
+    }
+
+
+def spans(tags: list[str]) -> list[Span]:
+    """The entities of a sequence of tags: first word, word behind the last, kind.
+
+    Tags are BIO ("B-x" begins, "I-x" goes on, or begins behind another kind) or bare kinds, of which the same behind
+    each other are one entity.
+
+    Example:
+        >>> spans(["O", "B-place", "I-place", "B-place", "I-person"])
+        [(1, 3, 'place'), (3, 4, 'place'), (4, 5, 'person')]
+    """
+    found: list[Span] = []
+    for position, tag in enumerate(tags):
+        prefix, _, kind = tag.rpartition("-")
+        if tag == OUTSIDE:
+            continue
+        if prefix != "B" and found and found[-1][1:] == (position, kind):
+            found[-1] = (found[-1][0], position + 1, kind)
+        else:
+            found.append((position, position + 1, kind))
+    return found
+
+
+def _word_begins(words: tuple[str, ...]) -> np.ndarray:
+    """The byte at which each word begins in the words' text."""
+    sizes = [len(word.encode()) + 1 for word in words]
+    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+
+
+def _inside(label: int, labels: Labels) -> int:
+    """The label with which an entity goes on."""
+    name = labels.names[label]
+    inner = f"I-{name[2:]}" if name.startswith("B-") else name
+    return labels.id_of(inner) if inner in labels.names else label
+
+
+def _spans_of_rows(table: np.ndarray, labels: Labels) -> set[tuple[int, Span]]:
+    """The entities of all rows by the labels that count."""
+    found = set()
+    for row, ids in enumerate(table):
+        tags = [labels.names[index] for index in ids[ids != _IGNORED]]
+        found |= {(row, span) for span in spans(tags)}
+    return found
+
+
+def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The softmax cross-entropy of each piece, from logits [N, C] and labels [N]."""
+    largest = logits.max(axis=-1, keepdims=True)
+    normalizer = np.log(np.exp(logits - largest).sum(axis=-1)) + largest[:, 0]
+    return np.asarray(normalizer - logits[np.arange(len(targets)), targets])

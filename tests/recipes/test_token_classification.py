@@ -1,0 +1,102 @@
+"""Tags of words become labels of pieces, and answers entities; fine-tuning learns them."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasbert import checkpoints
+from kerasbert.data import Labels
+from kerasbert.data.tagged import TaggedTexts, read_tagged
+from kerasbert.models import BertTokenClassifier
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
+from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, spans, tagged_dataset
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "yo", "##rk", "u", ".", "s", "in", "ann", "and", "##a"]
+ROWS = TaggedTexts(
+    words=(("in", "New", "York"), ("U.S.", "and", "Anna"), ("é" * 3, "in")),
+    tags=(("O", "B-place", "I-place"), ("B-place", "O", "B-person"), ("O", "O")),
+    places=("row 1", "row 2", "row 3"),
+)
+LABELS = Labels(["B-person", "B-place", "I-place", "O"])
+
+
+@pytest.fixture(scope="module")
+def to_inputs() -> TextToInputs:
+    return TextToInputs(WordPieceTokenizer(Vocabulary(PIECES)), sequence_length=10)
+
+
+def test_first_pieces_have_the_tag_and_pieces_within_a_word_go_on(to_inputs: TextToInputs) -> None:
+    names = [
+        [None if index < 0 else LABELS.names[index] for index in row] for row in piece_labels(ROWS, LABELS, to_inputs)
+    ]
+    # [CLS] in new yo ##rk [SEP]
+    assert names[0][:6] == [None, "O", "B-place", "I-place", None, None]
+    # [CLS] u . s . and ann ##a [SEP]
+    assert names[1][:9] == [None, "B-place", "I-place", "I-place", "I-place", "O", "B-person", None, None]
+    # [CLS] [UNK] in [SEP]: the first word's bytes are two for each letter.
+    assert names[2][:5] == [None, "O", "O", None, None]
+
+
+def test_what_does_not_fit_has_no_label(to_inputs: TextToInputs) -> None:
+    short = TextToInputs(to_inputs.tokenizer, sequence_length=4)
+    assert piece_labels(ROWS, LABELS, short).tolist() == [[-1, 3, 1, -1], [-1, 1, 2, -1], [-1, 3, 3, -1]]
+
+
+def test_batches_weigh_labelled_pieces_only(to_inputs: TextToInputs) -> None:
+    targets = piece_labels(ROWS, LABELS, to_inputs)
+    ((inputs, labels, weights),) = list(tagged_dataset(ROWS, targets, to_inputs, 8))
+    assert inputs["token_ids"].shape == labels.shape == weights.shape == (3, 9)
+    np.testing.assert_array_equal(weights, targets[:, :9] >= 0)
+    np.testing.assert_array_equal(labels, np.maximum(targets[:, :9], 0))
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (["B-a", "I-a", "I-b", "O", "I-b"], [(0, 2, "a"), (2, 3, "b"), (4, 5, "b")]),
+        (["a", "a", "O", "a", "b"], [(0, 2, "a"), (3, 4, "a"), (4, 5, "b")]),
+        (["B-a", "B-a"], [(0, 1, "a"), (1, 2, "a")]),
+        (["O"], []),
+    ],
+)
+def test_entities_of_tags(tags: list[str], expected: list[tuple[int, int, str]]) -> None:
+    assert spans(tags) == expected
+
+
+def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    lines = []
+    for _ in range(160):
+        for _ in range(rng.randint(2, 4)):
+            word = rng.choice(["in", "and", "ann", "new"])
+            lines += {"ann": ["ann B-person"], "new": ["new B-place", "york I-place"]}.get(word, [f"{word} O"])
+        lines.append("")
+    (tmp_path / "train.conll").write_text("\n".join(lines))
+    (tmp_path / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+    config = '{"vocab_size": 15, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, '
+    (tmp_path / "config.json").write_text(config + '"intermediate_size": 32, "max_position_embeddings": 16}')
+    settings = FineTuningSettings(
+        output=str(tmp_path / "run"),
+        train=(str(tmp_path / "train.conll"),),
+        problem_type="token_classification",
+        model=str(tmp_path / "config.json"),
+        vocabulary=str(tmp_path / "vocab.txt"),
+        sequence_length=16,
+        learning_rate=1e-2,
+        dropout=0.0,
+        epochs=6,
+        show_progress=False,
+    )
+    tuned = fine_tune(settings)
+    assert tuned.metrics["entity_f1"] > 0.9
+    loaded = checkpoints.load(tuned.folder.model)
+    assert isinstance(loaded.model, BertTokenClassifier)
+    assert loaded.labels == ("B-person", "B-place", "I-place", "O")
+    assert loaded.text_to_inputs is not None
+    rows = read_tagged(tmp_path / "train.conll")
+    held_out = rows.split({"train": 0.9, "validation": 0.1})["validation"]
+    figures = evaluate_tokens(loaded.model, held_out, Labels(loaded.labels), loaded.text_to_inputs, 7)
+    assert figures == pytest.approx(tuned.metrics, rel=1e-4)
