@@ -68,8 +68,10 @@ def test_blocks_run_in_order(folder: Path) -> None:
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         answers.append(done.stdout)
-    assert '"state": "AVAILABLE"' in answers[-1]
-    assert '"label": "animals"' in answers[-1]
+    (served,) = [answer for answer in answers if '"state": "AVAILABLE"' in answer]
+    assert '"label": "animals"' in served
+    assert any("The model was blessed." in answer for answer in answers)
+    assert (folder / "fine-tune.yaml").is_file()
     assert (folder / "runs/fine-tune/report.html").is_file()
 
 
