@@ -29,6 +29,7 @@ from kerasbert_tfx.modules.document_records import STATISTICS_FEATURES
 from kerasbert_tfx.modules.fingerprints import fingerprint
 
 _MEGABYTE = 1_000_000
+_LAST_ACCEPTED = "last_accepted_schema.json"
 # Settings of the recipe that the pipeline's own artifacts take the place of.
 _NOT_FOR_TRAINING = ("texts", "vocabulary", "held_out_share", "dupe_factor", "short_sequence_probability")
 # What the held-out figures depend on.
@@ -129,7 +130,11 @@ def _data_nodes(settings: PretrainSettings, examples: BaseNode) -> tuple[BaseNod
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     check = DocumentCheck(
-        anomalies=validator.outputs["anomalies"], schema=f"'{settings.schema}'" if settings.schema else "this run"
+        anomalies=validator.outputs["anomalies"],
+        schema=schema.outputs["schema"],
+        schema_source=f"'{settings.schema}'" if settings.schema else "this run",
+        last_accepted=f"{settings.pipeline_root}/{_LAST_ACCEPTED}",
+        accept_new_schema=settings.accept_new_schema,
     )
     return check, [statistics, schema, validator, check]
 

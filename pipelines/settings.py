@@ -168,6 +168,7 @@ class PretrainSettings(TrainingSettings):
         text_column: of tables: each row's text is a document, and each of its lines a sentence.
         held_out_share: share of documents kept for evaluation, chosen by a hash of their text.
         schema: a schema file that the documents' statistics must meet; None infers one from this run's documents.
+        accept_new_schema: whether documents may be in other scripts than those of the last run that passed.
         vocabulary: a vocabulary file; None learns one.
         vocabulary_size: the most word pieces to learn.
         vocabulary_min_count: a piece longer than one character must occur so often to be learnt.
@@ -198,6 +199,7 @@ class PretrainSettings(TrainingSettings):
     text_column: str | None = None
     held_out_share: float = 0.05
     schema: str | None = None
+    accept_new_schema: bool = False
     vocabulary: str | None = None
     vocabulary_size: int = 30522
     vocabulary_min_count: int = 2

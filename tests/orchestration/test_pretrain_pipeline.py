@@ -19,6 +19,7 @@ from kerasbert_pipelines.pretrain import create_pipeline
 from kerasbert_pipelines.run_local import ComponentFailedError, run
 from kerasbert_pipelines.run_summary import RunSummary
 from kerasbert_pipelines.settings import PretrainSettings
+from kerasbert_tfx.components.document_check import check_nothing_new
 
 from .conftest import documents, write_documents
 
@@ -154,7 +155,7 @@ def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
 @pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
     write_documents(tmp_path / "texts" / "a.txt", documents(150))
-    settings = settings_for(tmp_path, tiny_config, steps=1500, checkpoint_every=20, log_every=20)
+    settings = settings_for(tmp_path, tiny_config, steps=600, checkpoint_every=20, log_every=20)
     arguments = [
         f"--set={name}={value}"
         for name, value in dataclasses.asdict(settings).items()
@@ -243,6 +244,21 @@ def test_documents_that_do_not_meet_the_schema_of_before(
     assert "'script'" in message
     assert "CYRILLIC" in message
     assert file_hashes(Path(settings.push_folder)) == pushed
+    # Without a schema of one's own, that of the last run in the same place counts.
+    elsewhere = dataclasses.replace(settings, texts=str(tmp_path / "texts"))
+    message = refused(elsewhere)
+    assert message.startswith("DocumentCheck: ")
+    assert "'script' has new values: CYRILLIC" in message
+
+
+def test_a_script_that_the_last_run_did_not_have() -> None:
+    before = {"script": {"type": "BYTES", "values": ["GREEK", "LATIN"]}, "sentences": {"type": "INT", "values": []}}
+    fewer = {**before, "script": {"type": "BYTES", "values": ["LATIN"]}}
+    check_nothing_new(before, fewer)
+    with pytest.raises(ValueError, match=r"'script' has new values: GREEK\..*accept_new_schema: true"):
+        check_nothing_new(fewer, before)
+    with pytest.raises(ValueError, match=r"'sentences' was INT and is FLOAT"):
+        check_nothing_new(before, {"sentences": {"type": "FLOAT", "values": []}})
 
 
 def test_a_full_disk_leaves_what_was_pushed(
