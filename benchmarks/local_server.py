@@ -1,9 +1,10 @@
 """Requests a second and latency of the local server, against a bare loop over the same SavedModel.
 
-    python benchmarks/local_server.py [MODEL_DIR] [--seconds 5] [--output figures.json]
+    python -m benchmarks.local_server [MODEL_DIR] --rounds 3 --seconds 3
 
-Without a model it makes a small one. The server runs in a process of its own, so do the clients; everything stays on
-the loopback and ends by itself. The figures are printed as a table and, with --output, written as JSON.
+`bare` runs the session in as many threads as there are clients, with nothing around it; `rest` and `grpc` ask a server
+in a process of its own, on the loopback. All take turns; medians over the rounds go as one JSON object to the standard
+output. Without a model a small one is made. The bare loop has the whole machine, which server and clients must share.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import json
 import multiprocessing
 import queue
 import socket
+import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -71,8 +74,9 @@ def rest_asker(port):
     def ask():
         connection.sendall(request)
         data = connection.recv(65536)
-        while not data.endswith(b"\n}"):
-            data += connection.recv(65536)
+        while data and not data.endswith(b"\n}"):
+            part = connection.recv(65536)
+            data = data + part if part else b""
         if not data.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(data)
 
@@ -132,26 +136,33 @@ def measure(askers, seconds):
     return sorted(latency for mine in latencies for latency in mine)
 
 
-def run_client(kind, target, seconds, results):
-    """A client process: measures at each concurrency and tells the latencies."""
+def run_client(kind, target, orders, results):
+    """A client process: measures at a concurrency for some seconds whenever it is told to, until it is told None."""
     bare = bare_asker(target) if kind == "bare" else None
     make = {"rest": rest_asker, "grpc": grpc_asker, "bare": lambda _: bare}[kind]
-    results.put({n: measure([make(target) for _ in range(n)], seconds) for n in CONCURRENCIES})
+    results.put("ready")
+    while (order := orders.get()) is not None:
+        concurrency, seconds = order
+        # New connections each time: the server closes those that idle while the others have their turn.
+        results.put(figures(measure([make(target) for _ in range(concurrency)], seconds), seconds))
 
 
 def in_process(context, function, *args):
-    """Runs a function in a new process and returns what it puts into its queue."""
+    """Runs a function in a new process; returns the process, its queue of results, and the first of them."""
     results = context.Queue()
     process = context.Process(target=function, args=(*args, results), daemon=True)
     process.start()
+    return process, results, wait_for(process, results)
+
+
+def wait_for(process, results):
+    """The next result of a process."""
     while True:
         try:
-            result = results.get(timeout=1)
-            break
+            return results.get(timeout=1)
         except queue.Empty:
             if not process.is_alive():
-                raise SystemExit(f"{function.__name__}{args} failed") from None
-    return process, result
+                raise SystemExit(f"{process.name} failed") from None
 
 
 def figures(latencies, seconds):
@@ -160,33 +171,45 @@ def figures(latencies, seconds):
     return {"requests_per_second": round(len(latencies) / seconds, 1), "p50_ms": at[0], "p99_ms": at[1]}
 
 
+def medians(rounds):
+    """The median of each figure over the rounds."""
+    return {name: round(statistics.median(each[name] for each in rounds), 3) for name in rounds[0]}
+
+
+def measure_all(context, model_dir, made, rounds, seconds):
+    """Figures by API and concurrency: all ways in turns, so that a busy machine slows all alike."""
+    server, _, targets = in_process(context, run_server, model_dir, made)
+    clients = {}
+    for kind, target in {"bare": model_dir, **targets}.items():
+        orders = context.Queue()
+        clients[kind] = (orders, *in_process(context, run_client, kind, target, orders)[:2])
+    found = {kind: {concurrency: [] for concurrency in CONCURRENCIES} for kind in clients}
+    for number in range(rounds):
+        for concurrency in CONCURRENCIES:
+            for kind, (orders, process, results) in clients.items():
+                orders.put((concurrency, seconds))
+                found[kind][concurrency].append(wait_for(process, results))
+                print(f"round {number + 1}: {kind} x{concurrency}", found[kind][concurrency][-1], file=sys.stderr)
+    for orders, process, _ in clients.values():
+        orders.put(None)
+        process.join()
+    server.terminate()
+    server.join()
+    return {kind: {f"x{n}": medians(each) for n, each in measured.items()} for kind, measured in found.items()}
+
+
 def main():
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("model_dir", nargs="?", help="folder of numbered versions, the first of which takes `text`")
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--output", help="a JSON file for the figures")
+    parser.add_argument("model_dir", nargs="?", help="folder of numbered versions, of which version 1 takes `text`")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (%(default)s)")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    table = []
     with tempfile.TemporaryDirectory() as folder:
         model_dir = arguments.model_dir or folder
-        server, targets = in_process(context, run_server, model_dir, arguments.model_dir is None)
-        for kind, target in {"bare": model_dir, **targets}.items():
-            client, latencies = in_process(context, run_client, kind, target, arguments.seconds)
-            client.join()
-            for concurrency, measured in latencies.items():
-                table.append({"api": kind, "concurrency": concurrency, **figures(measured, arguments.seconds)})
-                print(
-                    "{api:5} x{concurrency:<3} {requests_per_second:8.1f}/s, p50 {p50_ms} ms, p99 {p99_ms} ms".format(
-                        **table[-1]
-                    ),
-                    flush=True,
-                )
-        server.terminate()
-        server.join()
-    if arguments.output:
-        Path(arguments.output).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        found = measure_all(context, model_dir, arguments.model_dir is None, arguments.rounds, arguments.seconds)
+    json.dump({"rounds": arguments.rounds, "seconds": arguments.seconds, **found}, sys.stdout, indent=2)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import io
+import json
 import math
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from kerasbert_serving.clients import (
     UnavailableError,
     UnexpectedReplyError,
 )
+from kerasbert_serving.clients.__main__ import main
 
 TEXTS = ["my card", "", "där är my card?"]
 
@@ -303,3 +306,36 @@ def _kind(field):
     name = field.message_type.name if field.message_type else None
     repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
     return kind, name, repeated
+
+
+def test_the_command(bert_server, capsys, monkeypatch):
+    rest = ["--rest", bert_server.rest_url, "--model"]
+    answers = []
+    for arguments in (
+        ["classify", "my card", "där", *rest, "classifier"],
+        ["classify", "my", "--pair", "card", "--grpc", bert_server.grpc_address, "--model", "classifier"],
+        ["embed", "my", *rest, "classifier", "--version", "1"],
+        ["tokenize", "my", *rest, "classifier", "--label", "stable"],
+        ["find-entities", "my card", *rest, "tagger"],
+        ["answer", "my?", "--pair", "där är my card", *rest, "answerer"],
+        ["status", *rest, "classifier"],
+        ["metadata", *rest, "classifier"],
+    ):
+        assert main(arguments) == 0
+        lines = capsys.readouterr().out.splitlines()
+        answers.append([json.loads(line) for line in lines])
+    assert [len(lines) for lines in answers] == [2, 1, 1, 1, 1, 1, 1, 1]
+    assert set(answers[0][0]["labels"]) == {"lost card", "top up", "ålder"}
+    assert len(answers[2][0]["vector"]) == 16
+    assert [token["piece"] for token in answers[3][0]] == ["[CLS]", "my", "[SEP]"]
+    assert answers[6][0]["state"] == "AVAILABLE"
+    monkeypatch.setattr("sys.stdin", io.StringIO("my card\nmy\n"))
+    assert main(["classify", *rest, "classifier"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    for wrong, message in (
+        (["classify", "x", *rest, "nobody"], r"NOT_FOUND, HTTP 404: Servable not found for request: Latest(nobody)"),
+        (["answer", "x", *rest, "answerer"], "needs the context"),
+        (["embed", "x", "--pair", "y", *rest, "classifier"], "--pair goes with"),
+    ):
+        assert main(wrong) == 1
+        assert message in capsys.readouterr().err

@@ -1,0 +1,95 @@
+"""`python -m kerasbert_serving.clients`: asks a served model from the command line; each answer is a line of JSON.
+
+Examples:
+
+    python -m kerasbert_serving.clients classify "where is my card?" --rest http://localhost:8501 --model bert
+    python -m kerasbert_serving.clients answer "who?" --pair "It was Ada." --grpc localhost:8500 --model answers
+    python -m kerasbert_serving.clients status --rest http://localhost:8501 --model bert
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasbert_serving.clients.blocking_client import BlockingClient
+from kerasbert_serving.clients.errors import ServingClientError
+from kerasbert_serving.clients.grpc_client import GrpcClient
+from kerasbert_serving.clients.rest_client import RestClient
+
+_ON_TEXTS = ("classify", "regress", "embed", "tokenize", "find-entities", "answer")
+_WITH_PAIRS = ("classify", "regress", "answer")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Asks and prints; returns the exit code: 0, or 1 with one line on standard error."""
+    given = _parser().parse_args(arguments)
+    try:
+        with _client(given) as client:
+            for answer in _answers(client, given):
+                sys.stdout.write(json.dumps(answer, default=_plain, ensure_ascii=False) + "\n")
+    except (ServingClientError, ValueError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+    return 0
+
+
+def _client(given: argparse.Namespace) -> BlockingClient:
+    options = {"version": given.version, "label": given.label, "timeout": given.timeout}
+    if given.rest:
+        return RestClient(given.rest, given.model, **options)
+    return GrpcClient(given.grpc, given.model, **options)
+
+
+def _answers(client: BlockingClient, given: argparse.Namespace) -> list[Any]:
+    if given.call == "status":
+        return client.status()
+    if given.call == "metadata":
+        return [client.metadata()]
+    texts = given.texts or [line.rstrip("\n") for line in sys.stdin]
+    if given.pair and given.call not in _WITH_PAIRS:
+        raise ValueError(f"--pair goes with {', '.join(_WITH_PAIRS)} only. Received: {given.call}.")
+    if given.call == "answer" and not given.pair:
+        raise ValueError("answer needs the context of each question. Received: no --pair.")
+    columns = [texts, given.pair] if given.pair else [texts]
+    options = {} if given.signature is None else {"signature_name": given.signature}
+    return getattr(client, given.call.replace("-", "_"))(*columns, **options)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"JSON has no form for {type(value).__name__}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = __doc__.split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m kerasbert_serving.clients",
+        description=lines[0].split(": ", 1)[1],
+        epilog=lines[1],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"])
+    parser.add_argument("texts", nargs="*", help="the texts; lines of the standard input where none is given")
+    parser.add_argument("--pair", action="append", help="second text, or context, of each text; once for each")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--rest", help="address of the REST API, such as http://localhost:8501")
+    where.add_argument("--grpc", help="address of the gRPC API, such as localhost:8500")
+    parser.add_argument("--model", default="model", help="its name on the server (%(default)s)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--version", type=int, help="a version of it; the newest by default")
+    which.add_argument("--label", help="a label of a version")
+    parser.add_argument("--signature", help="another signature than the call's own")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds (%(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
