@@ -61,7 +61,7 @@ class TextNormalizer(tf.Module):
         self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
         self._space = " " if google else r"\s\p{Z}"
-        self._too_long = _too_long_pattern(max_word_length) if google else None
+        self._needs_context = _context_pattern(lower_case, max_word_length) if google else None
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
@@ -87,34 +87,44 @@ class TextNormalizer(tf.Module):
 
     def _in_context(self, normalized: tf.Tensor) -> tf.Tensor:
         """Normalized texts after the rules that look at neighbours, as many bytes as before."""
-        if self._has_sigma:
-            normalized = _where(normalized, rf"\C*{tables.CAPITAL_SIGMA}\C*", _lower_sigmas)
-        if self._too_long is not None:
-            normalized = _where(normalized, self._too_long, self._make_unknown)
-        return normalized
+        if self._needs_context is None:
+            return normalized
+        return _where(normalized, self._needs_context, self._apply_context)
 
-    def _make_unknown(self, normalized: tf.Tensor) -> tf.Tensor:
-        """The texts with other bytes in place of words that are too long."""
+    def _apply_context(self, normalized: tf.Tensor) -> tf.Tensor:
+        """The same for texts that need it. No rule looks beyond a space, so that few words cost more than a look."""
+        by_space = tf.strings.split(normalized, " ")
+        words = by_space.values
+        if self._has_sigma:
+            words = _where(words, rf"\C*{tables.CAPITAL_SIGMA}\C*", _lower_sigmas)
+        words = _changed(words, tf.strings.length(words) > self._max_word_length, self._make_unknown)
+        # Not by reduce_join's separator, which is left out after an empty first word.
+        joined = tf.strings.reduce_join(by_space.with_values(tf.strings.join([" ", words])), axis=-1)
+        lengths = tf.strings.length(joined)
+        return tf.strings.substr(joined, tf.ones_like(lengths), lengths - 1)
+
+    def _make_unknown(self, texts: tf.Tensor) -> tf.Tensor:
+        """The texts with words that are too long changed so that no piece begins them."""
         # Cut into words and what is between them, nothing left out, so that all of it can be joined again.
-        parts = tf_text.regex_split(normalized, f"[ {self._apart}]", f"[ {self._apart}]")
+        parts = tf_text.regex_split(texts, f"[{self._apart}]", f"[{self._apart}]")
         too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
-        changed = _changed(
-            parts.values, too_long, lambda words: tf.strings.regex_replace(words, r"\C", _DROPPED_CHARACTER)
-        )
-        return tf.strings.reduce_join(parts.with_values(changed), axis=-1)
+        return tf.strings.reduce_join(parts.with_values(_changed(parts.values, too_long, _drop_beginnings)), axis=-1)
 
 
 def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """The texts, those changed that match the pattern as a whole; the others pay for the search only."""
-    found = tf.strings.regex_full_match(texts, pattern)
-    return tf.cond(tf.reduce_any(found), lambda: _changed(texts, found, change), lambda: texts)
+    return _changed(texts, tf.strings.regex_full_match(texts, pattern), change)
 
 
 def _changed(texts: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """The texts, the chosen ones changed: string [B], bool [B] -> string [B]."""
-    both = tf.concat([texts, change(tf.boolean_mask(texts, chosen))], axis=0)
-    place_if_chosen = tf.size(texts) - 1 + tf.cumsum(tf.cast(chosen, tf.int32))
-    return tf.gather(both, tf.where(chosen, place_if_chosen, tf.range(tf.size(texts))))
+    """The texts, the chosen ones changed, at no cost if there are none: string [B], bool [B] -> string [B]."""
+
+    def changed() -> tf.Tensor:
+        both = tf.concat([texts, change(tf.boolean_mask(texts, chosen))], axis=0)
+        place_if_chosen = tf.size(texts) - 1 + tf.cumsum(tf.cast(chosen, tf.int32))
+        return tf.gather(both, tf.where(chosen, place_if_chosen, tf.range(tf.size(texts))))
+
+    return tf.cond(tf.reduce_any(chosen), changed, lambda: texts)
 
 
 @functools.cache
@@ -144,32 +154,38 @@ def _mark_special_tokens(texts: tf.Tensor) -> tf.Tensor:
     return texts
 
 
-def _too_long_pattern(max_word_length: int) -> str:
-    """Matches each normalized text that has a too long word, and few others.
+def _drop_beginnings(words: tf.Tensor) -> tf.Tensor:
+    """The words with dropped characters, as many bytes, in place of their first character."""
+    first = tf.strings.length(tf.strings.substr(words, 0, 1, unit="UTF8_CHAR"))  # [words], bytes
+    rest = tf.strings.substr(words, first, tf.strings.length(words) - first)
+    return tf.strings.join([tf.strings.substr(_DROPPED_CHARACTER * 4, tf.zeros_like(first), first), rest])
+
+
+def _context_pattern(lower_case: bool, max_word_length: int) -> str:
+    """Matches each normalized text that has a capital sigma or a too long word, and few others.
 
     Few others, because not all that ends a word does so here, and a shorter run is enough where the limit is high: the
     search takes memory for each character that it counts.
     """
     ends = f" {_ASCII_PUNCTUATION}"
-    return f"(?s)(?:.*[{ends}])?[^{ends}]{{{min(max_word_length, 200) + 1}}}.*"
+    long = f"[^{ends}]{{{min(max_word_length, 200) + 1}}}"
+    if lower_case:
+        return f"(?s)(?:.*{tables.CAPITAL_SIGMA}|(?:.*[{ends}])?{long}).*"
+    return f"(?s)(?:.*[{ends}])?{long}.*"
 
 
-def _lower_sigmas(normalized: tf.Tensor) -> tf.Tensor:
-    """The texts with each capital sigma as the small one that its neighbours ask for."""
-    maybe_final, pattern, rewrite = _final_sigma()
-    normalized = _where(normalized, maybe_final, lambda texts: tf.strings.regex_replace(texts, pattern, rewrite))
-    return tf.strings.regex_replace(normalized, tables.CAPITAL_SIGMA, "σ")
+def _lower_sigmas(words: tf.Tensor) -> tf.Tensor:
+    """Words with each capital sigma as the small one that its neighbours ask for."""
+    words = tf.strings.regex_replace(words, *_final_sigma())
+    return tf.strings.regex_replace(words, tables.CAPITAL_SIGMA, "σ")
 
 
 @functools.cache
-def _final_sigma() -> tuple[str, str, str]:
+def _final_sigma() -> tuple[str, str]:
     """Python's `str.lower`: a capital sigma after a cased letter becomes a final one, unless one follows.
 
-    Neighbours answer after normalization as they did before it. The first pattern matches every text in which that
-    happens, and few others; the second finds the places, for the rewrite.
+    Neighbours answer after normalization as they did before it.
     """
-    sigma = tables.CAPITAL_SIGMA
     cased = rules.regex_class(filter(rules.is_cased, rules.characters()))
     ignored = rules.regex_class(filter(rules.is_ignored_by_sigma, rules.characters()))
-    pattern = f"([{cased}][{ignored}]*){sigma}([{ignored}]*(?:[^{cased}{ignored}]|$))"
-    return rf"\C*{sigma}(?:[^{cased}]\C*)?", pattern, r"\1ς\2"
+    return f"([{cased}][{ignored}]*){tables.CAPITAL_SIGMA}([{ignored}]*(?:[^{cased}{ignored}]|$))", r"\1ς\2"
