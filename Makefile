@@ -16,6 +16,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 SOURCES := kerasbert pipelines serving tfx tests benchmarks
 PYTEST := python -m pytest -q -p no:cacheprovider
+# So many processes of tests at once, a file in one of them. More than two want 3 GiB of memory each.
+JOBS ?= 2
+PARALLEL := --numprocesses $(JOBS) --dist loadfile
 RUN_DIR ?= runs/demo
 SEED ?= 0
 
@@ -40,11 +43,11 @@ test: lint types test-tensorflow test-jax test-docs test-wheel  ## lint, types, 
 
 .PHONY: test-tensorflow
 test-tensorflow: $(VENV)/.installed  ## the test suite, without what is marked slow
-	$(BIN)/$(PYTEST) -m "not slow" --ignore=tests/docs --ignore=tests/packaging
+	$(BIN)/$(PYTEST) $(PARALLEL) -m "not slow" --ignore=tests/docs --ignore=tests/packaging
 
 .PHONY: test-jax
 test-jax: $(VENV)/.installed  ## the layer, model and training tests on the JAX backend
-	KERAS_BACKEND=jax $(BIN)/$(PYTEST) -m "backend and not slow" tests/layers tests/models tests/training
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models tests/training
 
 .PHONY: test-docs
 test-docs: $(VENV)/.installed  ## doctests and the README's blocks
@@ -61,8 +64,9 @@ test-slow: $(VENV)/.installed  ## what needs longer
 
 .PHONY: test-latest
 test-latest: $(LATEST)/.installed  ## the tests on Python 3.11 with the newest TensorFlow and Keras, and on its JAX
-	$(LATEST)/bin/$(PYTEST) -m "not slow" --ignore=tests/docs --ignore=tests/packaging --ignore=tests/orchestration
-	KERAS_BACKEND=jax $(LATEST)/bin/$(PYTEST) -m "backend and not slow" tests/layers tests/models tests/training
+	$(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "not slow" --ignore=tests/docs --ignore=tests/packaging \
+		--ignore=tests/orchestration
+	KERAS_BACKEND=jax $(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models tests/training
 
 # === Habits ===
 

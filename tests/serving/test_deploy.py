@@ -4,15 +4,18 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import compose_spec
 import httpx
+import kubernetes_validate
+import promql_parser
 import pytest
+import yaml
 
-yaml = pytest.importorskip("yaml")
-
-from kerasbert_serving.clients import InvalidRequestError, RestClient  # noqa: E402
-from kerasbert_serving.server import LocalServer  # noqa: E402
+from kerasbert_serving.clients import InvalidRequestError, RestClient
+from kerasbert_serving.server import LocalServer
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "serving" / "deploy"
@@ -141,11 +144,10 @@ def test_the_image_is_made_of_what_is_there():
     assert any(name == "USER" and rest != "root" for name, rest in found)
 
 
-@pytest.mark.skipif(shutil.which("hadolint") is None, reason="needs hadolint")
-def test_hadolint_has_nothing_to_say():
-    done = subprocess.run(
-        ["hadolint", str(DEPLOY / "docker" / "Dockerfile")], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("path", ["serving/deploy/docker/Dockerfile", "pipelines/deploy/Dockerfile"])
+def test_hadolint_has_nothing_to_say(path):
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, ROOT / path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -195,7 +197,6 @@ def test_compose_names_only_what_is_there():
 
 
 def test_compose_keeps_to_its_specification():
-    compose_spec = pytest.importorskip("compose_spec")
     text = (DEPLOY / "docker" / "compose.yaml").read_text()
     read = compose_spec.PyCompose.from_yaml(text)
     read.validate()
@@ -206,7 +207,6 @@ def test_compose_keeps_to_its_specification():
 
 
 def test_manifests_keep_to_the_published_schemas():
-    kubernetes_validate = pytest.importorskip("kubernetes_validate")
     for path in MANIFESTS:
         for document in documents(path):
             if document["kind"] != "Kustomization":
@@ -329,7 +329,6 @@ def test_queries_ask_for_metrics_and_labels_that_the_server_exports(exported, ec
 
 
 def test_queries_are_promql():
-    promql_parser = pytest.importorskip("promql_parser")
     for query in queries():
         promql_parser.parse(query)
 
