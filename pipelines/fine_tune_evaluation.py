@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import DoubleValue
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import FineTuneSettings
-from kerasbert_tfx.modules import classification_figures
+from kerasbert_tfx.modules import classification_figures, ranking_figures
 from kerasbert_tfx.modules.evaluation_views import TEXT_LENGTH
 
 # The signature that takes serialized tf.Examples.
@@ -83,12 +83,15 @@ def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
         )
     if is_tokens:
         return [_spec(view, ("Precision", "precision"), ("Recall", "recall"), aggregate=micro), counted]
+    counted.metrics.add(
+        class_name="AUCOverDecisions",
+        module=ranking_figures.__name__,
+        config=json.dumps({"name": "auc", "multi_label": is_multi}),
+    )
     if is_multi:
-        flags = (("AUC", "auc"), ("BinaryAccuracy", "accuracy"), ("Calibration", "calibration"))
+        flags = (("BinaryAccuracy", "accuracy"), ("Calibration", "calibration"))
         return [_spec("class_flags", *flags, aggregate=micro), counted]
-    ranked = _spec("class_probabilities", ("AUC", "auc"), aggregate=micro)
-    best = _spec("best_class", ("MeanLabel", "accuracy"), ("Calibration", "calibration"))
-    return [best, ranked, counted]
+    return [_spec("best_class", ("MeanLabel", "accuracy"), ("Calibration", "calibration")), counted]
 
 
 def _spec(view: str, *metrics: tuple[str, str], aggregate: tfma.AggregationOptions | None = None) -> tfma.MetricsSpec:

@@ -6,11 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import sklearn.metrics
+
 from kerasbert import checkpoints
 from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_pipelines.settings import FineTuneSettings
+from kerasbert_tfx.modules.ranking_figures import log_odds_steps
 
 from .conftest import WORDS
 
@@ -75,3 +79,19 @@ def fine_tune_settings(folder: Path, data: Path, start_from: Path, **values: Any
             **values,
         }
     )
+
+
+def auc_and_its_bound(flags: np.ndarray, probabilities: np.ndarray) -> tuple[float, float, float]:
+    """The area under the ROC curve by scikit-learn, and how far the evaluation's may lie from it.
+
+    The evaluation takes probabilities within a step of the log-odds for equal, and a model's last digits change with
+    the size of a batch. Either matters for pairs of a right and a wrong answer that are so near only.
+
+    Returns:
+        The arguments of `pytest.approx`: the area, no relative and an absolute tolerance.
+    """
+    is_right, scores = np.ravel(flags).astype(bool), np.ravel(probabilities).astype(np.float64)
+    right, wrong = scores[is_right, None], scores[None, ~is_right]
+    is_near = abs(log_odds_steps(right) - log_odds_steps(wrong)) <= 2
+    is_saturated = (np.minimum(right, wrong) > 0.5) & (abs(right - wrong) < 1e-6)
+    return sklearn.metrics.roc_auc_score(is_right, scores), 0.0, float((is_near | is_saturated).mean()) + 1e-9

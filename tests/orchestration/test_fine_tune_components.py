@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
@@ -27,6 +28,7 @@ from kerasbert_tfx.modules.evaluation_views import custom_extractors, label_orde
 from kerasbert_tfx.modules.fingerprints import fingerprint
 from kerasbert_tfx.modules.labelled_records import Columns, read_rows, split_key, to_example
 from kerasbert_tfx.modules.model_folder import find_model
+from kerasbert_tfx.modules.ranking_figures import AUCOverDecisions, log_odds_steps
 from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
 
 from .labelled_tables import save_tiny_model, topic_rows, write_table
@@ -301,10 +303,50 @@ def test_f1_is_that_of_training(multi_label: bool, average: str) -> None:
         confusion = confusion_matrix(targets[:, 0], probabilities.argmax(axis=1), 5)
         expected = {**classification_figures(confusion, list("abcde"))}
         expected["micro_f1"] = expected["accuracy"]
-    (computation,) = F1OverLabels(f"{average}_f1", average, multi_label).computations(output_names=["view"])
+    value = combined(F1OverLabels(f"{average}_f1", average, multi_label), targets, probabilities)
+    if f"{average}_f1" in expected:
+        assert value == pytest.approx(expected[f"{average}_f1"])
+    else:
+        assert 0 < value < 1
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("sureness", [0.3, 3, 10, 40, 200])
+def test_the_area_under_the_curve_is_that_of_scikit_learn_however_sure_a_model_is(
+    multi_label: bool, sureness: float
+) -> None:
+    rng = np.random.default_rng(5)
+    for rows, labels in ((40, 3), (60, 2), (30, 77)) * 5:
+        right = rng.integers(0, labels, rows)
+        logits = sureness * (rng.normal(size=(rows, labels)) + 1.2 * np.eye(labels)[right])
+        if multi_label:
+            probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
+            targets = np.maximum(np.eye(labels)[right], rng.random((rows, labels)) < 0.2)
+        else:
+            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+            probabilities = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+            targets = right[:, None]
+        flags = targets if multi_label else np.eye(labels)[right]
+        value = combined(AUCOverDecisions(multi_label=multi_label), targets, probabilities)
+        expected = sklearn.metrics.roc_auc_score(flags.ravel(), probabilities.ravel())
+        assert value == pytest.approx(expected, abs=1e-3)
+        # With the steps for scores it is exact.
+        steps = log_odds_steps(probabilities)
+        assert value == pytest.approx(sklearn.metrics.roc_auc_score(flags.ravel(), steps.ravel()), abs=1e-12)
+
+
+def test_an_area_of_nothing_is_no_number() -> None:
+    probabilities = np.array([[0.2, 0.8]])
+    assert np.isnan(combined(AUCOverDecisions(multi_label=True), np.array([[1, 1]]), probabilities))
+    assert np.isnan(combined(AUCOverDecisions(), np.array([[-1]]), probabilities))
+
+
+def combined(metric: tfma.metrics.Metric, targets: np.ndarray, probabilities: np.ndarray) -> float:
+    """A figure of rows that three workers counted."""
+    (computation,) = metric.computations(output_names=["view"])
     combiner = computation.combiner
     parts = []
-    for part in np.array_split(np.arange(40), 3):
+    for part in np.array_split(np.arange(len(targets)), 3):
         accumulator = combiner.create_accumulator()
         for row in part:
             inputs = tfma.metrics.StandardMetricInputs(
@@ -313,10 +355,7 @@ def test_f1_is_that_of_training(multi_label: bool, average: str) -> None:
             combiner.add_input(accumulator, inputs)
         parts.append(accumulator)
     (value,) = combiner.extract_output(combiner.merge_accumulators(parts)).values()
-    if f"{average}_f1" in expected:
-        assert value == pytest.approx(expected[f"{average}_f1"])
-    else:
-        assert 0 < value < 1
+    return float(value)
 
 
 # === Models ===
