@@ -28,6 +28,7 @@ _INFERENCE = re.compile(
 )
 _MODEL = re.compile(rb"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?", re.IGNORECASE)
 _METHODS = (b"classify", b"predict", b"regress")
+_ANY_METHOD = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]
 _ANY = re.compile(rb"/v1/[^\n]*", re.IGNORECASE)
 
 # A page to try the model on, at the root, where TensorFlow Serving has nothing.
@@ -68,9 +69,13 @@ def rest_application(core: ServingCore) -> Starlette:
     if core.options.prometheus_path:
 
         async def metrics(request: Request) -> Response:
-            return Response(core.metrics.page(), headers={"content-type": "text/plain"})
+            headers = {"content-type": "text/plain"}
+            if query := request.url.query:
+                wrong = f"Unexpected path: {request.url.path}?{query}. Should be {request.url.path}"
+                return Response(wrong, status_code=400, headers=headers)
+            return Response(core.metrics.page(), headers=headers)
 
-        routes.append(Route(core.options.prometheus_path, metrics, methods=["GET", "POST"]))
+        routes.append(Route(core.options.prometheus_path, metrics, methods=_ANY_METHOD))
     page = PLAYGROUND.read_text(encoding="utf-8")
 
     async def playground(request: Request) -> Response:
