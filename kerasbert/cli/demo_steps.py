@@ -47,7 +47,7 @@ class Scale:
     fine_tuning_epochs: int
 
 
-FULL = Scale(pretraining_steps=4500, fine_tuning_epochs=5)
+FULL = Scale(pretraining_steps=4000, fine_tuning_epochs=5)
 QUICK = Scale(pretraining_steps=20, fine_tuning_epochs=1)
 
 
