@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import tensorflow as tf
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.kubeflow.v2.pipeline_builder import DEFAULT_IMAGE_PATH_KEY
 
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
@@ -23,6 +25,11 @@ from kerasbert_pipelines.run_parameters import add_run_parameters
 from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
 
 PipelineFactory = Callable[[Any], tfx.dsl.Pipeline]
+# Settings that name files or folders.
+_PLACES = (
+    *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "base_model", "start_from"),
+    *("model", "bulk_inference"),
+)
 Target = Literal["vertex", "kubeflow"]
 TARGETS: dict[Target, tuple[str, ...]] = {"vertex": (".json",), "kubeflow": (".yaml", ".yml")}
 
@@ -62,6 +69,17 @@ def compile_pipeline(
     return path
 
 
+def local_places(settings: PipelineSettings) -> dict[str, str]:
+    """The settings that name files outside of buckets, which a cluster's machines see only if the image holds them."""
+    given = {name: getattr(settings, name, None) for name in _PLACES}
+    return {
+        name: value
+        for name, value in given.items()
+        # A model may be a named size; Vertex AI shows buckets as files under /gcs.
+        if value and "://" not in value and not value.startswith("/gcs/") and (name != "model" or "." in value)
+    }
+
+
 def run_parameters(path: str | os.PathLike[str]) -> list[str]:
     """The inputs of a compiled pipeline, which can be chosen when a run is started."""
     # JSON is YAML too.
@@ -86,11 +104,16 @@ def compiled_job(pipeline_factory: PipelineFactory, settings: PipelineSettings, 
     for node in pipeline.components:
         if node.id in settings.resources:
             node.platform_config = resource_spec(settings.resources[node.id])
+    own_images = {name: resources.image for name, resources in settings.resources.items() if resources.image}
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
-        default_image=settings.image, use_pipeline_spec_2_1=True, display_name=settings.pipeline_name
+        default_image={DEFAULT_IMAGE_PATH_KEY: settings.image, **own_images},
+        use_pipeline_spec_2_1=True,
+        display_name=settings.pipeline_name,
     )
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config)
     job = add_run_parameters(runner.run(pipeline, write_out=False), settings)
+    # Kubeflow's file holds nothing else that says where artifacts go; its own default is a scheme TFX cannot read.
+    job["pipelineSpec"]["defaultPipelineRoot"] = settings.pipeline_root
     check_job(job, target)
     return job
 
@@ -136,6 +159,13 @@ def _check_settings(settings: PipelineSettings, target: Target) -> None:
             "A compiled pipeline runs in a container image. Received: no `image`. Build one from "
             "pipelines/deploy/Dockerfile, push it and name it by `image` or KERASBERT_PIPELINE_IMAGE."
         )
+    for name in _PLACES:
+        scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
+        if sign and scheme not in tf.io.gfile.get_registered_schemes():
+            raise BadInputError(
+                "Steps read and write through TensorFlow, which must know the kind of file system. Received: "
+                f"{name}={getattr(settings, name)!r}. Use a bucket of Cloud Storage (gs://)."
+            )
     if target == "vertex" and not settings.pipeline_root.startswith("gs://"):
         raise BadInputError(
             "Vertex AI keeps artifacts in Cloud Storage. Received: "

@@ -96,9 +96,21 @@ def docker_answers() -> bool:
 
 
 def _wants_infra_validator(settings: FineTuneSettings) -> bool:
-    """Without a daemon it would bless no model, so that nothing would ever be pushed; and clusters refuse it."""
-    is_local = settings.image is None
-    return settings.infra_validator == "yes" or (settings.infra_validator == "auto" and is_local and docker_answers())
+    """Without a daemon it would bless no model, so that nothing would ever be pushed; and clusters refuse it.
+
+    Raises:
+        BadInputError: it is asked for where it cannot run.
+    """
+    if settings.infra_validator == "no":
+        return False
+    obstacle = "the pipeline is for a cluster, as its `image` says" if settings.image else "no Docker daemon answers"
+    can_run = settings.image is None and docker_answers()
+    if settings.infra_validator == "yes" and not can_run:
+        raise BadInputError(
+            "InfraValidator needs a Docker daemon on this machine. Received: infra_validator='yes', but "
+            f"{obstacle}. Start one, or set `infra_validator: auto`."
+        )
+    return can_run
 
 
 # === Data ===
@@ -207,6 +219,7 @@ def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, An
     config: dict[str, Any] = {
         "columns": dataclasses.asdict(columns),
         "settings": {name: value for name, value in values.items() if name not in _NOT_FOR_TRAINING},
+        "max_unknown_share": settings.max_unknown_share,
         "starts_from_model": settings.start_from is not None,
     }
     if settings.vocabulary and not settings.start_from:

@@ -39,7 +39,8 @@ class ComponentResources:
         memory: such as "16G", on Vertex AI and Kubeflow.
         accelerator: such as "NVIDIA_TESLA_T4", on Vertex AI and Kubeflow.
         accelerator_count: how many of these.
-        workers: parallel workers: processes of Beam's local runner, workers of Dataflow, machines of a Trainer.
+        workers: parallel workers: processes of Beam's local runner, or workers of Dataflow.
+        image: container image of this component alone, such as the GPU variant for one with an accelerator.
     """
 
     cpu: float | None = None
@@ -47,6 +48,7 @@ class ComponentResources:
     accelerator: str | None = None
     accelerator_count: int = 1
     workers: int = 1
+    image: str | None = None
 
     def __post_init__(self) -> None:
         if self.memory is not None and not re.fullmatch(r"\d+(\.\d+)?[KMGT]i?", self.memory):
@@ -241,6 +243,7 @@ class FineTuneSettings(TrainingSettings):
         start_from: the model to start from, of any kind that `kerasbert.checkpoints.load` knows: a folder, or that of a
             pretraining run. None begins with random weights and needs a `vocabulary`.
         vocabulary: the vocabulary file, without `start_from`.
+        max_unknown_share: the largest share of words of the training rows that the vocabulary may not know.
         epochs: how often the training rows are gone through.
         early_stopping_patience: epochs without a better validation figure after which training ends.
         monitor: the validation figure that counts as better; None chooses by the task.
@@ -249,8 +252,8 @@ class FineTuneSettings(TrainingSettings):
         metric: the figure that the thresholds are on; None chooses by the task.
         min_metric: a model below it is not blessed, or above it where the figure is an error. None sets no such bound.
         max_metric_decrease: a model that is worse than the last blessed one by more is not blessed.
-        infra_validator: whether a Docker container must serve the model first; "auto" asks whether a daemon answers,
-            and leaves it out where an `image` says that the pipeline is for a cluster.
+        infra_validator: whether a Docker container must serve the model first: "yes", "no", or "auto" where a daemon
+            answers, but not where an `image` says that the pipeline is for a cluster.
         bulk_inference: a file, a folder or a pattern of tables to label with the blessed model; None leaves it out.
     """
 
@@ -271,6 +274,7 @@ class FineTuneSettings(TrainingSettings):
     accept_new_schema: bool = False
     start_from: str | None = None
     vocabulary: str | None = None
+    max_unknown_share: float = 0.2
     learning_rate: float = 5e-5
     epochs: int = 3
     early_stopping_patience: int | None = None

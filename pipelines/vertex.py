@@ -1,5 +1,6 @@
 """Starts a compiled pipeline on Vertex AI, by Google's own client."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -8,6 +9,13 @@ from typing import Any
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import PipelineSettings
+
+# How a compiled pipeline names the kinds of its inputs.
+_KINDS: dict[str, tuple[type, str]] = {
+    "STRING": (str, "text; put a number in quotes"),
+    "NUMBER_INTEGER": (int, "a whole number"),
+    "NUMBER_DOUBLE": (float, "a number"),
+}
 
 
 def submit(
@@ -28,7 +36,8 @@ def submit(
         The client's `PipelineJob`, which knows the run's name, state and page.
 
     Raises:
-        BadInputError: a setting is missing, a parameter is unknown, there are no credentials, or Vertex AI refuses.
+        BadInputError: a setting is missing, a parameter is unknown or of the wrong kind, there are no credentials, or
+            Vertex AI refuses.
     """
     job = _read(Path(path))
     given = dict(parameters or {})
@@ -38,6 +47,7 @@ def submit(
             f"Run parameters must be inputs of '{path}'. Received: {', '.join(unknown)}. "
             f"It has {', '.join(sorted(known)) or 'none'}."
         )
+    given = {name: _converted(name, value, known[name]["parameterType"]) for name, value in given.items()}
     if not (settings.project and settings.region):
         raise BadInputError(
             f"Vertex AI needs a project and a region. Received: project={settings.project!r}, "
@@ -68,6 +78,22 @@ def submit(
             f"Vertex AI must accept the run. Received: {error.code} {error.message}. Mend what it names."
         ) from error
     return run
+
+
+def _converted(name: str, value: Any, kind: str) -> Any:
+    """A parameter's value as its kind: YAML reads 1e-4, without a point, as text.
+
+    Raises:
+        BadInputError: it is of another kind.
+    """
+    make, rule = _KINDS[kind]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str) or (is_number and kind != "STRING"):
+            converted = make(value)
+            if isinstance(value, str) or converted == value:
+                return converted
+    raise BadInputError(f"Run parameter '{name}' must be {rule}. Received: {name}={value!r}. Correct it.")
 
 
 def _read(path: Path) -> dict[str, Any]:

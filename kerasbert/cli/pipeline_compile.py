@@ -23,8 +23,11 @@ def compile(kind: str, config: str | None, assignments: tuple[str, ...], target:
     """
     settings = read_pipeline_settings(kind, config, assignments)
     factory = pipeline_factory(kind)
-    from kerasbert_pipelines.compile import compile_pipeline, run_parameters
+    from kerasbert_pipelines.compile import compile_pipeline, local_places, run_parameters
 
     path = compile_pipeline(factory, settings, target, output)
     click.echo(f"Pipeline: {path}")
     click.echo(f"To be chosen when a run is started: {', '.join(run_parameters(path))}")
+    if places := local_places(settings):
+        listed = ", ".join(f"{name}={value}" for name, value in places.items())
+        click.echo(f"Not in a bucket, so the image must hold it or the cluster mount it: {listed}", err=True)

@@ -15,7 +15,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines import fine_tune, pretrain
-from kerasbert_pipelines.compile import check_job, compile_pipeline, compiled_job, run_parameters
+from kerasbert_pipelines.compile import check_job, compile_pipeline, compiled_job, local_places, run_parameters
 from kerasbert_pipelines.run_parameters import add_run_parameters
 from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PretrainSettings
 
@@ -67,7 +67,8 @@ def make_settings(tmp_path, preprocessing, tiny_config):
 
 @pytest.mark.parametrize("kind", FACTORIES)
 def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
-    resources = {"Trainer": ComponentResources(cpu=4, memory="16G", accelerator="NVIDIA_TESLA_T4")}
+    gpu = IMAGE.replace(":cpu", ":gpu")
+    resources = {"Trainer": ComponentResources(cpu=4, memory="16G", accelerator="NVIDIA_TESLA_T4", image=gpu)}
     path = tmp_path / "pipeline.json"
     compile_pipeline(FACTORIES[kind], make_settings(kind, resources=resources), "vertex", path)
     job = json_format.Parse(path.read_text(), pipeline_spec_pb2.PipelineJob())
@@ -77,7 +78,9 @@ def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
         json_format.MessageToDict(spec.deployment_spec), pipeline_spec_pb2.PipelineDeploymentConfig()
     )
     containers = {name: executor.container for name, executor in deployment.executors.items()}
-    assert {container.image for container in containers.values() if container.image} == {IMAGE}
+    images = {name: container.image for name, container in containers.items() if container.image}
+    assert images.pop("Trainer_executor") == gpu
+    assert set(images.values()) == {IMAGE}
     trainer = containers["Trainer_executor"].resources
     assert (trainer.cpu_limit, trainer.memory_limit) == (4, 16)
     assert (trainer.accelerator.type, trainer.accelerator.count) == ("NVIDIA_TESLA_T4", 1)
@@ -86,8 +89,11 @@ def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
 @pytest.mark.parametrize("kind", FACTORIES)
 def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
     path = tmp_path / "pipeline.yaml"
-    compile_pipeline(FACTORIES[kind], make_settings(kind, pipeline_root="s3://bucket/root"), "kubeflow", path)
-    json_format.ParseDict(yaml.safe_load(path.read_text()), pipeline_spec_pb2.PipelineSpec())
+    compile_pipeline(FACTORIES[kind], make_settings(kind), "kubeflow", path)
+    spec = yaml.safe_load(path.read_text())
+    # What Kubeflow puts in its place where none is said, TFX cannot read.
+    assert spec["defaultPipelineRoot"] == "gs://bucket/root"
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         component = components.load_component_from_file(str(path))
@@ -129,6 +135,8 @@ def test_only_a_value_under_its_own_key_becomes_an_input():
     [
         ({"image": None}, "vertex", "p.json", r"runs in a container image\. Received: no `image`"),
         ({"pipeline_root": "runs"}, "vertex", "p.json", r"Cloud Storage\. Received: pipeline_root='runs'"),
+        ({"pipeline_root": "minio://a/b"}, "kubeflow", "p.yaml", r"pipeline_root='minio://a/b'\. Use a bucket"),
+        ({"infra_validator": "yes"}, "vertex", "p.json", "the pipeline is for a cluster"),
         ({}, "vertex", "p.yaml", r"written to a \.json file"),
         ({"resources": {"Traner": ComponentResources(cpu=1)}}, "vertex", "p.json", "Traner"),
     ],
@@ -146,6 +154,13 @@ def test_a_step_that_no_cluster_runs_is_refused(make_settings):
     job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"] = {"resolver": {}}
     with pytest.raises(ValueError, match="'Trainer', a resolver"):
         check_job(job, "kubeflow")
+
+
+def test_files_outside_of_buckets_are_named(make_settings):
+    settings = make_settings("fine-tune", data="gs://bucket/rows", start_from="/gcs/bucket/model", model="bert-tiny")
+    assert local_places(settings) == {}
+    settings = make_settings("fine-tune", start_from="runs/model", schema="/etc/schema.pbtxt", push_folder="gs://b/p")
+    assert set(local_places(settings)) == {"data", "start_from", "schema", "model"}
 
 
 @pytest.mark.slow

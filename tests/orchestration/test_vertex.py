@@ -91,6 +91,14 @@ def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled,
     assert body["pipelineSpec"]["pipelineInfo"] == {"name": "kerasbert-fine-tune"}
 
 
+def test_numbers_that_yaml_takes_for_text_are_numbers(compiled, wire):
+    requests, _ = wire
+    vertex.submit(compiled, SETTINGS, {"learning_rate": "1e-4", "epochs": "7"})
+    (request,) = [request for request in requests if request["method"].upper() == "POST"]
+    values = request["body"]["runtimeConfig"]["parameterValues"]
+    assert (values["learning_rate"], values["epochs"]) == (1e-4, 7)
+
+
 def test_a_refusal_is_one_line(compiled, wire):
     _, answer = wire
     answer.update(status=403, body={"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}})
@@ -111,6 +119,10 @@ def test_missing_credentials_are_one_line(compiled, monkeypatch):
     ("settings", "parameters", "content", "message"),
     [
         (SETTINGS, {"epoch": 5}, JOB, r"Received: epoch\. It has epochs, learning_rate"),
+        (SETTINGS, {"epochs": 2.5}, JOB, r"'epochs' must be a whole number\. Received: epochs=2\.5"),
+        (SETTINGS, {"epochs": "two"}, JOB, "must be a whole number"),
+        (SETTINGS, {"epochs": True}, JOB, "must be a whole number"),
+        (SETTINGS, {"learning_rate": None}, JOB, "must be a number"),
         (FineTuneSettings(), {}, JOB, "needs a project and a region"),
         (SETTINGS, {}, {"pipelineSpec": {}}, "must be a pipeline compiled for Vertex AI"),
         (SETTINGS, {}, [], "must be a pipeline compiled for Vertex AI"),

@@ -5,11 +5,10 @@ Every later component reads it from this artifact, so that what is trained on an
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types.experimental.simple_artifacts import File
@@ -22,9 +21,9 @@ from kerasbert_tfx.modules.document_records import document_files, read_counts, 
 from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.model_folder import find_model
 from kerasbert_tfx.modules.remote_folders import copied_to_local, written_locally
+from kerasbert_tfx.modules.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
 
-_CHECK_CHARACTERS = 2_000_000  # text over which the share of unknown words is taken
-_LINES_AT_ONCE = 512
+_REMEDY = "Give one of the text's language and script, leave `vocabulary` out to learn one"
 
 
 @component
@@ -45,7 +44,11 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
     with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"]) as model:
         tokenizer = _tokenizer(examples.uri, values, vocabulary, model)
     unknown = check_unknown_words(
-        tokenizer, _lines(examples.uri, _CHECK_CHARACTERS), values["max_unknown_share"], values["vocabulary"]
+        tokenizer,
+        _lines(examples.uri, CHECK_CHARACTERS),
+        values["max_unknown_share"],
+        values["vocabulary"] or values["model"],
+        _REMEDY,
     )
     with written_locally(preprocessing.uri) as folder:
         TextToInputs(tokenizer, values["sequence_length"]).save(folder)
@@ -80,32 +83,3 @@ def _lines(uri: str, characters: int) -> Iterator[str]:
             digest = hashlib.sha256(b"vocabulary/" + text).digest()
             if int.from_bytes(digest[:6], "big") < share * (1 << 48):
                 yield from text.decode("utf-8").split("\n")
-
-
-def check_unknown_words(
-    tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None
-) -> float:
-    """The share of word pieces that are [UNK].
-
-    Raises:
-        BadInputError: it is larger than `max_share`.
-    """
-    unknown = total = 0
-    batch: list[str] = []
-    for line in [*lines, None]:
-        if line is not None:
-            batch.append(line)
-        if batch and (line is None or len(batch) == _LINES_AT_ONCE):
-            ids = tokenizer.tokenize(tf.constant(batch)).values.numpy()
-            unknown += int((ids == tokenizer.vocabulary.unk_id).sum())
-            total += len(ids)
-            batch = []
-    share = unknown / total if total else 1.0
-    if share > max_share:
-        raise BadInputError(
-            f"The vocabulary must know the text's words. Received: {share:.0%} of them unknown to "
-            f"{f'{source!r}' if source else 'the vocabulary'}, which has {len(tokenizer.vocabulary)} pieces (at most "
-            f"{max_share:.0%} are allowed). Give one of the text's language and script, leave `vocabulary` out to "
-            "learn one, or raise `max_unknown_share`."
-        )
-    return share

@@ -2,15 +2,16 @@
 
 Training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config` holds
 `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` but for paths of data),
-`starts_from_model` and, for the Tuner, `trials`.
+`max_unknown_share`, `starts_from_model` and, for the Tuner, `trials`.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,21 @@ from tfx.components.tuner.component import TunerFnResult
 from tfx.utils import io_utils
 
 from kerasbert import export
+from kerasbert.checkpoints.loading import read as read_checkpoint
+from kerasbert.data.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
-from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, fine_tune
+from kerasbert.preprocessing import Vocabulary, WordPieceTokenizer
+from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, Rows, fine_tune
 from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.labelled_records import Columns, read_rows
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.modules.training_sample import write_training_sample
+from kerasbert_tfx.modules.vocabulary_check import check_unknown_words, first_characters
 
 # What of a run is kept with the model: not the training states, from which a killed run would go on.
 _KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard", "model")
 _TEST_SPLIT = "/Split-test/"
+_REMEDY = "Start from a model of the text's language and script"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -48,6 +54,7 @@ def run_fn(fn_args: FnArgs) -> None:
     hyperparameters = _best_values(fn_args.hyperparameters)
     with _work_folder(fn_args, hyperparameters) as work, _started_from(fn_args) as start:
         settings = _settings(config, hyperparameters, output=str(work), start_from=start)
+        _check_vocabulary(config, settings, rows)
         tuned = fine_tune(settings, rows=rows)
         _export(tuned, columns, Path(fn_args.serving_model_dir))
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
@@ -102,6 +109,7 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         values = dict(trial.hyperparameters.values)
         with tempfile.TemporaryDirectory() as folder, _started_from(self._fn_args) as start:
             settings = _settings(self._fn_args.custom_config, values, output=folder, start_from=start)
+            _check_vocabulary(self._fn_args.custom_config, settings, self._rows)
             figures = fine_tune(settings, rows=self._rows).metrics
         keras.backend.clear_session()
         return {self._figure: float(figures[self._figure])}
@@ -147,10 +155,34 @@ def _started_from(fn_args: FnArgs) -> Any:
     wanted = fn_args.custom_config["starts_from_model"]
     if wanted and not fn_args.base_model:
         raise BadInputError(
-            "The model to start from must be there. Received: none. Check `start_from`, or begin from nothing with "
-            "`start_kind: nothing` and a vocabulary."
+            "The model to start from must be there. Received: none. Check `start_from`, or leave it out and give a "
+            "`vocabulary`, to begin with random weights."
         )
     return find_model(fn_args.base_model if wanted else None)
+
+
+def _check_vocabulary(config: Mapping[str, Any], settings: FineTuningSettings, rows: FineTuningRows) -> None:
+    """Refuses training rows in words that the vocabulary does not know."""
+    if settings.start_from:
+        to_inputs = read_checkpoint(Path(settings.start_from)).text_to_inputs
+        tokenizer = to_inputs.tokenizer if to_inputs else None
+    else:
+        vocabulary = Vocabulary.from_file(settings.vocabulary or "")
+        tokenizer = WordPieceTokenizer(vocabulary, lower_case=settings.lower_case, strip_accents=settings.strip_accents)
+    # A model without a vocabulary is refused when training starts.
+    if tokenizer is not None:
+        source = settings.start_from or settings.vocabulary
+        check_unknown_words(
+            tokenizer, first_characters(_texts(rows.train)), config["max_unknown_share"], source, _REMEDY
+        )
+
+
+def _texts(rows: Rows) -> Iterator[str]:
+    """All texts of some rows."""
+    if isinstance(rows, TaggedTexts):
+        yield from (" ".join(words) for words in rows.words)
+    else:
+        yield from itertools.chain(rows.texts, rows.pairs or ())
 
 
 def _work_folder(fn_args: FnArgs, hyperparameters: Mapping[str, Any]) -> Any:

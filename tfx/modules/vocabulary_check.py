@@ -1,0 +1,52 @@
+"""Refuses text in words that a vocabulary does not know: a model would be given [UNK] in their place."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import tensorflow as tf
+
+from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import WordPieceTokenizer
+
+CHECK_CHARACTERS = 2_000_000  # text over which the share of unknown words is taken
+_LINES_AT_ONCE = 512
+
+
+def check_unknown_words(
+    tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None, remedy: str
+) -> float:
+    """The share of word pieces that are [UNK].
+
+    Args:
+        tokenizer: with the vocabulary.
+        lines: text; all of it is looked at.
+        max_share: the largest share that is allowed, the setting `max_unknown_share`.
+        source: where the vocabulary comes from, for the message.
+        remedy: what to do, for the message, beside raising `max_unknown_share`.
+
+    Raises:
+        BadInputError: the share is larger than `max_share`.
+    """
+    unknown = total = 0
+    rest = iter(lines)
+    while batch := list(itertools.islice(rest, _LINES_AT_ONCE)):
+        ids = tokenizer.tokenize(tf.constant(batch)).values.numpy()
+        unknown += int((ids == tokenizer.vocabulary.unk_id).sum())
+        total += len(ids)
+    share = unknown / total if total else 1.0
+    if share > max_share:
+        raise BadInputError(
+            f"The vocabulary must know the text's words. Received: {share:.0%} of them unknown to "
+            f"{f'{source!r}' if source else 'the vocabulary'}, which has {len(tokenizer.vocabulary)} pieces (at most "
+            f"{max_share:.0%} are allowed). {remedy}, or raise `max_unknown_share`."
+        )
+    return share
+
+
+def first_characters(lines: Iterable[str], characters: int = CHECK_CHARACTERS) -> Iterator[str]:
+    """The first lines, with so many characters or a few more."""
+    for line in lines:
+        if characters <= 0:
+            return
+        characters -= len(line)
+        yield line
