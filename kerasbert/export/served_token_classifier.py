@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasbert.export.client_ids import INPUTS_SPEC
 from kerasbert.export.served_model import Outputs, ServedModel, Signature, signature
 from kerasbert.export.text_inputs import TEXT_SPEC
-from kerasbert.export.words import cut, word_numbers
+from kerasbert.export.words import cut, row_numbers, word_numbers
 
 OUTSIDE = "O"
 # Of the schemes BIO, BIOES and BILOU: the prefixes that begin an entity, and those behind which another one begins.
@@ -98,7 +98,7 @@ class ServedTokenClassifier(ServedModel):
         labels = tf.argmax(tf.gather(probabilities, firsts), axis=-1, output_type=tf.int32)
         type_ids = [self._types.index(kind) if kind != OUTSIDE else -1 for _, kind in self._scheme]
         return {
-            "rows": tf.gather(ids.value_rowids(), firsts),
+            "rows": tf.gather(row_numbers(ids), firsts),
             "starts": tf.gather(starts, firsts),
             "ends": tf.math.segment_max(ends, numbers),
             "probabilities": tf.reduce_max(tf.gather(probabilities, firsts), axis=-1),

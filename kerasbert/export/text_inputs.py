@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasbert.export.words import row_numbers
 from kerasbert.preprocessing import TextToInputs
 
 MASK = "[MASK]"
@@ -123,8 +124,8 @@ class TextInputs:
         sizes = tf.strings.length(parts.values) + len(MASK)
         before = tf.cumsum(sizes, exclusive=True)  # [all parts]
         row_begins = tf.gather(tf.concat([before, [0]], axis=0), parts.row_starts())  # [B]
-        part_begins = before - tf.gather(row_begins, parts.value_rowids())
-        shift = tf.gather(part_begins, ids.value_rowids())  # [all tokens]
+        part_begins = before - tf.gather(row_begins, row_numbers(parts))
+        shift = tf.gather(part_begins, row_numbers(ids))  # [all tokens]
         starts, ends = (ids.with_values(tf.cast(places.values, tf.int32) + shift) for places in (starts, ends))
         return (
             _joined(parts, ids, self.vocabulary.mask_id),
@@ -157,7 +158,7 @@ def _joined(parts: tf.RaggedTensor, tokens: tf.RaggedTensor, at_mask: Any) -> tf
     Returns:
         Ragged int32 [B, (T)].
     """
-    rows = parts.value_rowids()
+    rows = row_numbers(parts)
     follows = tf.concat([tf.zeros_like(rows[:1]), tf.cast(rows[1:] == rows[:-1], rows.dtype)], axis=0)  # [all parts]
     at_masks = tf.boolean_mask(tf.broadcast_to(at_mask, tf.shape(rows)), follows > 0)
     masks = tf.RaggedTensor.from_row_lengths(at_masks, follows)

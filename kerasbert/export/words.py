@@ -8,6 +8,16 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
+def row_numbers(ragged: tf.RaggedTensor) -> tf.Tensor:
+    """The row of each value of all rows, int64 [N].
+
+    `value_rowids()` gives the same by way of a matrix of rows times the longest row: many short texts and a long one in
+    one request would take all memory there is.
+    """
+    places = tf.range(tf.size(ragged.values, tf.int64))
+    return tf.searchsorted(tf.cast(ragged.row_splits, tf.int64), places, side="right", out_type=tf.int64) - 1
+
+
 def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
     """Numbers the words of a batch from 0, on through all its texts.
 
@@ -21,7 +31,7 @@ def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
         int32 [N]: the number of each piece's word.
     """
     continues = tf.gather(tf.constant([piece.startswith("##") for piece in pieces]), ids.values)
-    rows = ids.value_rowids()
+    rows = row_numbers(ids)
     follows = tf.concat([tf.zeros_like(rows[:1], tf.bool), rows[1:] == rows[:-1]], axis=0)
     return tf.cumsum(tf.cast(~(continues & follows), tf.int32)) - 1
 

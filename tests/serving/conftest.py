@@ -123,8 +123,8 @@ def channel(echo_server):
 
 
 @pytest.fixture(scope="session")
-def bert_models(tmp_path_factory):
-    """Exported models of kerasbert with random weights: the folders of their versions by name."""
+def make_bert_models(tmp_path_factory):
+    """Exports models of kerasbert with random weights: from their names to the folders of their versions by name."""
     import keras
     import numpy as np
 
@@ -147,16 +147,35 @@ def bert_models(tmp_path_factory):
         built.set_weights([weight + 0.3 * np.random.randn(*weight.shape) for weight in built.get_weights()])
         return built
 
-    chosen = {
-        "classifier": (models.BertSequenceClassifier(backbone(), num_labels=3), ["lost card", "top up", "ålder"]),
-        "tagger": (models.BertTokenClassifier(backbone(), num_labels=3), ["O", "B-THING", "I-THING"]),
-        "answerer": (models.BertSpanPredictor(backbone()), None),
-        "regressor": (models.BertSequenceClassifier(backbone(), num_labels=1, problem_type="regression"), None),
+    def classifier(problem_type, num_labels):
+        return models.BertSequenceClassifier(backbone(), num_labels=num_labels, problem_type=problem_type)
+
+    kinds = {
+        "classifier": lambda: classifier("single_label_classification", 3),
+        "multilabel": lambda: classifier("multi_label_classification", 3),
+        "regressor": lambda: classifier("regression", 1),
+        "tagger": lambda: models.BertTokenClassifier(backbone(), num_labels=3),
+        "answerer": lambda: models.BertSpanPredictor(backbone()),
+        "chooser": lambda: models.BertMultipleChoice(backbone()),
+        "sentences": lambda: models.BertSentenceEncoder(backbone()),
+        "pretrainer": lambda: models.BertPretrainer(backbone()),
+        "backbone": backbone,
     }
-    folder = tmp_path_factory.mktemp("bert")
-    for name, (model, labels) in chosen.items():
-        export.save(model, text_to_inputs, folder / name, labels=labels, warm_up=None)
-    return {name: folder / name for name in chosen}
+    labels = {"classifier": ["lost card", "top up", "ålder"], "tagger": ["O", "B-THING", "I-THING"]}
+
+    def make(*names):
+        folder = tmp_path_factory.mktemp("bert")
+        for name in names:
+            export.save(kinds[name](), text_to_inputs, folder / name, labels=labels.get(name), warm_up=None)
+        return {name: folder / name for name in names}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bert_models(make_bert_models):
+    """The folders of four of them by name."""
+    return make_bert_models("classifier", "tagger", "answerer", "regressor")
 
 
 @pytest.fixture(scope="session")

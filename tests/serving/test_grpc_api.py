@@ -13,6 +13,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from kerasbert_serving.server import LocalServer
+
 
 @pytest.fixture
 def prediction(channel):
@@ -116,6 +118,77 @@ def test_status(channel):
     request.model_spec.name = "echo"
     response = stub.GetModelStatus(request, timeout=30)
     assert [(s.version, s.state) for s in response.model_version_status] == [(1, 30)]
+
+
+def test_metadata_that_cannot_be_had(prediction):
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    for change, details in (
+        (lambda: None, "Missing ModelSpec"),
+        (lambda: request.model_spec.SetInParent(), "GetModelMetadataRequest must specify at least one metadata_field"),
+        (lambda: request.metadata_field.append("signature_def"), "ModelSpec has no name specified."),
+    ):
+        change()
+        assert refusal(prediction.GetModelMetadata, request) == (grpc.StatusCode.INVALID_ARGUMENT, details)
+    request.model_spec.name = "echo"
+    request.model_spec.version.value = 2
+    assert refusal(prediction.GetModelMetadata, request) == (
+        grpc.StatusCode.NOT_FOUND,
+        "Servable not found for request: Specific(echo, 2)",
+    )
+    request.model_spec.version_label = "stable"
+    assert refusal(prediction.GetModelMetadata, request) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "Unrecognized servable version label: stable",
+    )
+
+
+def test_long_errors_are_cut(prediction):
+    _, details = refusal(prediction.Predict, predict_request("n" * 2000, x=np.float32([1])))
+    assert details == f'Serving signature key "{"n" * 1001}...TRUNCATED'
+
+
+def test_a_deadline_is_kept(prediction):
+    request = predict_request("", x=np.ones(1_000_000, np.float32))
+    with pytest.raises(grpc.RpcError) as caught:
+        prediction.Predict(request, timeout=0.001)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_what_is_not_there_is_unimplemented(channel):
+    call = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(b"", timeout=30)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_message_that_is_none_and_one_that_is_too_long(echo_version):
+    with (
+        LocalServer(model_dir=echo_version.parent, model_name="echo", max_grpc_message_bytes=1000) as server,
+        grpc.insecure_channel(server.grpc_address) as own,
+    ):
+        call = own.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        for content, code in ((b"\xff\xff", "UNKNOWN"), (b"\0" * 2000, "RESOURCE_EXHAUSTED")):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(content, timeout=30)
+            assert caught.value.code() is grpc.StatusCode[code]
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(own)
+        assert list(stub.Predict(predict_request("", x=np.float32([1])), timeout=30).outputs["y"].float_val) == [2.5]
+
+
+def test_status_of_versions(channel):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "other"
+    assert refusal(stub.GetModelStatus, request) == (
+        grpc.StatusCode.NOT_FOUND,
+        "Could not find any versions of model other",
+    )
+    request.model_spec.name = "echo"
+    request.model_spec.version.value = 3
+    assert refusal(stub.GetModelStatus, request) == (
+        grpc.StatusCode.NOT_FOUND,
+        "Could not find version 3 of model echo",
+    )
 
 
 @pytest.mark.parametrize("service", ["", "tensorflow.serving.PredictionService"])

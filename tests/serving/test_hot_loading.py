@@ -161,7 +161,10 @@ def test_reload_by_grpc_with_policies_and_labels(server, client, base):
     config.model_version_policy.specific.versions.extend([1, 2])
     with grpc.insecure_channel(server.grpc_address) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        assert stub.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+        request.metric_names.extend(["/tensorflow/cc/saved_model/load_attempt_count", "/no/such/metric"])
+        response = stub.HandleReloadConfigRequest(request, timeout=60)
+        assert response.status.error_code == 0
+        assert [metric.int64_value_increase for metric in response.metric] == [0, 0]  # the first cell is version 1's
         config.version_labels["stable"] = 1
         config.version_labels["canary"] = 2
         stub.HandleReloadConfigRequest(request, timeout=60)
