@@ -30,8 +30,6 @@ from kerasbert_tfx.modules import evaluation_views
 from kerasbert_tfx.modules.fingerprints import fingerprint
 from kerasbert_tfx.modules.labelled_records import UNLABELLED, Columns
 
-# Under the pipeline's root: the schema of the rows that passed last.
-_LAST_ACCEPTED = "last_accepted_schema.json"
 _MODULE = "kerasbert_tfx.modules.fine_tuning"
 # Settings of training that the rows or the pipeline's own artifacts take the place of.
 _NOT_FOR_TRAINING = ("start_from", "schema")
@@ -172,7 +170,7 @@ def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNod
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
         anomalies=validator.outputs["anomalies"],
-        last_accepted=f"{settings.pipeline_root}/{_LAST_ACCEPTED}",
+        last_accepted=settings.accepted_schema,
         label=settings.label_column,
         accept_new_schema=settings.accept_new_schema,
     )

@@ -29,7 +29,6 @@ from kerasbert_tfx.modules.document_records import STATISTICS_FEATURES
 from kerasbert_tfx.modules.fingerprints import fingerprint
 
 _MEGABYTE = 1_000_000
-_LAST_ACCEPTED = "last_accepted_schema.json"
 # Settings of the recipe that the pipeline's own artifacts take the place of.
 _NOT_FOR_TRAINING = ("texts", "vocabulary", "held_out_share", "dupe_factor", "short_sequence_probability")
 # What the held-out figures depend on.
@@ -133,7 +132,7 @@ def _data_nodes(settings: PretrainSettings, examples: BaseNode) -> tuple[BaseNod
         anomalies=validator.outputs["anomalies"],
         schema=schema.outputs["schema"],
         schema_source=f"'{settings.schema}'" if settings.schema else "this run",
-        last_accepted=f"{settings.pipeline_root}/{_LAST_ACCEPTED}",
+        last_accepted=settings.accepted_schema,
         accept_new_schema=settings.accept_new_schema,
     )
     return check, [statistics, schema, validator, check]

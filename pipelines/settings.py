@@ -68,9 +68,11 @@ class PipelineSettings:
 
     Attributes:
         pipeline_name: lower-case letters, digits and hyphens.
-        pipeline_root: folder or bucket for artifacts. By default `runs/pipelines/<pipeline_name>`.
+        pipeline_root: folder or bucket for artifacts, which pipelines of other names may share. By default
+            `runs/pipelines/<pipeline_name>`.
         metadata_path: SQLite file of a local run's metadata. By default in `pipeline_root`.
-        push_folder: where blessed models are pushed, each as a numbered version. By default in `pipeline_root`.
+        push_folder: where blessed models are pushed, each as a numbered version. By default
+            `<pipeline_root>/pushed/<pipeline_name>`.
         beam_pipeline_args: for every component that runs on Beam, such as `--runner=DataflowRunner`.
         enable_cache: whether a component whose inputs and settings are unchanged is taken from an earlier run.
         seed: of splits, pairs, weights, order, masks and dropout.
@@ -104,7 +106,7 @@ class PipelineSettings:
             "pipeline_name": name,
             "pipeline_root": root,
             "metadata_path": self.metadata_path or f"{root}/metadata.sqlite",
-            "push_folder": self.push_folder or f"{root}/pushed",
+            "push_folder": self.push_folder or f"{root}/pushed/{name}",
         }
         for setting, value in derived.items():
             object.__setattr__(self, setting, value)
@@ -113,6 +115,11 @@ class PipelineSettings:
                 "`pipeline_name` must be lower-case letters, digits and hyphens, 128 at most. "
                 f"Received: pipeline_name={name!r}. Give such as '{self.default_name}'."
             )
+
+    @property
+    def accepted_schema(self) -> str:
+        """The file, under the pipeline's root, with the schema of the data that passed last."""
+        return f"{self.pipeline_root}/accepted_schemas/{self.pipeline_name}.json"
 
     def resources_of(self, component: str) -> ComponentResources:
         """What a component may use."""

@@ -109,7 +109,7 @@ def test_inputs_of_a_run_take_the_place_of_settings(make_settings):
         "data": definitions["data"]["defaultValue"],
         "epochs": 2,
         "learning_rate": 5e-3,
-        "push_folder": "gs://bucket/root/pushed",
+        "push_folder": "gs://bucket/root/pushed/kerasbert-fine-tune",
     }
     trainer = job["pipelineSpec"]["root"]["dag"]["tasks"]["Trainer"]["inputs"]["parameters"]
     config = trainer["custom_config"]["runtimeValue"]["constant"]

@@ -46,6 +46,12 @@ def test_places_follow_from_the_root_unless_given() -> None:
     assert settings.push_folder == "there"
 
 
+def test_pipelines_that_share_a_root_do_not_share_what_they_push_and_remember() -> None:
+    settings = [read_settings(kind, None, {"pipeline_root": "here"}) for kind in ("pretrain", "fine-tune")]
+    assert len({one.push_folder for one in settings}) == 2
+    assert len({one.accepted_schema for one in settings}) == 2
+
+
 def test_values_get_their_types(tmp_path: Path) -> None:
     path = write(
         tmp_path,
