@@ -21,6 +21,12 @@ import click
 @click.option(
     "--model-config-file-poll-wait-seconds", default=0.0, show_default=True, help="Between readings of it. 0: once."
 )
+@click.option("--batching-parameters-file", type=click.Path(), help="BatchingParameters, read for their sizes.")
+@click.option("--monitoring-config-file", type=click.Path(), help="A MonitoringConfig: path of the metrics, or none.")
+@click.option(
+    "--allow-version-labels-for-unavailable-models", is_flag=True, help="Labels for versions that are yet to come."
+)
+@click.option("--rest-api-enable-cors-support", is_flag=True, help="Let pages of other hosts ask.")
 @click.option(
     "--file-system-poll-wait-seconds", default=1.0, show_default=True, help="Between looks for new versions. 0: once."
 )
