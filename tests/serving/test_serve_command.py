@@ -1,0 +1,83 @@
+"""`kerasbert serve`: its settings files, its one line, and its end."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+CONFIG = """
+model_config_list {{
+  config {{
+    name: "echo" base_path: "{base}" model_platform: "tensorflow"
+    version_labels {{ key: "stable" value: 1 }}
+  }}
+}}
+"""
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "kerasbert", "serve", *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def served(*arguments):
+    """The process and the address of its REST API."""
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"Serving REST at (\S+) and gRPC at \S+", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        yield process, found.group(1)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path):
+    for name, text in (
+        ("models", CONFIG.format(base=echo_version.parent)),
+        ("batching", "max_batch_size { value: 16 }"),
+        ("monitoring", 'prometheus_config { enable: true path: "/metrics" }'),
+    ):
+        (tmp_path / name).write_text(text)
+    files = {
+        "--model-config-file": "models",
+        "--batching-parameters-file": "batching",
+        "--monitoring-config-file": "monitoring",
+    }
+    arguments = [part for option, name in files.items() for part in (option, tmp_path / name)]
+    with served(*arguments, "--port", 0, "--grpc-port", 0, "--rest-api-enable-cors-support") as (process, url):
+        reply = httpx.post(f"{url}/v1/models/echo/labels/stable:predict", json={"instances": [1, 2]}, timeout=60)
+        assert (reply.status_code, reply.json()) == (200, {"predictions": [2.5, 3.0]})
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert ":tensorflow:serving:request_count" in httpx.get(f"{url}/metrics", timeout=60).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{folder}/nothing"], "Could not find base path {folder}/nothing"),
+        (["{folder}"], "Unable to find a numerical version path for servable model at: {folder}"),
+        (["--model-config-file", "{folder}/none.config"], "{folder}/none.config; No such file or directory"),
+        ([], "Give MODEL_DIR or --model-config-file, and not both."),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(tmp_path, arguments, message, capfd):
+    from kerasbert.cli import main
+
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", *given, "--port", "0", "--grpc-port", "0"])
+    assert caught.value.code
+    assert message.format(folder=tmp_path) in capfd.readouterr().err
