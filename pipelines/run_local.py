@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ Say = Callable[[str], None]
 _STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached"}
 # Errors whose message is meant for the user.
 _CLEAR_ERRORS = (BadInputError, TrainingStoppedError, OSError)
+_FULL_DISK = re.compile(r"(?:(?P<path>/[^;\n]*); )?No space left on device|database or disk is full")
 
 
 class ComponentFailedError(BadInputError):
@@ -177,6 +179,10 @@ def reason(error: BaseException, log: Path | None = None) -> str:
             return f"{found.strerror}{place}. Free space, or check the path and its rights."
         if isinstance(found, _CLEAR_ERRORS) and str(found):
             return " ".join(str(found).split())
+    for found in chain:
+        # TensorFlow and the metadata's SQLite have errors of their own for it.
+        if full := _FULL_DISK.search(str(found)):
+            return f"No space left on device: {full['path'] or 'the metadata'}. Free space, or name another folder."
     message = " ".join(str(error).split()) or type(error).__name__
     return f"{type(error).__name__}: {message[:500]}{'...' if len(message) > 500 else ''} {_look_into(log)}".strip()
 

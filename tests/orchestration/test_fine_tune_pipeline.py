@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import tensorflow_text  # noqa: F401 (registers the ops of the exported tokenize
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, read_labelled
 from kerasbert.errors import BadInputError
+from kerasbert_pipelines import fine_tune
 from kerasbert_pipelines.fine_tune import create_pipeline
 from kerasbert_pipelines.run_local import ComponentFailedError, run
 from kerasbert_pipelines.run_summary import RunSummary
@@ -76,6 +78,7 @@ def test_a_table_becomes_a_pushed_model(first: First) -> None:
     settings, summary = first
     assert summary.states == dict.fromkeys(COMPONENTS, "done")
     assert summary.blessed is True
+    assert sum(summary["LabelledExampleGen"].figures[f"{split}_rows"] for split in ("train", "eval", "test")) == 300
     pushed = Path(summary.pushed_to or "")
     assert pushed.parent == Path(settings.push_folder)
     kept = Path(summary["Trainer"].outputs["model_run"])
@@ -202,6 +205,30 @@ def test_rows_that_cannot_be_used(tmp_path: Path, start: Path, content: str, com
     assert words in message
 
 
+def test_files_that_are_not_there_or_in_another_encoding(tmp_path: Path, start: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    message = refused(fine_tune_settings(tmp_path, folder, start))
+    assert message.startswith(f"LabelledExampleGen: There must be files with rows. Received: '{folder}/*'")
+    write_table(folder / "a.csv", ("text", "label"), topic_rows(20))
+    (folder / "b.csv").write_bytes("text,label\nthe dog,animals\n".encode("utf-16"))
+    message = refused(fine_tune_settings(tmp_path, folder, start))
+    assert message.startswith("LabelledExampleGen: A text file must be in UTF-8.")
+    assert "b.csv', which is in UTF-16" in message
+
+
+def test_rows_in_words_that_the_vocabulary_lacks(first: First, tmp_path: Path, file_hashes: FileHashes) -> None:
+    settings, _ = first
+    pushed = file_hashes(Path(settings.push_folder))
+    rows = [(f"Привет, мир {number}", TOPICS[number % 3]) for number in range(90)]
+    data = write_table(tmp_path / "rows.csv", ("text", "label"), rows)
+    message = refused(dataclasses.replace(settings, data=str(data)))
+    assert message.startswith("Trainer: The vocabulary must know the text's words.")
+    assert f"unknown to '{settings.start_from}'" in message
+    assert "`max_unknown_share`" in message
+    assert file_hashes(Path(settings.push_folder)) == pushed
+
+
 def test_a_label_that_training_lacks(tmp_path: Path, start: Path) -> None:
     rows = topic_rows(100)
     shares = {"train": 0.7, "eval": 0.1, "test": 0.2}
@@ -268,6 +295,26 @@ def test_a_model_to_start_from_that_is_missing_or_of_another_shape(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
+@pytest.mark.slow
+def test_a_disk_that_is_full(first: First, tmp_path: Path, file_hashes: FileHashes) -> None:
+    settings, _ = first
+    pushed = file_hashes(Path(settings.push_folder))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        small = dataclasses.replace(
+            settings, pipeline_root=f"{disk}/root", metadata_path=f"{disk}/root/metadata.sqlite"
+        )
+        message = refused(small)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    assert ": No space left on device: " in message
+    assert file_hashes(Path(settings.push_folder)) == pushed
+
+
 def test_a_push_folder_that_cannot_be_written(first: First, tmp_path: Path) -> None:
     settings, _ = first
     (tmp_path / "file").write_text("no folder")
@@ -310,6 +357,7 @@ def test_an_exported_model_with_other_preprocessing_is_not_pushed(
         ({"metric": "beauty"}, "metric='beauty'"),
         ({"label_column": "text"}, "different columns"),
         ({"resources": {"Trainr": None}}, "Trainr"),
+        ({"infra_validator": "yes", "image": "example.com/image"}, "the pipeline is for a cluster"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, values: dict[str, Any], words: str) -> None:
@@ -317,3 +365,23 @@ def test_settings_that_cannot_be_used(tmp_path: Path, values: dict[str, Any], wo
     with pytest.raises(BadInputError, match="Received") as error:
         create_pipeline(dataclasses.replace(settings, **values))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("wanted", "answers"), [("yes", True), ("yes", False), ("auto", True), ("auto", False)])
+def test_a_container_judges_too_where_docker_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, answers: bool
+) -> None:
+    monkeypatch.setattr(fine_tune, "docker_answers", lambda: answers)
+    settings = fine_tune_settings(tmp_path, tmp_path / "rows.csv", tmp_path / "model", infra_validator=wanted)
+    if wanted == "yes" and not answers:
+        with pytest.raises(BadInputError, match="no Docker daemon answers"):
+            create_pipeline(settings)
+        return
+    nodes = {node.id: node for node in create_pipeline(settings).components}
+    assert ("InfraValidator" in nodes) is answers
+    assert ("infra_blessing" in nodes["ModelPusher"].inputs) is answers
+
+
+def test_no_daemon_answers_at_an_address_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    assert fine_tune.docker_answers() is False

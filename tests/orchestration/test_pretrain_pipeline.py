@@ -1,7 +1,9 @@
 """The pretraining pipeline from text to a pushed model: cached, judged, and stopped by what it cannot use."""
 
 import dataclasses
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +89,8 @@ def test_text_becomes_a_pushed_model(first: tuple[PretrainSettings, RunSummary])
     assert loaded.text_to_inputs.sequence_length == 24
     run_folder = Path(summary["Trainer"].outputs["model_run"])
     assert list(run_folder.rglob("tensorboard/*/events.*"))
+    history = [json.loads(line) for line in (run_folder / "history.jsonl").read_text().splitlines()]
+    assert list(dict.fromkeys(row["phase"] for row in history)) == ["short", "long"]
     assert not list(Path(settings.pipeline_root, "Trainer", "unfinished").iterdir())
     assert summary["PretrainingEvaluator"].figures["masked_lm_loss"] == pytest.approx(
         summary["Trainer"].figures["masked_lm_loss"]
@@ -228,6 +232,20 @@ def test_a_vocabulary_of_another_script(tmp_path: Path, tiny_config: Path, prepr
     assert message.startswith("PreprocessingMaker: ")
     assert vocabulary in message
     assert "unknown" in message
+
+
+def test_a_model_to_go_on_from_of_another_shape(
+    first: tuple[PretrainSettings, RunSummary], tmp_path: Path, file_hashes: FileHashes
+) -> None:
+    settings, before = first
+    pushed = file_hashes(Path(settings.push_folder))
+    shutil.copytree(before.pushed_to or "", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
+    message = refused(dataclasses.replace(settings, base_model=str(tmp_path / "model")))
+    assert message.startswith("PreprocessingMaker: ")
+    assert "shape" in message
+    assert file_hashes(Path(settings.push_folder)) == pushed
 
 
 def test_documents_that_do_not_meet_the_schema_of_before(

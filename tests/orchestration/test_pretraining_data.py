@@ -162,6 +162,7 @@ def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path
         output = make(texts, tmp_path, preprocessing, range_bytes=1_000_000, dupe_factor=1)
     counts, report = read_counts(str(tmp_path / "documents"))
     assert report.cut_lines == 1
+    assert read_figures(str(tmp_path / "documents"))["note"] == "1 overlong lines were cut"
     assert counts["train"].characters + counts["eval"].characters > 50_000_000
     assert read_figures(str(output))["train_short_pairs"] > 700
     assert memory.megabytes < 4000

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.peak_memory import PeakMemory
@@ -36,6 +37,21 @@ def test_any_other_error_is_one_short_line_with_its_kind_and_the_log() -> None:
     assert "\n" not in line
     assert len(line) < 600
     assert line.endswith("See 'runs/log.txt'.")
+
+
+@pytest.mark.parametrize(
+    ("error", "path"),
+    [
+        (
+            tf.errors.ResourceExhaustedError(None, None, "{{x}} /a b/saved.pb; No space left on device [Op:S]"),
+            "/a b/saved.pb",
+        ),
+        (RuntimeError("Error when executing query: database or disk is full query: COMMIT;"), "the metadata"),
+        (OSError(28, "No space left on device", "/a/b"), "/a/b"),
+    ],
+)
+def test_a_full_disk_is_told_whoever_met_it(error: Exception, path: str) -> None:
+    assert reason(error).startswith(f"No space left on device: {path}. Free space")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ The same text goes to the same split on every machine and whatever other rows th
 `kerasbert.data.read_labelled`'s business. A changed file is noticed: its fingerprint is part of the cache's key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -17,18 +18,28 @@ from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
-from tfx.types import standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from kerasbert.data import read_labelled, read_texts, stable_split
 from kerasbert.data.tagged import read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.modules.beam_errors import plain_beam_errors
-from kerasbert_tfx.modules.labelled_records import REGRESSION, TOKENS, Columns, bytes_feature, split_key, to_example
+from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.modules.labelled_records import (
+    REGRESSION,
+    TOKENS,
+    Columns,
+    bytes_feature,
+    split_key,
+    strings_of,
+    to_example,
+)
 from kerasbert_tfx.modules.remote_folders import copied_to_local
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
 _BUCKETS = 10_000
+_UNREADABLE = "\ufffd"  # no name of a split
 _TFRECORD_ENDINGS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
 
 
@@ -46,6 +57,7 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
         Raises:
             BadInputError: a row cannot be used; as `kerasbert.data.read_labelled` says it.
         """
+        self._examples_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EXAMPLES_KEY])
         try:
             with plain_beam_errors():
                 super().Do(input_dict, output_dict, exec_properties)
@@ -60,7 +72,7 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
     def GenerateExamplesByBeam(  # noqa: N802 (TFX's name)
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
-        """The rows of each split."""
+        """The rows of each split. Their numbers are noted beside them."""
         output_config = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.OUTPUT_CONFIG_KEY], example_gen_pb2.Output()
         )
@@ -73,6 +85,13 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
         names = list(shares)
         columns = columns_of(exec_properties)
         rows = pipeline | "ReadRows" >> _rows_of_files(exec_properties, input_config.splits[0].pattern)
+        uri = self._examples_uri
+        _ = (
+            rows
+            | "Count" >> beam.Map(_counts, columns, shares)
+            | "Sum" >> beam.CombineGlobally(_sums)
+            | "WriteFigures" >> beam.Map(lambda counts: write_figures(uri, _figures(counts, names)))
+        )
         parts = rows | "Split" >> beam.Partition(_part, len(names), columns, shares)
         return dict(zip(names, parts, strict=True))
 
@@ -232,6 +251,28 @@ def _one_text(example: tf.train.Example, name: str, place: str) -> str:
 def _values(feature: tf.train.Feature) -> list[Any]:
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
+
+
+def _counts(example: tf.train.Example, columns: Columns, shares: Mapping[str, float]) -> Counter[str]:
+    """One row of its split, and whether a text of it was no UTF-8."""
+    is_unreadable = any("\ufffd" in strings_of(example, name)[0] for name in columns.texts)
+    return Counter({stable_split(split_key(columns, example), shares): 1, _UNREADABLE: int(is_unreadable)})
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """The sum of each count."""
+    sums: Counter[str] = Counter()
+    for counted in counts:
+        sums.update(counted)
+    return sums
+
+
+def _figures(counts: Mapping[str, int], splits: Iterable[str]) -> dict[str, Any]:
+    """What the summary of a run says of the rows."""
+    figures: dict[str, Any] = {f"{split}_rows": counts.get(split, 0) for split in splits}
+    if unreadable := counts.get(_UNREADABLE):
+        figures["note"] = f"{unreadable} rows hold U+FFFD, which stands for what was no UTF-8"
+    return figures
 
 
 def _part(example: tf.train.Example, count: int, columns: Columns, shares: Mapping[str, float]) -> int:

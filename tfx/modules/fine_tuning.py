@@ -36,6 +36,7 @@ from kerasbert_tfx.modules.vocabulary_check import check_unknown_words, first_ch
 # What of a run is kept with the model: not the training states, from which a killed run would go on.
 _KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard", "model")
 _TEST_SPLIT = "/Split-test/"
+_SEEN_CHARACTERS = 5000
 _REMEDY = "Start from a model of the text's language and script"
 
 
@@ -178,11 +179,12 @@ def _check_vocabulary(config: Mapping[str, Any], settings: FineTuningSettings, r
 
 
 def _texts(rows: Rows) -> Iterator[str]:
-    """All texts of some rows."""
+    """The beginnings of all texts of some rows: no model sees much more."""
     if isinstance(rows, TaggedTexts):
-        yield from (" ".join(words) for words in rows.words)
+        texts = (" ".join(words) for words in rows.words)
     else:
-        yield from itertools.chain(rows.texts, rows.pairs or ())
+        texts = itertools.chain(rows.texts, rows.pairs or ())
+    yield from (text[:_SEEN_CHARACTERS] for text in texts)
 
 
 def _work_folder(fn_args: FnArgs, hyperparameters: Mapping[str, Any]) -> Any:

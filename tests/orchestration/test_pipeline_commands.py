@@ -1,0 +1,91 @@
+"""`kerasbert pipeline` ends in one line with the component's name and exit code 1; compiled files come out of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kerasbert.cli import main
+from kerasbert_pipelines.compile import run_parameters
+
+Command = Callable[..., tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `kerasbert pipeline` in this process: its exit code, what it says, and the lines of its errors."""
+
+    def run(*arguments: object) -> tuple[int, str, list[str]]:
+        code = 0
+        try:
+            main(["pipeline", *map(str, arguments)])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, [line for line in err.splitlines() if line.startswith("kerasbert: ")]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "component"),
+    [("pretrain", "texts", "DocumentExamples"), ("fine-tune", "data", "LabelledExampleGen")],
+)
+def test_bad_input_is_one_line_with_the_components_name(
+    command: Command, tmp_path: Path, kind: str, name: str, component: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pushed" / "1").mkdir(parents=True)
+    (tmp_path / "pushed" / "1" / "model").write_text("served")
+    settings = {
+        name: tmp_path / "empty",
+        "pipeline_root": tmp_path / "root",
+        "push_folder": tmp_path / "pushed",
+        "show_progress": "false",
+        **({"vocabulary": tmp_path / "vocab.txt"} if kind == "fine-tune" else {}),
+    }
+    code, out, errors = command("run", kind, *(f"--set={key}={value}" for key, value in settings.items()))
+    assert code == 1
+    assert out == ""
+    (line,) = errors
+    assert line.startswith(f"kerasbert: {component}: ")
+    assert str(tmp_path / "empty") in line
+    assert [path.name for path in (tmp_path / "pushed").rglob("*")] == ["1", "model"]
+
+
+def test_bad_input_says_what_settings_are_wrong(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("dta: rows.csv\n")
+    code, _, (line,) = command("run", "fine-tune", "--config", tmp_path / "c.yaml")
+    assert code == 1
+    assert f"`dta` in '{tmp_path / 'c.yaml'}'. Did you mean `data`?" in line
+
+
+def test_a_pipeline_is_compiled_and_refused_without_a_project(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_REGION"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "c.yaml").write_text(
+        "data: gs://bucket/rows\nvocabulary: /models/vocab.txt\nimage: example.com/image\npipeline_root: gs://bucket/root\n"
+    )
+    arguments = [
+        "compile",
+        "fine-tune",
+        "-c",
+        tmp_path / "c.yaml",
+        "--target",
+        "vertex",
+        "-o",
+        tmp_path / "p.json",
+    ]
+    main(["pipeline", *map(str, arguments)])
+    out, err = capfd.readouterr()
+    assert out.splitlines()[0] == f"Pipeline: {tmp_path / 'p.json'}"
+    assert ", ".join(run_parameters(tmp_path / "p.json")) in out
+    assert "the image must hold it or the cluster mount it: vocabulary=/models/vocab.txt" in err
+    code, _, (line,) = command("submit", tmp_path / "p.json")
+    assert code == 1
+    assert "needs a project and a region" in line
+    code, _, (line,) = command("submit", tmp_path / "nowhere.json", "--project", "a", "--region", "b")
+    assert code == 1
+    assert "nowhere.json" in line
