@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import queue
+import re
 import socket
 import statistics
 import sys
@@ -50,7 +51,7 @@ def run_server(model_dir, made, targets):
     """Serves until the process is ended, after making the model if asked to; tells where, and a gRPC message."""
     from tensorflow_serving.apis import predict_pb2
 
-    from kerasbert_serving.server import LocalServer
+    from kerasbert_serving.server import serve
 
     if made:
         write_model(model_dir)
@@ -59,9 +60,12 @@ def run_server(model_dir, made, targets):
     request.inputs["text"].dtype = 7
     request.inputs["text"].tensor_shape.dim.add(size=1)
     request.inputs["text"].string_val.append(TEXT.encode())
-    with LocalServer(model_dir=model_dir, model_name="m", file_system_poll_wait_seconds=0) as server:
-        targets.put({"rest": server.rest_port, "grpc": (server.grpc_port, request.SerializeToString())})
-        threading.Event().wait()
+
+    def tell(line):
+        rest_port, grpc_port = map(int, re.findall(r":(\d+)", line))
+        targets.put({"rest": rest_port, "grpc": (grpc_port, request.SerializeToString())})
+
+    serve(tell, model_dir=model_dir, model_name="m", rest_port=0, grpc_port=0, file_system_poll_wait_seconds=0)
 
 
 def rest_asker(port):
