@@ -149,6 +149,19 @@ def test_a_body_that_never_ends_is_cut_at_the_limit(small_server, client):
     assert still_answers(client)
 
 
+@pytest.mark.parametrize(("start", "more"), [("/", "x"), ("/ HTTP/1.1\r\nx: ", "y"), ("/ HTTP/1.1\r\n", "x: y\r\n")])
+def test_a_head_that_never_ends_is_given_up(small_server, client, start, more):
+    with connect(small_server) as connection:
+        connection.sendall(f"POST {start}".encode())
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(more.encode() * (65536 // len(more)))
+            pytest.fail("it was taken")
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400 Bad Request")
+    assert still_answers(client)
+
+
 def test_a_body_beyond_the_limit_is_refused(small_server, client):
     reply = client.post(PREDICT, content=b" " * 100_000_000)
     assert reply.status_code == 413
