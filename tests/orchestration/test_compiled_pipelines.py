@@ -1,10 +1,12 @@
 """Compiled pipelines are valid for their backends, and every step of them runs as the process that it describes."""
 
 import csv
+import json
 import random
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
@@ -172,12 +174,24 @@ def test_every_step_of_both_pipelines_runs_as_compiled(make_settings, tmp_path):
     assert set(pretrained) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
     (version,) = (tmp_path / "pushed").iterdir()
     assert checkpoints.load(version).text_to_inputs is not None
+    assert trained_with(pretrained)["steps"] == 30
 
     settings = make_settings("fine-tune", start_from=str(version), pipeline_root=str(tmp_path / "root"))
     job = compiled_job(fine_tune.create_pipeline, settings, "kubeflow")
     pushed = tmp_path / "served"
-    tuned = execute(job, tmp_path / "fine-tune", {"epochs": 30, "push_folder": str(pushed)})
+    tuned = execute(job, tmp_path / "fine-tune", {"epochs": 4, "push_folder": str(pushed)})
     assert set(tuned) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
+    assert trained_with(tuned)["epochs"] == 4
+    # What is served answers as the model that was trained.
     (version,) = pushed.iterdir()
-    answer = tf.saved_model.load(str(version)).signatures["text"](tf.constant(["the dog and the cat."]))
-    assert answer["label"].numpy().tolist() == [b"animals"]
+    texts = ["the dog and the cat.", "the hammer and the saw and the nail.", "bread"]
+    served = tf.saved_model.load(str(version)).signatures["serving_default"](text=tf.constant(texts))
+    trained = checkpoints.load(Path(tuned["Trainer"]["model_run"]["uri"], "model"))
+    logits = trained.model(trained.text_to_inputs(texts), training=False)
+    np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
+    assert served["label"].numpy().tolist() == [trained.labels[best].encode() for best in np.argmax(logits, axis=1)]
+
+
+def trained_with(outputs):
+    """The settings that the Trainer's process noted."""
+    return json.loads(Path(outputs["Trainer"]["model_run"]["uri"], "settings.json").read_text())["settings"]

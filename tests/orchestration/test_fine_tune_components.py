@@ -394,6 +394,17 @@ def test_a_fingerprint_tells_content_from_name(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "a" / "file") != fingerprint(tmp_path / "c" / "file")
 
 
+def test_a_checkpoint_is_known_by_the_files_that_its_prefix_stands_for(tmp_path: Path) -> None:
+    prefix = tmp_path / "model.ckpt-7"
+    for ending in ("index", "data-00000-of-00001"):
+        Path(f"{prefix}.{ending}").write_text(ending)
+    before = fingerprint(prefix)
+    (tmp_path / "model.ckpt-70.index").write_text("another")
+    assert fingerprint(prefix) == before != fingerprint(tmp_path / "nowhere")
+    Path(f"{prefix}.index").write_text("changed")
+    assert fingerprint(prefix) != before
+
+
 @pytest.mark.parametrize("inside", ["", "model", "3", "3/Format-Serving"])
 def test_a_model_to_start_from_is_found_in_runs_artifacts_and_versions(
     tmp_path: Path, preprocessing: Path, inside: str

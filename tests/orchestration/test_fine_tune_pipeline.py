@@ -222,7 +222,11 @@ def test_rows_in_words_that_the_vocabulary_lacks(first: First, tmp_path: Path, f
     pushed = file_hashes(Path(settings.push_folder))
     rows = [(f"Привет, мир {number}", TOPICS[number % 3]) for number in range(90)]
     data = write_table(tmp_path / "rows.csv", ("text", "label"), rows)
-    message = refused(dataclasses.replace(settings, data=str(data)))
+    with data.open("ab") as file:
+        file.write("café,food\n".encode("latin-1"))
+    message = refused(dataclasses.replace(settings, data=str(data), pipeline_root=str(tmp_path / "root")))
+    (figures,) = (tmp_path / "root" / "LabelledExampleGen").rglob("figures.json")
+    assert json.loads(figures.read_text())["note"].startswith("1 rows hold U+FFFD")
     assert message.startswith("Trainer: The vocabulary must know the text's words.")
     assert f"unknown to '{settings.start_from}'" in message
     assert "`max_unknown_share`" in message
