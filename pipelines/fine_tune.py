@@ -4,8 +4,10 @@ Runs by LocalDagRunner and compiles, unchanged, by KubeflowV2DagRunner. Which fi
 fine_tune_evaluation.py. What training does: see `kerasbert.recipes.fine_tune`.
 """
 
+import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,8 +89,13 @@ def docker_answers() -> bool:
     """Whether a Docker daemon answers, which InfraValidator needs."""
     import docker
 
+    socket = os.environ.get("DOCKER_HOST", docker.constants.DEFAULT_UNIX_SOCKET).removeprefix("http+")
+    # The client does not close what it opened where no daemon listens.
+    if socket.startswith("unix://") and not os.path.exists(socket.removeprefix("unix://")):
+        return False
     try:
-        return bool(docker.from_env(timeout=2).ping())
+        with contextlib.closing(docker.from_env(timeout=2)) as client:
+            return bool(client.ping())
     except docker.errors.DockerException:
         return False
 
