@@ -12,7 +12,8 @@ import tensorflow as tf
 from kerasbert.export.client_ids import INPUTS_SPEC
 from kerasbert.export.served_model import Outputs, ServedModel, Signature, signature
 from kerasbert.export.text_inputs import TEXT_SPEC
-from kerasbert.export.words import cut, row_numbers, word_numbers
+from kerasbert.export.words import cut, word_numbers
+from kerasbert.preprocessing.ragged_rows import row_numbers
 
 OUTSIDE = "O"
 # Of the schemes BIO, BIOES and BILOU: the prefixes that begin an entity, and those behind which another one begins.

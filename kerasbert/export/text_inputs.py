@@ -11,8 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.export.words import row_numbers
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.preprocessing.ragged_rows import row_numbers
 
 MASK = "[MASK]"
 TEXT_SPEC = tf.TensorSpec([None], tf.string)

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-
-def row_numbers(ragged: tf.RaggedTensor) -> tf.Tensor:
-    """The row of each value of all rows, int64 [N].
-
-    `value_rowids()` gives the same by way of a matrix of rows times the longest row: many short texts and a long one in
-    one request would take all memory there is.
-    """
-    places = tf.range(tf.size(ragged.values, tf.int64))
-    return tf.searchsorted(tf.cast(ragged.row_splits, tf.int64), places, side="right", out_type=tf.int64) - 1
+from kerasbert.preprocessing.ragged_rows import row_numbers
 
 
 def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:

@@ -17,6 +17,7 @@ import tensorflow_text as tf_text
 from kerasbert.preprocessing import character_rules as rules
 from kerasbert.preprocessing import character_tables as tables
 from kerasbert.preprocessing.normalizer_model import build_normalizer_model
+from kerasbert.preprocessing.ragged_rows import join_rows
 from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
 
 NORMALIZATIONS = ("google", "tf_text")
@@ -98,8 +99,8 @@ class TextNormalizer(tf.Module):
         if self._has_sigma:
             words = _where(words, rf"\C*{tables.CAPITAL_SIGMA}\C*", _lower_sigmas)
         words = _changed(words, tf.strings.length(words) > self._max_word_length, self._make_unknown)
-        # Not by reduce_join's separator, which is left out after an empty first word.
-        joined = tf.strings.reduce_join(by_space.with_values(tf.strings.join([" ", words])), axis=-1)
+        # Not by join_rows' separator: TensorFlow leaves it out after an empty first word.
+        joined = join_rows(by_space.with_values(tf.strings.join([" ", words])))
         lengths = tf.strings.length(joined)
         return tf.strings.substr(joined, tf.ones_like(lengths), lengths - 1)
 
@@ -108,7 +109,7 @@ class TextNormalizer(tf.Module):
         # Cut into words and what is between them, nothing left out, so that all of it can be joined again.
         parts = tf_text.regex_split(texts, f"[{self._apart}]", f"[{self._apart}]")
         too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
-        return tf.strings.reduce_join(parts.with_values(_changed(parts.values, too_long, _drop_beginnings)), axis=-1)
+        return join_rows(parts.with_values(_changed(parts.values, too_long, _drop_beginnings)))
 
 
 def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:

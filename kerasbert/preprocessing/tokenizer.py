@@ -15,6 +15,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import character_rules
 from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES, SPECIAL_TOKEN_ESCAPES, UNREACHABLE
 from kerasbert.preprocessing.normalization import NORMALIZATIONS, TextNormalizer
+from kerasbert.preprocessing.ragged_rows import join_rows, row_numbers
 from kerasbert.preprocessing.vocabulary import PAD, SUFFIX_MARK, Vocabulary
 
 
@@ -131,7 +132,7 @@ class WordPieceTokenizer(tf.Module):
         """
         normalized, origins = self.normalizer.normalize_with_offsets(_batch_of_texts(texts))
         ids, starts, ends = self._pieces_with_offsets(normalized)
-        rows = ids.value_rowids()  # [pieces in all]
+        rows = row_numbers(ids)  # [pieces in all]
         row_starts = tf.gather(origins.row_starts(), rows)
         original_starts = tf.gather(origins.values, row_starts + starts)
         original_ends = tf.gather(_next_larger(origins.values), row_starts + ends - 1)
@@ -144,7 +145,7 @@ class WordPieceTokenizer(tf.Module):
             return ids, starts.values, ends.values
         words, word_starts = self.normalizer.split(normalized)
         ids, starts, ends = self._word_pieces.tokenize_with_offsets(words)
-        begin = tf.gather(word_starts.values, ids.values.value_rowids())
+        begin = tf.gather(word_starts.values, row_numbers(ids.values))
         return ids.merge_dims(1, 2), begin + starts.flat_values, begin + ends.flat_values
 
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
@@ -159,7 +160,7 @@ class WordPieceTokenizer(tf.Module):
         if skip_special_tokens:
             special = tf.reduce_any(ids.values[:, None] == tf.constant(self.vocabulary.special_ids, ids.dtype), axis=-1)
             ids = tf.ragged.boolean_mask(ids, ids.with_values(~special))
-        joined = tf.strings.reduce_join(self.pieces(ids), axis=-1, separator=" ")
+        joined = join_rows(self.pieces(ids), separator=" ")
         return tf.strings.regex_replace(joined, f" {SUFFIX_MARK}", "")
 
     def pieces(self, ids: Any) -> Any:

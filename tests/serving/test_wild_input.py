@@ -29,7 +29,7 @@ TEXTS = {
     "a megabyte in one word": "x" * 1_000_000,
     "a letter with a megabyte of marks": "a" + "\u0301" * 500_000,
     "a megabyte of ideographs": "日" * 350_000,
-    "a hundred masks": "[MASK]" * 100,
+    "a hundred thousand masks": "[MASK]" * 100_000,
     "emoji": "👩‍👩‍👧‍👦" * 1000,
 }
 # The fast ones, which run by default.
