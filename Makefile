@@ -39,7 +39,9 @@ demo-seeds: $(VENV)/.installed  ## the demo's comparison over three seeds
 # === Tests ===
 
 .PHONY: test
-test: lint types test-tensorflow test-jax test-docs test-wheel  ## lint, types, tests on TensorFlow and JAX, docs, wheel
+test: lint types test-tensorflow  ## lint, types, tests on TensorFlow and JAX, docs, wheel
+	@# What is left waits for processes to start more than it computes: two at once, each with its output in one piece.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jax test-docs test-wheel
 
 .PHONY: test-tensorflow
 test-tensorflow: $(VENV)/.installed  ## the test suite, without what is marked slow

@@ -49,6 +49,8 @@ def blocks() -> list[tuple[str, str]]:
     return [(language, code) for _, language, code in sorted(found)]
 
 
+# A dozen processes that each import TensorFlow, and a pipeline.
+@pytest.mark.timeout(1800)
 def test_blocks_run_in_order(folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ports = {"8501": free_port(), "8500": free_port()}
