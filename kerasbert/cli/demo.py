@@ -31,12 +31,12 @@ def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
     Example:
       kerasbert demo --output runs/demo
     """
+    numbers = _seeds(seeds) if seeds is not None else [seed]
     from kerasbert.cli.pipeline_settings import require_tfx
 
     require_tfx()
     from kerasbert.cli.demo_steps import FULL, QUICK, DemoFolder, make_corpus
 
-    numbers = _seeds(seeds) if seeds is not None else [seed]
     scale = QUICK if quick else FULL
     folder = DemoFolder(Path(output))
     began = time.monotonic()
