@@ -66,15 +66,15 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_wheel_holds_no_generic_names(wheel: Path) -> None:
     names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {name for name in names if not name.endswith(".dist-info")} == {"kerasbert", "kerasbert_serving"}
+    packages = {"kerasbert", "kerasbert_pipelines", "kerasbert_serving", "kerasbert_tfx"}
+    assert {name for name in names if not name.endswith(".dist-info")} == packages
 
 
 def test_wheel_carries_every_source_file(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
-    tracked = run("git", "ls-files", "kerasbert", "serving/*.py", "serving/server", cwd=ROOT).split()
-    expected = {
-        name.replace("serving/", "kerasbert_serving/", 1) if name.startswith("serving/") else name for name in tracked
-    }
+    patterns = ("kerasbert", "pipelines/*.py", "serving/*.py", "serving/server", "tfx/*.py")
+    tracked = run("git", "ls-files", *patterns, cwd=ROOT).split()
+    expected = {name if name.startswith("kerasbert/") else f"kerasbert_{name}" for name in tracked}
     assert expected <= packed, sorted(expected - packed)
 
 
