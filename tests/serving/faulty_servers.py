@@ -67,15 +67,22 @@ class FaultyRest:
 def _read_request(connection):
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _received(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-l")), 0
     )
     while len(body) < length:
-        part = connection.recv(65536)
+        part = _received(connection)
         body, data = body + part, data + part
     return data
+
+
+def _received(connection):
+    part = connection.recv(65536)
+    if not part:  # without this, a client that left before it asked would be waited for without end
+        raise ConnectionResetError
+    return part
 
 
 class FaultyGrpc(grpc.GenericRpcHandler):

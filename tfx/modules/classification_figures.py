@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_util
+
+from kerasbert_tfx.modules.row_counting import RowCounting
 
 AVERAGES = ("macro", "micro", "weighted")
 _THRESHOLD = 0.5
@@ -54,14 +55,13 @@ def _computations(
     return [tfma.metrics.MetricComputation(keys=[key], preprocessors=None, combiner=counting)]
 
 
-class _Counting(beam.CombineFn):  # type: ignore[misc]
+class _Counting(RowCounting):
     """Counts hits, answers and true rows of each label."""
 
     def __init__(
         self, key: tfma.metrics.MetricKey, eval_config: tfma.EvalConfig | None, average: str, multi_label: bool
     ) -> None:
-        self._key = key
-        self._eval_config = eval_config
+        super().__init__(key, eval_config)
         self._average = average
         self._multi_label = multi_label
 
@@ -69,16 +69,8 @@ class _Counting(beam.CombineFn):  # type: ignore[misc]
         return {"hits": Counter(), "predicted": Counter(), "support": Counter(), "num_labels": 0}
 
     def add_input(self, accumulator: dict[str, Any], element: tfma.metrics.StandardMetricInputs) -> dict[str, Any]:
-        for label, prediction, _ in metric_util.to_label_prediction_example_weight(
-            element,
-            eval_config=self._eval_config,
-            model_name=self._key.model_name,
-            output_name=self._key.output_name,
-            flatten=False,
-            squeeze=False,
-        ):
-            probabilities = np.ravel(prediction)
-            true, answers = self._classes(np.ravel(label), probabilities)
+        for label, probabilities in self.rows(element):
+            true, answers = self._classes(label, probabilities)
             accumulator["num_labels"] = max(accumulator["num_labels"], len(probabilities))
             accumulator["hits"].update(true & answers)
             accumulator["predicted"].update(answers)

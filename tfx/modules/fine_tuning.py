@@ -65,7 +65,11 @@ def run_fn(fn_args: FnArgs) -> None:
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """The search for the best learning rate, batch size and dropout, by the validation figure."""
-    rows = _rows(fn_args, Columns(**fn_args.custom_config["columns"]))
+    config = fn_args.custom_config
+    rows = _rows(fn_args, Columns(**config["columns"]))
+    # Once: no trial has another vocabulary.
+    with _started_from(fn_args) as start:
+        _check_vocabulary(config, _settings(config, {}, output="", start_from=start), rows)
     tuner = FineTuningTuner(fn_args, FineTuningRows(rows.train, rows.validation))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
@@ -110,7 +114,6 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         values = dict(trial.hyperparameters.values)
         with tempfile.TemporaryDirectory() as folder, _started_from(self._fn_args) as start:
             settings = _settings(self._fn_args.custom_config, values, output=folder, start_from=start)
-            _check_vocabulary(self._fn_args.custom_config, settings, self._rows)
             figures = fine_tune(settings, rows=self._rows).metrics
         keras.backend.clear_session()
         return {self._figure: float(figures[self._figure])}

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_util
+
+from kerasbert_tfx.modules.row_counting import RowCounting
 
 # Probabilities whose odds differ by less than about a thousandth count as equal.
 _STEPS = 1000
@@ -53,12 +54,11 @@ def _computations(
     return [tfma.metrics.MetricComputation(keys=[key], preprocessors=None, combiner=counting)]
 
 
-class _Counting(beam.CombineFn):  # type: ignore[misc]
+class _Counting(RowCounting):
     """Counts right and wrong answers by the step that their probability lies in."""
 
     def __init__(self, key: tfma.metrics.MetricKey, eval_config: tfma.EvalConfig | None, multi_label: bool) -> None:
-        self._key = key
-        self._eval_config = eval_config
+        super().__init__(key, eval_config)
         self._multi_label = multi_label
 
     def create_accumulator(self) -> dict[str, Counter[int]]:
@@ -67,16 +67,9 @@ class _Counting(beam.CombineFn):  # type: ignore[misc]
     def add_input(
         self, accumulator: dict[str, Counter[int]], element: tfma.metrics.StandardMetricInputs
     ) -> dict[str, Counter[int]]:
-        for label, prediction, _ in metric_util.to_label_prediction_example_weight(
-            element,
-            eval_config=self._eval_config,
-            model_name=self._key.model_name,
-            output_name=self._key.output_name,
-            flatten=False,
-            squeeze=False,
-        ):
-            steps = log_odds_steps(np.ravel(prediction))
-            is_right = self._flags(np.ravel(label), len(steps))
+        for label, probabilities in self.rows(element):
+            steps = log_odds_steps(probabilities)
+            is_right = self._flags(label, len(steps))
             accumulator["right"].update(steps[is_right].tolist())
             accumulator["wrong"].update(steps[~is_right].tolist())
         return accumulator
