@@ -170,9 +170,10 @@ def _context_pattern(lower_case: bool, max_word_length: int) -> str:
     """
     ends = f" {_ASCII_PUNCTUATION}"
     long = f"[^{ends}]{{{min(max_word_length, 200) + 1}}}"
+    reasons = [f"(?:.*[{ends}])?{long}"]
     if lower_case:
-        return f"(?s)(?:.*{tables.CAPITAL_SIGMA}|(?:.*[{ends}])?{long}).*"
-    return f"(?s)(?:.*[{ends}])?{long}.*"
+        reasons.append(f".*{tables.CAPITAL_SIGMA}")
+    return f"(?s)(?:{'|'.join(reasons)}).*"
 
 
 def _lower_sigmas(words: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerasbert_serving.clients.blocking_client import BlockingClient
+from kerasbert_serving.clients.command_options import add_served_model, make_parser
 from kerasbert_serving.clients.errors import ServingClientError
 from kerasbert_serving.clients.grpc_client import GrpcClient
 from kerasbert_serving.clients.rest_client import RestClient
@@ -41,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _client(given: argparse.Namespace) -> BlockingClient:
     options = {"version": given.version, "label": given.label, "timeout": given.timeout}
     if given.rest:
-        return RestClient(given.rest, given.model, **options)
-    return GrpcClient(given.grpc, given.model, **options)
+        return RestClient(given.rest, given.model_name, **options)
+    return GrpcClient(given.grpc, given.model_name, **options)
 
 
 def _answers(client: BlockingClient, given: argparse.Namespace) -> list[Any]:
@@ -69,23 +70,11 @@ def _plain(value: Any) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = __doc__.split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        prog="python -m kerasbert_serving.clients",
-        description=lines[0].split(": ", 1)[1],
-        epilog=lines[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("kerasbert_serving.clients", __doc__)
     parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"])
     parser.add_argument("texts", nargs="*", help="the texts; lines of the standard input where none is given")
     parser.add_argument("--pair", action="append", help="second text, or context, of each text; once for each")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--rest", help="address of the REST API, such as http://localhost:8501")
-    where.add_argument("--grpc", help="address of the gRPC API, such as localhost:8500")
-    parser.add_argument("--model", default="model", help="its name on the server (%(default)s)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--version", type=int, help="a version of it; the newest by default")
-    which.add_argument("--label", help="a label of a version")
+    add_served_model(parser)
     parser.add_argument("--signature", help="another signature than the call's own")
     parser.add_argument("--timeout", type=float, default=30, help="seconds (%(default)s)")
     return parser

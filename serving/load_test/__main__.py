@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kerasbert_serving.clients.command_options import add_served_model, make_parser
 from kerasbert_serving.load_test.load import Load, run_load
 
 
@@ -43,21 +44,9 @@ def _fail(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = __doc__.split("\n\n", 1)
-    parser = argparse.ArgumentParser(
-        prog="python -m kerasbert_serving.load_test",
-        description=lines[0].split(": ", 1)[1],
-        epilog=lines[1],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("kerasbert_serving.load_test", __doc__)
     parser.add_argument("texts", help="file with a text a line; texts, and so their lengths, are drawn from it")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--rest", help="address of the REST API, such as http://localhost:8501")
-    where.add_argument("--grpc", help="address of the gRPC API, such as localhost:8500")
-    parser.add_argument("--model", dest="model_name", default="model", help="its name on the server (%(default)s)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--version", type=int, help="a version of it; the newest by default")
-    which.add_argument("--label", help="a label of a version")
+    add_served_model(parser)
     parser.add_argument("--signature", dest="signature_name", default="serving_default", help="(%(default)s)")
     parser.add_argument("--input", dest="input_name", default="text", help="the signature's string input (%(default)s)")
     loop = parser.add_mutually_exclusive_group()

@@ -25,7 +25,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from kerasbert_serving.server.config_files import read_model_config_file, with_config_files
 from kerasbert_serving.server.grpc_services import ModelService, PredictionService
-from kerasbert_serving.server.http_protocol import http_protocol
+from kerasbert_serving.server.http_protocol import BoundedHttpProtocol
 from kerasbert_serving.server.metrics import Metrics
 from kerasbert_serving.server.model_config import ModelConfig, model_configs
 from kerasbert_serving.server.model_store import ModelStore
@@ -213,7 +213,7 @@ class _Server:
     async def _start_rest(self, core: ServingCore, listener: socket.socket) -> None:
         config = uvicorn.Config(
             rest_application(core),
-            http=http_protocol(),
+            http=BoundedHttpProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -1,6 +1,5 @@
 """References that the parity tests compare with: real weights, PyTorch's models, and a plain NumPy one."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,24 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-
-def _beside(name: str) -> ModuleType:
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from . import google_tokenization
+from .numpy_bert import NumpyBert
 
 
 @pytest.fixture(scope="session")
 def numpy_bert() -> type:
-    return _beside("numpy_bert").NumpyBert
+    return NumpyBert
 
 
 @pytest.fixture(scope="session")
 def google() -> ModuleType:
     """google-research/bert's tokenization rules in plain Python."""
-    return _beside("google_tokenization")
+    return google_tokenization
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Small SavedModels made with plain `tf.Module`s, and a server on them."""
 
-import importlib.util
 import socket
 import warnings
 from pathlib import Path
@@ -198,12 +197,3 @@ def unused_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def faulty_servers():
-    """The module of the servers that fail as told."""
-    spec = importlib.util.spec_from_file_location("faulty_servers", Path(__file__).with_name("faulty_servers.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

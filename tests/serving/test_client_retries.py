@@ -24,6 +24,8 @@ from kerasbert_serving.clients import (
 )
 from kerasbert_serving.clients.retries import Attempts, Deadline
 
+from .faulty_servers import FaultyGrpc, FaultyRest
+
 QUICK = Retries(attempts=4, first_pause=0.01)
 PREDICTION = {"x": [1.0, 2.0]}
 
@@ -57,15 +59,15 @@ grpc_kinds = pytest.mark.parametrize("kind", [GrpcClient, AsyncGrpcClient])
 
 
 @pytest.fixture
-def rest(echo_server, faulty_servers):
+def rest(echo_server):
     """Makes a faulty REST server in front of the real one."""
-    return lambda *faults: faulty_servers.FaultyRest((echo_server.options.host, echo_server.rest_port), faults)
+    return lambda *faults: FaultyRest((echo_server.options.host, echo_server.rest_port), faults)
 
 
 @pytest.fixture
-def faulty_grpc(echo_server, faulty_servers):
+def faulty_grpc(echo_server):
     """Makes a faulty gRPC server in front of the real one."""
-    return lambda *faults: faulty_servers.FaultyGrpc(echo_server.grpc_address, faults)
+    return lambda *faults: FaultyGrpc(echo_server.grpc_address, faults)
 
 
 @rest_kinds
@@ -154,18 +156,17 @@ def test_other_codes_are_not_asked_again(faulty_grpc, kind, code, error):
 def test_rest_keeps_its_deadline(rest, kind, fault):
     with rest(*[fault] * 9) as server:
         begin = time.monotonic()
-        with pytest.raises(DeadlineError, match=r"No answer within 0\.4 seconds"):
-            ask(kind, server.url, timeout=0.4)
-        assert time.monotonic() - begin < 3
-        assert server.requests == 1
+        with pytest.raises(DeadlineError, match=r"No answer within 0\.8 seconds"):
+            ask(kind, server.url, timeout=0.8)
+        assert time.monotonic() - begin < 5
+    assert server.requests == 1
 
 
 @grpc_kinds
 def test_grpc_keeps_its_deadline(faulty_grpc, kind):
-    with faulty_grpc("stall") as server:
-        with pytest.raises(DeadlineError, match=r"No answer within 0\.4 seconds"):
-            ask(kind, server.address, timeout=0.4)
-        assert server.requests == 1
+    with faulty_grpc("stall") as server, pytest.raises(DeadlineError, match=r"No answer within 0\.8 seconds"):
+        ask(kind, server.address, timeout=0.8)
+    assert server.requests == 1
 
 
 @rest_kinds
@@ -173,10 +174,10 @@ def test_retries_stay_within_the_deadline(rest, kind):
     with rest(*[BUSY] * 99) as server:
         begin = time.monotonic()
         with pytest.raises(ServingClientError) as caught:
-            ask(kind, server.url, timeout=0.5, retries=Retries(attempts=1000, first_pause=0.1, longest_pause=0.1))
-        assert time.monotonic() - begin < 3
+            ask(kind, server.url, timeout=1, retries=Retries(attempts=1000, first_pause=0.1, longest_pause=0.1))
+        assert time.monotonic() - begin < 5
         assert type(caught.value) in (UnavailableError, DeadlineError)
-        assert server.requests > 2
+    assert server.requests > 2
 
 
 @rest_kinds
@@ -184,8 +185,8 @@ def test_the_servers_own_pause_is_kept(rest, kind):
     with rest(http_reply(503, b"{}", "Retry-After: 60")) as server:
         begin = time.monotonic()
         with pytest.raises(UnavailableError):
-            ask(kind, server.url, timeout=5)
-        assert time.monotonic() - begin < 3  # there was no time for it
+            ask(kind, server.url, timeout=20)
+        assert time.monotonic() - begin < 10  # there was no time for it
     with rest(http_reply(503, b"{}", "Retry-After: 1")) as server:
         begin = time.monotonic()
         assert ask(kind, server.url, timeout=60) == [2.5, 3.0]

@@ -13,6 +13,8 @@ from kerasbert_serving.load_test import Load, Report, run_load
 from kerasbert_serving.load_test.load import _open_loop
 from kerasbert_serving.load_test.report import Sample, percentile
 
+from .faulty_servers import FaultyRest
+
 SHORT = {"seconds": 0.5, "warm_up_seconds": 0.1, "signature_name": "text", "input_name": "x", "model_name": "echo"}
 
 
@@ -95,10 +97,10 @@ def test_requests_beyond_the_limit_are_not_sent():
     assert report.to_dict()["latency_ms"]["p99"] is None
 
 
-def test_errors_are_counted_by_kind(echo_server, faulty_servers):
+def test_errors_are_counted_by_kind(echo_server):
     busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     real = (echo_server.options.host, echo_server.rest_port)
-    with faulty_servers.FaultyRest(real, [busy, "reset", busy]) as server:
+    with FaultyRest(real, [busy, "reset", busy]) as server:
         load = Load(texts=["x"], rest=server.url, **{**SHORT, "concurrency": 1, "warm_up_seconds": 0})
         report = run_load(load)
     assert report.errors == {"HTTP 503": 2, "ConnectionResetError": 1}

@@ -1,6 +1,5 @@
 """The playground page at the server's root, in a real browser."""
 
-import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +9,8 @@ import pytest
 
 from kerasbert_serving.server import LocalServer
 
+from .headless_chromium import Browser
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -18,10 +19,7 @@ def browser(tmp_path_factory):
     program = os.environ.get("CHROME") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
-    spec = importlib.util.spec_from_file_location("headless", Path(__file__).with_name("headless_chromium.py"))
-    headless = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(headless)
-    browser = headless.Browser(program, tmp_path_factory.mktemp("profile"))
+    browser = Browser(program, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
 

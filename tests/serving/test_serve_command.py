@@ -1,13 +1,11 @@
 """`kerasbert serve`: its settings files, its one line, and its end."""
 
-import contextlib
-import re
 import signal
-import subprocess
-import sys
 
 import httpx
 import pytest
+
+from .server_processes import served
 
 CONFIG = """
 model_config_list {{
@@ -17,29 +15,6 @@ model_config_list {{
   }}
 }}
 """
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "kerasbert", "serve", *map(str, arguments)]
-
-
-@contextlib.contextmanager
-def served(*arguments):
-    """The process and the address of its REST API."""
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"Serving REST at (\S+) and gRPC at \S+", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        yield process, found.group(1)
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path):
@@ -55,7 +30,7 @@ def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path)
         "--monitoring-config-file": "monitoring",
     }
     arguments = [part for option, name in files.items() for part in (option, tmp_path / name)]
-    with served(*arguments, "--port", 0, "--grpc-port", 0, "--rest-api-enable-cors-support") as (process, url):
+    with served(*arguments, "--rest-api-enable-cors-support") as (process, url):
         reply = httpx.post(f"{url}/v1/models/echo/labels/stable:predict", json={"instances": [1, 2]}, timeout=60)
         assert (reply.status_code, reply.json()) == (200, {"predictions": [2.5, 3.0]})
         assert reply.headers["access-control-allow-origin"] == "*"

@@ -5,11 +5,8 @@ import gzip
 import http.client
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -18,6 +15,8 @@ import httpx
 import pytest
 
 from kerasbert_serving.server import LocalServer
+
+from .server_processes import served
 
 PREDICT = "/v1/models/echo:predict"
 LIMIT = 2**20
@@ -102,7 +101,8 @@ def test_64_clients_for_a_minute_and_memory_stays_flat(echo_version):
         end = time.monotonic() + seconds
         return lambda requests: time.monotonic() < end
 
-    with server_process(echo_version.parent) as (process, port):
+    with served(echo_version.parent, "--model-name", "echo") as (process, url):
+        port = httpx.URL(url).port
         assert crowd(port, 64, during(15))[0] == []
         before = resident_bytes(process.pid)
         wrong, answered = crowd(port, 64, during(60))
@@ -218,29 +218,9 @@ def test_a_request_that_takes_too_long_gets_504(echo_version):
     assert (reply.status_code, reply.json()) == (504, {"error": "Timed out waiting for notification"})
 
 
-@contextlib.contextmanager
-def server_process(base):
-    """A server in a process of its own, and the port of its REST API."""
-    code = "import sys; from kerasbert_serving.server import serve; serve(model_dir=sys.argv[1], model_name='echo', "
-    code += "rest_port=0, grpc_port=0)"
-    process = subprocess.Popen([sys.executable, "-c", code, str(base)], stderr=subprocess.PIPE, text=True)
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"Serving REST at http://127.0.0.1:(\d+) and gRPC at \S+", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        yield process, int(found.group(1))
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-
-
 def test_sigterm_under_load_loses_no_answer(echo_version):
-    with server_process(echo_version.parent) as (process, port):
+    with served(echo_version.parent, "--model-name", "echo") as (process, url):
+        port = httpx.URL(url).port
         started = threading.Semaphore(0)
         answered, broken, refused = [], [], []
         told = threading.Event()
