@@ -224,7 +224,6 @@ def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, An
     config: dict[str, Any] = {
         "columns": dataclasses.asdict(columns),
         "settings": {name: value for name, value in values.items() if name not in _NOT_FOR_TRAINING},
-        "max_unknown_share": settings.max_unknown_share,
         "starts_from_model": settings.start_from is not None,
     }
     if settings.vocabulary and not settings.start_from:

@@ -30,7 +30,14 @@ from kerasbert_tfx.modules.fingerprints import fingerprint
 
 _MEGABYTE = 1_000_000
 # Settings of the recipe that the pipeline's own artifacts take the place of.
-_NOT_FOR_TRAINING = ("texts", "vocabulary", "held_out_share", "dupe_factor", "short_sequence_probability")
+_NOT_FOR_TRAINING = (
+    "texts",
+    "vocabulary",
+    "max_unknown_share",
+    "held_out_share",
+    "dupe_factor",
+    "short_sequence_probability",
+)
 # What the held-out figures depend on.
 _FOR_EVALUATION = (
     "sequence_length",

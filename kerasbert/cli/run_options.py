@@ -49,6 +49,9 @@ def run_options(learning_rate: float) -> Callable[[Any], Any]:
             help="Of the arithmetic.",
         ),
         click.option("--jit-compile/--no-jit-compile", default=None, help="XLA. By default with an accelerator only."),
+        click.option(
+            "--max-unknown-share", default=0.2, show_default=True, type=_RATE, help="Of words not in the vocabulary."
+        ),
         click.option("--checkpoint-every", default=500, show_default=True, type=_COUNT, help="Steps."),
         click.option("--log-every", default=50, show_default=True, type=_COUNT, help="Steps."),
         click.option("--seed", default=0, show_default=True, help="Of weights, order, masks and dropout."),

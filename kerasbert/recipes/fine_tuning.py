@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,10 +21,12 @@ from kerasbert.recipes.figures import text_figures
 from kerasbert.recipes.run_folder import RunFolder
 from kerasbert.recipes.start import Start
 from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
 
 # Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
 _LENGTH_WINDOW = 8
+_SEEN_CHARACTERS = 5000  # of a text: no model sees much more
 
 Rows = LabelledTexts | TaggedTexts
 Classifier = BertSequenceClassifier | BertTokenClassifier
@@ -134,7 +138,7 @@ def fine_tune(
         rows: rows that were read already. By default the tables that `settings` names are read.
 
     Raises:
-        BadInputError: a table, the model to start from or the folder cannot be used.
+        BadInputError: a table, the vocabulary, the model to start from or the folder cannot be used.
         TrainingStoppedError: the loss is no number.
     """
     folder = RunFolder(settings.output)
@@ -143,6 +147,7 @@ def fine_tune(
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
     backbone, to_inputs = settings.make_backbone(settings.sequence_length)
+    check_vocabulary(settings, to_inputs, rows.train)
     model = _make_model(backbone, rows)
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
 
@@ -180,6 +185,24 @@ def fine_tune(
         }
     )
     return FineTuned(model, to_inputs, rows.labels, history, figures, folder)
+
+
+def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows: Rows) -> None:
+    """Refuses rows in words that the vocabulary does not know.
+
+    Raises:
+        BadInputError: more of them are unknown than `settings.max_unknown_share` allows.
+    """
+    if isinstance(rows, TaggedTexts):
+        texts: Iterator[str] = (" ".join(words) for words in rows.words)
+    else:
+        texts = itertools.chain(rows.texts, rows.pairs or ())
+    check_unknown_words(
+        to_inputs.tokenizer,
+        first_characters(text[:_SEEN_CHARACTERS] for text in texts),
+        settings.max_unknown_share,
+        settings.start_from or settings.vocabulary,
+    )
 
 
 def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuningRows:

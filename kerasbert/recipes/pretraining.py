@@ -5,6 +5,7 @@ position embeddings.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from kerasbert.models import BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
 from kerasbert.recipes.run_folder import RunFolder
 from kerasbert.recipes.start import Start
+from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit
 
 # [CLS] first [SEP] second [SEP]
@@ -128,6 +130,8 @@ def pretrain(
     """
     folder = RunFolder(settings.output)
     backbone, to_inputs = settings.make_backbone(max(settings.lengths().values()))
+    if records is None:
+        _check_vocabulary(settings, to_inputs)
     model = BertPretrainer(backbone)
     folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
     makers = {}
@@ -165,6 +169,13 @@ def evaluate_on_records(
     name, length = next(iter(settings.lengths().items()))
     maker = _InstanceMaker(settings, to_inputs, length, Records(records.train / name, records.held_out / name))
     return evaluate_pretrainer(model, maker.held_out_batches())
+
+
+def _check_vocabulary(settings: PretrainingSettings, to_inputs: TextToInputs) -> None:
+    """Refuses text in words that the vocabulary does not know."""
+    lines = itertools.chain.from_iterable(read_documents(settings.texts))
+    source = settings.start_from or settings.vocabulary
+    check_unknown_words(to_inputs.tokenizer, first_characters(lines), settings.max_unknown_share, source)
 
 
 def _steps(settings: PretrainingSettings) -> dict[str, int]:

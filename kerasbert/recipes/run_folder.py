@@ -22,7 +22,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
 # What may change between a kill and going on, since it does not change the weights.
-_FREE_SETTINGS = frozenset({"output", "restart", "checkpoint_every", "log_every", "show_progress"})
+_FREE_SETTINGS = frozenset({"output", "restart", "max_unknown_share", "checkpoint_every", "log_every", "show_progress"})
 _PACKAGES = ("kerasbert", "keras", "tensorflow", "tensorflow-text", "numpy")
 
 

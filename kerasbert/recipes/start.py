@@ -36,6 +36,7 @@ class Start:
         dropout: of hidden states and attention; None keeps the config's.
         precision: a Keras dtype policy: "float32", "mixed_float16", "mixed_bfloat16".
         jit_compile: whether XLA compiles the step; None chooses.
+        max_unknown_share: the largest share of words of the text that the vocabulary may not know.
         seed: of weights, order, masks and dropout.
         checkpoint_every, log_every: steps between training states, and between lines of the history.
         restart: begin anew where the folder holds an earlier run.
@@ -60,6 +61,7 @@ class Start:
     dropout: float | None = None
     precision: str = "float32"
     jit_compile: bool | None = None
+    max_unknown_share: float = 0.2
     seed: int = 0
     checkpoint_every: int = 500
     log_every: int = 50

@@ -1,5 +1,6 @@
 """Bad input ends in one clear line and exit code 1, and nothing half-written is left."""
 
+import itertools
 import os
 import resource
 import subprocess
@@ -60,6 +61,27 @@ def test_one_document_cannot_pair(command: Command, vocabulary: Path, config: Pa
     )
     assert result.code == 1
     assert "document" in result.error
+
+
+@pytest.mark.parametrize("name", ["pretrain", "fine-tune"])
+def test_text_in_another_script_than_the_vocabulary(
+    command: Command, vocabulary: Path, config: Path, tmp_path: Path, name: str
+) -> None:
+    if name == "pretrain":
+        data = tmp_path / "text.txt"
+        data.write_text("кот сидит.\nпёс спит.\n\nон видит кота.\nона нет.\n" * 20, encoding="utf-8")
+    else:
+        data = tmp_path / "rows.csv"
+        rows = "".join(f"кот {number} сидит,животные\nдождь {number} идёт,погода\n" for number in range(20))
+        data.write_text("text,label\n" + rows, encoding="utf-8")
+    given = {"--vocabulary": vocabulary, "--model": config, "--sequence-length": 16, "--output": tmp_path / "run"}
+    if name == "pretrain":
+        given["--long-share"] = 0
+    result = command(name, data, *itertools.chain.from_iterable(given.items()))
+    assert result.code == 1
+    assert "The vocabulary must know the text's words." in result.error
+    assert f"unknown to '{vocabulary}'" in result.error
+    assert not (tmp_path / "run").exists()
 
 
 def test_missing_column_names_those_there(command: Command, table: Path, vocabulary: Path, tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from tfx.types.standard_artifacts import Examples
 from kerasbert.checkpoints import load_backbone
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary
+from kerasbert.recipes.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
 from kerasbert_tfx.modules.document_records import document_files, read_counts, read_document_texts
 from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.model_folder import find_model
 from kerasbert_tfx.modules.remote_folders import copied_to_local, written_locally
-from kerasbert_tfx.modules.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
 
 _REMEDY = "Give one of the text's language and script, leave `vocabulary` out to learn one"
 

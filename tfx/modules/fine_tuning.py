@@ -2,16 +2,15 @@
 
 Training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config` holds
 `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` but for paths of data),
-`max_unknown_share`, `starts_from_model` and, for the Tuner, `trials`.
+`starts_from_model` and, for the Tuner, `trials`.
 """
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,16 @@ from tfx.components.tuner.component import TunerFnResult
 from tfx.utils import io_utils
 
 from kerasbert import export
-from kerasbert.checkpoints.loading import read as read_checkpoint
-from kerasbert.data.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import Vocabulary, WordPieceTokenizer
-from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, Rows, fine_tune
+from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, check_vocabulary, fine_tune
 from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.labelled_records import Columns, read_rows
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.modules.training_sample import write_training_sample
-from kerasbert_tfx.modules.vocabulary_check import check_unknown_words, first_characters
 
 # What of a run is kept with the model: not the training states, from which a killed run would go on.
 _KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard", "model")
 _TEST_SPLIT = "/Split-test/"
-_SEEN_CHARACTERS = 5000
-_REMEDY = "Start from a model of the text's language and script"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -55,7 +48,6 @@ def run_fn(fn_args: FnArgs) -> None:
     hyperparameters = _best_values(fn_args.hyperparameters)
     with _work_folder(fn_args, hyperparameters) as work, _started_from(fn_args) as start:
         settings = _settings(config, hyperparameters, output=str(work), start_from=start)
-        _check_vocabulary(config, settings, rows)
         tuned = fine_tune(settings, rows=rows)
         _export(tuned, columns, Path(fn_args.serving_model_dir))
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
@@ -69,7 +61,8 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     rows = _rows(fn_args, Columns(**config["columns"]))
     # Once: no trial has another vocabulary.
     with _started_from(fn_args) as start:
-        _check_vocabulary(config, _settings(config, {}, output="", start_from=start), rows)
+        settings = _settings(config, {}, output="", start_from=start)
+        check_vocabulary(settings, settings.make_backbone(settings.sequence_length)[1], rows.train)
     tuner = FineTuningTuner(fn_args, FineTuningRows(rows.train, rows.validation))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
@@ -163,31 +156,6 @@ def _started_from(fn_args: FnArgs) -> Any:
             "`vocabulary`, to begin with random weights."
         )
     return find_model(fn_args.base_model if wanted else None)
-
-
-def _check_vocabulary(config: Mapping[str, Any], settings: FineTuningSettings, rows: FineTuningRows) -> None:
-    """Refuses training rows in words that the vocabulary does not know."""
-    if settings.start_from:
-        to_inputs = read_checkpoint(Path(settings.start_from)).text_to_inputs
-        tokenizer = to_inputs.tokenizer if to_inputs else None
-    else:
-        vocabulary = Vocabulary.from_file(settings.vocabulary or "")
-        tokenizer = WordPieceTokenizer(vocabulary, lower_case=settings.lower_case, strip_accents=settings.strip_accents)
-    # A model without a vocabulary is refused when training starts.
-    if tokenizer is not None:
-        source = settings.start_from or settings.vocabulary
-        check_unknown_words(
-            tokenizer, first_characters(_texts(rows.train)), config["max_unknown_share"], source, _REMEDY
-        )
-
-
-def _texts(rows: Rows) -> Iterator[str]:
-    """The beginnings of all texts of some rows: no model sees much more."""
-    if isinstance(rows, TaggedTexts):
-        texts = (" ".join(words) for words in rows.words)
-    else:
-        texts = itertools.chain(rows.texts, rows.pairs or ())
-    yield from (text[:_SEEN_CHARACTERS] for text in texts)
 
 
 def _work_folder(fn_args: FnArgs, hyperparameters: Mapping[str, Any]) -> Any:

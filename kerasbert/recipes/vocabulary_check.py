@@ -10,10 +10,11 @@ from kerasbert.preprocessing import WordPieceTokenizer
 
 CHECK_CHARACTERS = 2_000_000  # text over which the share of unknown words is taken
 _LINES_AT_ONCE = 512
+_REMEDY = "Start from a model of the text's language and script"
 
 
 def check_unknown_words(
-    tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None, remedy: str
+    tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None, remedy: str = _REMEDY
 ) -> float:
     """The share of word pieces that are [UNK].
 
@@ -33,7 +34,7 @@ def check_unknown_words(
         ids = tokenizer.tokenize(tf.constant(batch)).values.numpy()
         unknown += int((ids == tokenizer.vocabulary.unk_id).sum())
         total += len(ids)
-    share = unknown / total if total else 1.0
+    share = unknown / total if total else 0.0
     if share > max_share:
         raise BadInputError(
             f"The vocabulary must know the text's words. Received: {share:.0%} of them unknown to "
