@@ -20,6 +20,7 @@ from kerasbert_pipelines import fine_tune, pretrain
 from kerasbert_pipelines.compile import check_job, compile_pipeline, compiled_job, local_places, run_parameters
 from kerasbert_pipelines.run_parameters import add_run_parameters
 from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PretrainSettings
+from kerasbert_tfx.modules.labelled_records import read_examples
 
 from .compiled_steps import execute
 from .conftest import WORDS, documents, write_documents
@@ -176,12 +177,27 @@ def test_every_step_of_both_pipelines_runs_as_compiled(make_settings, tmp_path):
     assert checkpoints.load(version).text_to_inputs is not None
     assert trained_with(pretrained)["steps"] == 30
 
-    settings = make_settings("fine-tune", start_from=str(version), pipeline_root=str(tmp_path / "root"))
+    (tmp_path / "bare.csv").write_text("text\nthe dog and the cat.\nthe hammer and the saw.\n")
+    settings = make_settings(
+        "fine-tune",
+        start_from=str(version),
+        pipeline_root=str(tmp_path / "root"),
+        tune=True,
+        tuner_trials=2,
+        bulk_inference=str(tmp_path / "bare.csv"),
+    )
     job = compiled_job(fine_tune.create_pipeline, settings, "kubeflow")
     pushed = tmp_path / "served"
     tuned = execute(job, tmp_path / "fine-tune", {"epochs": 4, "push_folder": str(pushed)})
     assert set(tuned) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
     assert trained_with(tuned)["epochs"] == 4
+    best = json.loads(Path(tuned["Tuner"]["best_hyperparameters"]["uri"], "best_hyperparameters.txt").read_text())
+    assert best["values"].items() <= trained_with(tuned).items()
+    inferred = list(read_examples([f"{tuned['BulkInferrer']['output_examples']['uri']}/Split-unlabelled/*"]))
+    assert [example.features.feature["text"].bytes_list.value[0] for example in inferred] == [
+        b"the dog and the cat.",
+        b"the hammer and the saw.",
+    ]
     # What is served answers as the model that was trained.
     (version,) = pushed.iterdir()
     texts = ["the dog and the cat.", "the hammer and the saw and the nail.", "bread"]

@@ -17,6 +17,7 @@ import sklearn.metrics
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (registers the ops of the exported tokenizer)
 
+from kerasbert import checkpoints
 from kerasbert.recipes.token_classification import spans
 from kerasbert_pipelines.fine_tune import create_pipeline
 from kerasbert_pipelines.run_local import run
@@ -239,6 +240,20 @@ def test_records_and_nothing_to_start_from(tmp_path: Path, preprocessing: Path) 
     assert summary.blessed is True
     labels = json.loads(Path(summary.pushed_to or "", "assets", "labels.json").read_text())
     assert labels == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("prefix", ["", "bert_model.ckpt"])
+def test_a_google_checkpoint_to_start_from(tmp_path: Path, start: Path, prefix: str) -> None:
+    loaded = checkpoints.load(start)
+    google = checkpoints.save(loaded.model, tmp_path / "google", loaded.text_to_inputs, format="google_tf1")
+    rows = write_table(tmp_path / "rows.csv", ("text", "label"), topic_rows(300))
+    settings = fine_tune_settings(tmp_path, rows, google / prefix, learning_rate=1e-9, epochs=1, min_metric=0.0)
+    summary = run(create_pipeline, settings)
+    assert summary.blessed is True
+    # With next to no learning rate, what was trained is still the checkpoint's encoder.
+    trained = checkpoints.load_backbone(Path(summary["Trainer"].outputs["model_run"], "model"))
+    for weight, expected in zip(trained.model.get_weights(), loaded.model.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
 def test_a_killed_run_goes_on(tmp_path: Path, start: Path) -> None:
