@@ -9,6 +9,9 @@ from kerasbert_serving.clients import dtypes
 from kerasbert_serving.clients.answers import TensorInfo
 from kerasbert_serving.clients.questions import to_bytes
 
+# Which kinds of numbers, in NumPy's letters, become a dtype of which kind.
+_TAKEN = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
+
 
 def as_arrays(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The inputs as arrays; strings become arrays of `bytes` objects.
@@ -27,14 +30,29 @@ def needs_dtypes(inputs: Mapping[str, Any]) -> bool:
 def with_dtypes(
     inputs: Mapping[str, Any], arrays: Mapping[str, np.ndarray], infos: Mapping[str, TensorInfo]
 ) -> dict[str, np.ndarray]:
-    """The arrays, those made of Python's numbers in the dtype of the signature."""
+    """The arrays, those made of Python's numbers in the dtype of the signature.
+
+    Raises:
+        ValueError: If the dtype cannot hold a number as it is.
+    """
     cast = dict(arrays)
     for name, array in arrays.items():
         dtype = dtypes.BY_NAME.get(infos[name].dtype) if name in infos else None
-        if dtype and dtype is not dtypes.STRING and array.dtype != np.object_:
-            if isinstance(inputs[name], (np.ndarray, np.generic)):
-                continue
-            cast[name] = array.astype(dtype.numpy)
+        if dtype and array.dtype != np.object_ and not isinstance(inputs[name], (np.ndarray, np.generic)):
+            cast[name] = _cast(name, array, dtype)
+    return cast
+
+
+def _cast(name: str, array: np.ndarray, dtype: dtypes.DType) -> np.ndarray:
+    """Python's numbers in a dtype. Integers and booleans stay what they are; real numbers are rounded as usual."""
+    if array.size == 0:
+        return np.empty(array.shape, dtype.numpy)
+    if dtype is dtypes.STRING:
+        return array  # the server says what it expects
+    cast = array.astype(dtype.numpy)
+    is_rounded = dtype.numpy.kind == "f"
+    if array.dtype.kind not in _TAKEN[dtype.numpy.kind] or not (is_rounded or np.array_equal(cast, array)):
+        raise ValueError(f"Input `{name}` must hold numbers that {dtype.name} has. Received: {array.tolist()!s:.200}.")
     return cast
 
 

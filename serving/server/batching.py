@@ -1,7 +1,8 @@
 """Runs the requests of one signature: all that waits is taken when the previous run ends, with no timer.
 
-Requests share a run only where their rows cannot influence each other's answer; a run that fails is repeated request by
-request, so that nobody gets a neighbour's error. Lives on the event loop; TensorFlow runs in a thread.
+Requests share a run only where shapes do not say that their rows influence each other's answer; a run that fails is
+repeated request by request, so that nobody gets a neighbour's error. Lives on the event loop; TensorFlow runs in a
+thread.
 """
 
 import asyncio
@@ -99,7 +100,7 @@ class Batcher:
     async def _serve(self, group: list[_Waiting]) -> None:
         try:
             outputs = await self._outputs(group)
-        except (ServingError, MemoryError, RuntimeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
             if len(group) == 1:
                 _fail(group[0], error)
                 return

@@ -1,6 +1,7 @@
 """The gRPC front: `PredictionService`, `ModelService` and the health service, on grpcio's asyncio server."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,9 @@ from kerasbert_serving.server.model_config import model_configs
 from kerasbert_serving.server.predict_protos import ProtoInputs, fill_outputs
 from kerasbert_serving.server.serving_core import ServingCore, target_of
 from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE
-from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument, unexpected
+
+log = logging.getLogger(__name__)
 
 # Longer error messages are cut, as in TensorFlow Serving.
 MAX_MESSAGE = 1024
@@ -72,9 +75,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             if not request.HasField("model_spec"):
                 raise invalid_argument("Missing ModelSpec")
             response = await answer(request)
-        except ServingError as error:
-            self._core.metrics.request(name, error.code.name)
-            await _abort(context, error)
+        except Exception as error:  # noqa: BLE001 - an answer in any case
+            failure = _failure(error)
+            self._core.metrics.request(name, failure.code.name)
+            await _abort(context, failure)
         self._core.metrics.request_took(name, api, "GRPC", time.perf_counter() - start)
         self._core.metrics.request(name, Code.OK.name)
         return response
@@ -175,8 +179,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 async def _answered(context: grpc.aio.ServicerContext, answer: Any) -> Any:
     try:
         return await answer
-    except ServingError as error:
-        await _abort(context, error)
+    except Exception as error:  # noqa: BLE001 - an answer in any case
+        await _abort(context, _failure(error))
+
+
+def _failure(error: Exception) -> ServingError:
+    """What the client is told of an error; one that nobody foresaw goes to the log, too."""
+    if isinstance(error, ServingError):
+        return error
+    log.exception("A request failed")
+    return unexpected(error)
 
 
 def _fill_spec(spec: model_pb2.ModelSpec, name: str, signature_name: str, version: int) -> None:

@@ -1,8 +1,8 @@
 """Reads a request body as TensorFlow Serving's JSON parser (RapidJSON 1.1.0) does, and shows JSON values in errors.
 
 The usual body takes Python's C scanner. What that scanner refuses, or reads differently (`Inf`, `-NaN`, nesting beyond
-Python's recursion limit, invalid UTF-8, lone surrogates, numbers beyond a double), takes the exact parser of
-`json_parser.py`, which also words the errors. Turning values into tensors is left to `json_tensors.py`.
+Python's recursion limit, invalid UTF-8, lone surrogates, what may be a number beyond a double), takes the exact parser
+of `json_parser.py`, which also words the errors. Turning values into tensors is left to `json_tensors.py`.
 """
 
 import json
@@ -11,21 +11,20 @@ import re
 from typing import Any
 
 from kerasbert_serving.server.json_objects import JsonObject
-from kerasbert_serving.server.json_parser import INFINITY, MINUS_INFINITY, JsonParser
+from kerasbert_serving.server.json_parser import JsonParser
 from kerasbert_serving.server.json_printer import debug_string
 from kerasbert_serving.server.statuses import invalid_argument
 
-_CONSTANTS = {"NaN": math.nan, "Infinity": INFINITY, "-Infinity": MINUS_INFINITY}
+_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DECODER = json.JSONDecoder(object_pairs_hook=JsonObject, parse_constant=_CONSTANTS.__getitem__)
 _SPACE = re.compile(r"[ \t\n\r]*")
 # A high surrogate escape without its low one, or a low one alone. An escaped backslash before it costs only time.
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL
 )
-
-
-class NumberTooBigError(Exception):
-    """Raised where a value shows that the fast scanner let a number beyond a double pass."""
+# What a number beyond a double (309 digits) must hold once each digit is a zero: so many digits, or a long exponent.
+_AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_BIG = (b"0" * 200, b"e000", b"e+000")
 
 
 def parse_object(body: bytes) -> JsonObject:
@@ -41,24 +40,16 @@ def parse_object(body: bytes) -> JsonObject:
         raise invalid_argument("JSON Parse error: The document is empty")
     document = _scan(body)
     if document is None:
-        return parse_object_exactly(body)
+        document = (JsonParser(body).parse(),)
     return _require_object(document[0])
 
 
-def parse_object_exactly(body: bytes) -> JsonObject:
-    """`parse_object` by the exact parser alone: slower, and the source of all error texts."""
-    return _require_object(JsonParser(body).parse())
-
-
-def refuse_overflow(values: list[Any]) -> None:
-    """Raises `NumberTooBigError` if an infinity among the parsed numbers was not written as one."""
-    for value in values:
-        if type(value) is float and math.isinf(value) and value is not INFINITY and value is not MINUS_INFINITY:
-            raise NumberTooBigError
-
-
 def _scan(body: bytes) -> tuple[Any] | None:
+    """The first value of the body in a tuple, or None where the exact parser must read it."""
     if b"\\u" in body and _LONE_SURROGATE.search(body):
+        return None
+    as_zeros = body.translate(_AS_ZEROS)
+    if any(part in as_zeros for part in _BIG):
         return None
     try:
         text = body.decode("utf-8-sig")

@@ -6,7 +6,7 @@ from typing import Any
 from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import input_pb2
 
-from kerasbert_serving.server import json_document
+from kerasbert_serving.server.json_document import parse_object
 from kerasbert_serving.server.json_objects import MISSING, JsonObject, is_base64_object, type_name
 from kerasbert_serving.server.json_printer import debug_string, to_bytes
 from kerasbert_serving.server.json_tensors import signature_name, unescape_base64
@@ -22,13 +22,7 @@ def examples_input(body: bytes) -> tuple[str, input_pb2.Input]:
     Raises:
         ServingError: INVALID_ARGUMENT with TensorFlow Serving's text.
     """
-    try:
-        return _read(json_document.parse_object(body))
-    except json_document.NumberTooBigError:
-        return _read(json_document.parse_object_exactly(body))
-
-
-def _read(document: JsonObject) -> tuple[str, input_pb2.Input]:
+    document = parse_object(body)
     name = signature_name(document)
     request_input = input_pb2.Input()
     target = request_input.example_list
@@ -75,7 +69,6 @@ def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
         except binascii.Error as error:
             raise invalid_argument("Unable to base64 decode") from error
     elif type(value) is float or (type(value) is int and not -(2**63) <= value < 2**64):
-        json_document.refuse_overflow([value])
         _values(feature, "float_list", name).append(float(value))
     elif type(value) is int:
         values = _values(feature, "int64_list", name)

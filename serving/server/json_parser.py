@@ -35,9 +35,6 @@ _DIGITS = re.compile(rb"[0-9]+")
 _ESCAPES = {ord(k): v for k, v in zip('"/\\bfnrt', b'"/\\\b\f\n\r\t', strict=True)}
 _LITERALS = {ord("n"): (b"null", None), ord("t"): (b"true", True), ord("f"): (b"false", False)}
 
-# The very objects that written infinities become: an infinity that is none of them is a number that was too big.
-INFINITY, MINUS_INFINITY = math.inf, -math.inf
-
 
 class JsonParser:
     """Parses one body.
@@ -231,8 +228,7 @@ class JsonParser:
                 raise self._error(TOO_BIG, start)
         if sign == b"-" and len(exponent.lstrip(b"0")) > 9:
             return -0.0 if digits.startswith(b"-") else 0.0
-        value = float(b"%s.%se%s%s" % (digits, fraction or b"0", sign, exponent or b"0"))
-        return {math.inf: INFINITY, -math.inf: MINUS_INFINITY}.get(value, value)
+        return float(b"%s.%se%s%s" % (digits, fraction or b"0", sign, exponent or b"0"))
 
     def _digits(self, error: str) -> bytes:
         match = _DIGITS.match(self._text, self._at)
@@ -250,7 +246,7 @@ class JsonParser:
         # What was consumed of the one word stays consumed: "NaInf" is infinity.
         if not self._consumes(b"Inf") or (self._peek() == 0x69 and not self._consumes(b"inity")):
             raise self._error(INVALID_VALUE)
-        return MINUS_INFINITY if is_negative else INFINITY
+        return -math.inf if is_negative else math.inf
 
     # === Position ===
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert_serving.server import dtypes, json_document
+from kerasbert_serving.server import dtypes
+from kerasbert_serving.server.json_document import parse_object
 from kerasbert_serving.server.json_objects import (
     MISSING,
     JsonObject,
@@ -44,10 +45,18 @@ def predict_inputs(
     Raises:
         ServingError: With TensorFlow Serving's code and text.
     """
-    try:
-        return _read(json_document.parse_object(body), signature_inputs)
-    except json_document.NumberTooBigError:
-        return _read(json_document.parse_object_exactly(body), signature_inputs)
+    document = parse_object(body)
+    name = signature_name(document)
+    input_dtypes = signature_inputs(name)
+    if not input_dtypes:
+        raise invalid_argument(f"Failed to get input map for signature: {name or 'DEFAULT'}")
+    instances, inputs = document.find("instances"), document.find("inputs")
+    if instances is not MISSING:
+        _check_instances(document, instances, inputs)
+        return name, _from_instances(instances, input_dtypes), True
+    if inputs is not MISSING:
+        return name, _from_inputs(inputs, input_dtypes), False
+    raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
 def signature_name(document: JsonObject) -> str:
@@ -84,22 +93,6 @@ def unescape_base64(text: bytes) -> bytes:
 
 
 # === The two forms ===
-
-
-def _read(
-    document: JsonObject, signature_inputs: Callable[[str], Mapping[str, int]]
-) -> tuple[str, dict[str, np.ndarray], bool]:
-    name = signature_name(document)
-    input_dtypes = signature_inputs(name)
-    if not input_dtypes:
-        raise invalid_argument(f"Failed to get input map for signature: {name or 'DEFAULT'}")
-    instances, inputs = document.find("instances"), document.find("inputs")
-    if instances is not MISSING:
-        _check_instances(document, instances, inputs)
-        return name, _from_instances(instances, input_dtypes), True
-    if inputs is not MISSING:
-        return name, _from_inputs(inputs, input_dtypes), False
-    raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
 def _check_instances(document: JsonObject, instances: Any, inputs: Any) -> None:
@@ -335,8 +328,6 @@ def _typed(flat: list[Any], dtype: dtypes.DType) -> np.ndarray:
         return values
     if dtype.json == "float":
         wide = np.array(flat, np.float64)
-        if np.isinf(wide).any():
-            json_document.refuse_overflow(flat)
         with np.errstate(over="ignore"):
             return wide.astype(dtype.numpy, copy=False)
     if dtype.json == "int32":

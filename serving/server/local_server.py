@@ -255,7 +255,7 @@ class _Server:
         if self.options.enable_model_warmup:
             try:
                 records = warm_up(servable, self.options.num_request_iterations_for_warmup)
-            except ServingError:
+            except BaseException:
                 servable.close()
                 raise
             if records:
@@ -270,6 +270,8 @@ class _Server:
                 await asyncio.to_thread(self.store.reload, configs)
             except ServingError as error:
                 log.error("The model configuration file was not followed: %s", error)
+            except Exception:  # without this task no change of the file would ever be followed
+                log.exception("The model configuration file was not followed")
 
 
 class _UvicornServer(uvicorn.Server):

@@ -14,7 +14,7 @@ from pathlib import Path
 from kerasbert_serving.server.model_config import ModelConfig
 from kerasbert_serving.server.model_versions import ModelVersion, State, fingerprint
 from kerasbert_serving.server.servable import Servable
-from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument, unexpected
 
 log = logging.getLogger("kerasbert_serving")
 
@@ -179,7 +179,10 @@ class ModelStore:
 
     def _watch(self, seconds: float) -> None:
         while not self._stopped.wait(seconds):
-            self.refresh()
+            try:
+                self.refresh()
+            except Exception:  # without this thread no new version would ever be served
+                log.exception("The folders of the models could not be looked at")
 
     def refresh(self) -> None:
         """Brings what is served in line with the configuration and the folders, once."""
@@ -234,6 +237,9 @@ class ModelStore:
             except ServingError as error:
                 log.error("Version %d of model %s failed to load: %s", number, name, error)
                 failure = error
+            except Exception as error:
+                log.exception("Version %d of model %s failed to load", number, name)
+                failure = unexpected(error)
             if attempt < self._retries and self._stopped.wait(self._retry_seconds):
                 break
         version.fail(failure)

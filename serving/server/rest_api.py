@@ -4,6 +4,7 @@ What a request means is left to `serving_core.py`; this file only reads paths an
 """
 
 import json
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from kerasbert_serving.server import api_json, json_examples, json_replies
 from kerasbert_serving.server.json_printer import error_body
 from kerasbert_serving.server.request_bodies import BodyError, ClientGoneError, read_body
 from kerasbert_serving.server.serving_core import ServingCore, Target, off_loop, within
-from kerasbert_serving.server.statuses import HTTP_STATUS, Code, ServingError, invalid_argument
+from kerasbert_serving.server.statuses import HTTP_STATUS, Code, ServingError, invalid_argument, unexpected
+
+log = logging.getLogger(__name__)
 
 # A version that is no number, or a name with a colon, is no such path. Case does not matter.
 _INFERENCE = re.compile(
@@ -73,7 +76,8 @@ def rest_application(core: ServingCore) -> Starlette:
             if query := request.url.query:
                 wrong = f"Unexpected path: {request.url.path}?{query}. Should be {request.url.path}"
                 return Response(wrong, status_code=400, headers=headers)
-            return Response(core.metrics.page(), headers=headers)
+            # A model's name is the client's choice, and may be no text at all.
+            return Response(core.metrics.page().encode("utf-8", "replace"), headers=headers)
 
         routes.append(Route(core.options.prometheus_path, metrics, methods=_ANY_METHOD))
     page = PLAYGROUND.read_text(encoding="utf-8")
@@ -150,6 +154,12 @@ class RestApi:
         except BodyError as error:
             outcome.code, outcome.status, outcome.close = Code.INVALID_ARGUMENT, error.status, True
             outcome.body = error_body(error.message)
+        except ClientGoneError:
+            raise
+        except Exception as error:
+            log.exception("%s %s failed", http_method, _text(path))
+            outcome.code, outcome.status = Code.INTERNAL, HTTP_STATUS[Code.INTERNAL]
+            outcome.body = error_body(unexpected(error).message)
         return outcome
 
     async def _infer(self, method: str, target: Target, body: bytes) -> bytes:

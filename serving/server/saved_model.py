@@ -96,13 +96,15 @@ class SavedModel:
             ServingError: With TensorFlow's code and message.
         """
         try:
-            return self._call(feeds, fetches)(*arrays)
+            outputs = self._call(feeds, fetches)(*arrays)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
         except (ValueError, TypeError) as error:
             raise invalid_argument(str(error)) from error
         except RuntimeError as error:  # the session was closed, or TensorFlow's bindings gave up
             raise ServingError(Code.INTERNAL, str(error)) from error
+        # TensorFlow hands a scalar string over as it is.
+        return [np.array(output, np.object_) if type(output) is bytes else output for output in outputs]
 
     def dtypes(self, names: Iterable[str]) -> dict[str, int]:
         """The dtypes of tensors by their names in the graph; without those that are not there."""

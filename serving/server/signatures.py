@@ -24,8 +24,9 @@ class Signature:
         definition: The SignatureDef of the model.
         graph_dtypes: The dtype number of each tensor that is fed, by its name in the graph.
         input_dtypes: The dtype number that the definition gives to each input, by name.
-        rows_are_independent: Whether rows of several requests may share a run: every input and output has the batch
-            as its first, open dimension, and the other dimensions of the outputs do not depend on what is in the batch.
+        rows_are_independent: Whether rows of several requests may share a run, as far as shapes tell: every input and
+            output has the batch as its first, open dimension, and the other dimensions of the outputs do not depend on
+            what is in the batch. A graph that computes over the batch, such as its mean, is not found out.
     """
 
     name: str

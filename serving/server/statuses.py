@@ -67,6 +67,11 @@ def invalid_argument(message: str) -> ServingError:
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
+def unexpected(error: Exception) -> ServingError:
+    """The `ServingError` of a fault of this server, which is an answer too: a client that waits learns of it."""
+    return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+
+
 def from_tensorflow(error: Exception) -> ServingError:
     """The `ServingError` of a `tf.errors.OpError`, with TensorFlow's own code and message."""
     return ServingError(Code(getattr(error, "error_code", Code.UNKNOWN)), getattr(error, "message", None) or str(error))

@@ -39,8 +39,13 @@ def to_array(proto: tensor_pb2.TensorProto) -> np.ndarray:
     if count * max(dtype.numpy.itemsize, 1) > MAX_BYTES:
         raise TensorParseError
     if proto.tensor_content and count:
-        return _from_content(proto.tensor_content, dtype, count).reshape(shape)
-    return fill(_values(proto, dtype), dtype, count).reshape(shape)
+        flat = _from_content(proto.tensor_content, dtype, count)
+    else:
+        flat = fill(_values(proto, dtype), dtype, count)
+    try:
+        return flat.reshape(shape)
+    except ValueError as error:  # nothing in it, but more along its other axes than there are addresses
+        raise TensorParseError from error
 
 
 def fill(values: np.ndarray, dtype: dtypes.DType, count: int) -> np.ndarray:

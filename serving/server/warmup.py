@@ -13,7 +13,7 @@ from kerasbert_serving.server import inference, multi_inference
 from kerasbert_serving.server.examples import serialized_examples
 from kerasbert_serving.server.predict_protos import ProtoInputs
 from kerasbert_serving.server.servable import Servable
-from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
 
 MAX_RECORDS = 1000
 
@@ -40,6 +40,8 @@ def warm_up(servable: Servable, iterations: int = 1) -> int:
         raise ServingError(
             Code.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
         ) from error
+    except tf.errors.OpError as error:  # the file cannot be read
+        raise from_tensorflow(error) from error
     return count
 
 

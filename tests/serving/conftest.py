@@ -42,6 +42,10 @@ def _echo_module():
             return {"y": x}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "x")])
+        def named(self, x):
+            return {"y": x, "name": tf.constant("echo \u00e4")}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "x")])
         def binary(self, x):
             return {"y_bytes": x}
 
@@ -81,6 +85,7 @@ def echo_version(tmp_path_factory):
         "many": module.many,
         "any_shape": module.any_shape,
         "text": module.text,
+        "named": module.named,
         "binary": module.binary,
         "total": module.total,
         "positive": module.positive,

@@ -161,6 +161,37 @@ def test_predict_gives_arrays_in_the_dtypes_of_the_signature(client):
     assert (empty["logits"].shape, empty["labels"].shape) == ((0, 3), (0, 3))
 
 
+@pytest.mark.parametrize(
+    ("signature", "values"),
+    [
+        ("echo_int32", [1.5, 2]),
+        ("echo_int32", [2**40]),
+        ("echo_int32", [True]),
+        ("echo_int64", [2**63]),
+        ("echo_uint32", [-1]),
+        ("echo_uint64", [-1]),
+        ("echo_bool", [2, 0]),
+        ("echo_float32", [True]),
+    ],
+)
+def test_numbers_that_a_dtype_does_not_have_are_refused_and_not_changed(echo_server, signature, values):
+    with (
+        RestClient(echo_server.rest_url, "echo") as rest,
+        GrpcClient(echo_server.grpc_address, "echo") as channel,
+    ):
+        with pytest.raises(InvalidRequestError):
+            rest.predict({"x": values}, signature_name=signature)
+        with pytest.raises(ValueError, match=rf"`x` must hold numbers that {signature[5:].replace('32', '(32)?')} has"):
+            channel.predict({"x": values}, signature_name=signature)
+
+
+def test_nothing_is_a_tensor_of_any_dtype(echo_server):
+    with GrpcClient(echo_server.grpc_address, "echo") as client:
+        for signature, dtype in (("text", np.object_), ("echo_int64", np.int64), ("echo_bool", np.bool_)):
+            answer = client.predict({"x": []}, signature_name=signature)["y"]
+            assert (answer.shape, answer.dtype) == ((0,), dtype)
+
+
 def test_bytes_that_are_no_utf8(client):
     assert client.classify([b"my \xff card"])[0].label
     assert [token.piece for token in client.tokenize(b"my \xff")][1] == "my"

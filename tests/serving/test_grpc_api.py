@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -66,6 +67,12 @@ def test_strings_are_bytes(prediction):
     assert list(response.outputs["y"].string_val) == [b"\xff\x00", b""]
 
 
+def test_a_scalar_string(prediction):
+    response = prediction.Predict(predict_request("named", x=np.array([b"a"])), timeout=30)
+    assert tf.make_ndarray(response.outputs["name"]) == "echo \u00e4".encode()
+    assert response.outputs["name"].tensor_shape == tensor_shape_pb2.TensorShapeProto()
+
+
 def test_output_filter(prediction):
     request = predict_request("total", ["rows"], x=np.float32([1, 2]))
     assert set(prediction.Predict(request, timeout=30).outputs) == {"rows"}
@@ -92,6 +99,11 @@ def test_errors_have_tensorflow_servings_codes_and_texts(prediction):
     broken = tf.make_tensor_proto(np.float32([1, 2, 3]))
     broken.tensor_content = b"123"
     code, details = refusal(prediction.Predict, predict_request("", x=broken))
+    assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, "tensor parsing error: x")
+    vast = tensor_pb2.TensorProto(dtype=1)
+    for size in (0, 2**62, 2**62):
+        vast.tensor_shape.dim.add().size = size
+    code, details = refusal(prediction.Predict, predict_request("any_shape", x=vast))
     assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, "tensor parsing error: x")
     request = predict_request("", x=np.float32([1]))
     request.model_spec.name = "other"
@@ -140,6 +152,13 @@ def test_metadata_that_cannot_be_had(prediction):
         grpc.StatusCode.INVALID_ARGUMENT,
         "Unrecognized servable version label: stable",
     )
+
+
+def test_a_fault_of_the_server_is_an_answer_too(prediction, monkeypatch, caplog):
+    monkeypatch.setattr("kerasbert_serving.server.grpc_services.fill_outputs", lambda *arguments: {}["no such"])
+    code, details = refusal(prediction.Predict, predict_request("", x=np.float32([1])))
+    assert (code, details) == (grpc.StatusCode.INTERNAL, "KeyError: 'no such'")
+    assert "A request failed" in caplog.text
 
 
 def test_long_errors_are_cut(prediction):

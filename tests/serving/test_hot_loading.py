@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 
 import grpc
 import httpx
@@ -142,16 +143,37 @@ def test_a_version_that_cannot_be_warmed_up_is_not_served(server, client, base, 
     assert ask(client).json() == {"predictions": [1.0]}
 
 
+def test_the_watcher_goes_on_after_a_version_whose_warm_up_cannot_be_read(base, tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    write_version(made, 2, [])
+    records = made / "2" / "assets.extra" / "tf_serving_warmup_requests"
+    records.unlink()
+    records.mkdir()
+    with (
+        LocalServer(model_dir=base, model_name="adder", file_system_poll_wait_seconds=0.05) as server,
+        httpx.Client(base_url=server.rest_url, timeout=60) as client,
+    ):
+        (made / "2").rename(base / "2")
+        wait_until(lambda: '"state": "END"' in client.get("/v1/models/adder").text)
+        write_version(base, 3)
+        wait_until(lambda: ask(client).json() == {"predictions": [3.0]})
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_the_watcher_finds_a_new_version_by_itself(base):
     with (
         LocalServer(model_dir=base, model_name="adder", file_system_poll_wait_seconds=0.05) as server,
         httpx.Client(base_url=server.rest_url, timeout=60) as client,
     ):
         write_version(base, 2)
-        for _ in range(10_000):
-            if ask(client).json() == {"predictions": [2.0]}:
-                break
-        assert ask(client).json() == {"predictions": [2.0]}
+        wait_until(lambda: ask(client).json() == {"predictions": [2.0]})
 
 
 def test_reload_by_grpc_with_policies_and_labels(server, client, base):

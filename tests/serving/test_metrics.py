@@ -63,6 +63,13 @@ def test_labels_are_escaped_and_their_number_is_bounded():
     assert len(metrics.page().splitlines()) < MAX_CELLS + 50
 
 
+def test_a_name_that_is_no_text_does_not_break_the_page(rest):
+    assert rest.post("/v1/models/%ff%fe:predict", content=b'{"instances": [1]}').status_code == 404
+    page = rest.get(PATH)
+    assert page.status_code == 200
+    assert 'model_name="??",status="NOT_FOUND"' in page.text
+
+
 @pytest.mark.parametrize(("path", "other"), [("/metrics", PATH), (None, PATH)])
 def test_the_path_can_be_moved_and_turned_off(echo_version, path, other):
     with LocalServer(model_dir=echo_version.parent, prometheus_path=path) as server:

@@ -184,10 +184,48 @@ def test_a_dtype_without_json_form_is_not_implemented(rest):
     )
 
 
+def test_scalar_strings(rest):
+    reply = predict(rest, {"signature_name": "named", "inputs": ["a", "b"]})
+    assert (reply.status_code, reply.json()) == (200, {"outputs": {"y": ["a", "b"], "name": "echo \u00e4"}})
+    assert predict(rest, {"signature_name": "text", "inputs": "a"}).json() == {"outputs": "a"}
+    reply = predict(rest, {"signature_name": "named", "instances": ["a"]})
+    assert (reply.status_code, reply.json()) == (400, {"error": "Tensor name: name has no shape information "})
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-" + "9" * 4000, "1e400", "1E+0309"])
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("predict", '{"instances": [1, %s]}'),
+        ("predict", '{"inputs": [[%s]]}'),
+        ("predict", '{"signature_name": "echo_int64", "inputs": %s}'),
+        ("predict", '{"signature_name": "text", "instances": ["a", %s]}'),
+        ("predict", '{"instances": [1], "unknown": %s}'),
+        ("predict", '{"signature_name": %s, "instances": [1]}'),
+        ("predict", "%s"),
+        ("predict", "[[%s]]"),
+        ("regress", '{"signature_name": "regress", "examples": [{"x": %s}]}'),
+        ("classify", '{"signature_name": "classify", "context": {"x": [%s]}, "examples": [{}]}'),
+    ],
+)
+def test_a_number_beyond_a_double_is_said_wherever_it_stands(rest, method, body, number):
+    reply = predict(rest, body % number, f"/v1/models/echo:{method}")
+    error = f"JSON Parse error: Number too big to be stored in double. at offset: {body.index('%')}"
+    assert (reply.status_code, reply.json()) == (400, {"error": error})
+
+
 def test_errors_of_the_graph_keep_their_code(rest):
     reply = predict(rest, {"signature_name": "positive", "instances": [-1.0]})
     assert reply.status_code == 400
     assert "x must be positive" in reply.json()["error"]
+
+
+def test_a_fault_of_the_server_is_an_answer_too(rest, monkeypatch, caplog):
+    monkeypatch.setattr("kerasbert_serving.server.json_replies.predictions", lambda outputs: outputs["no such"])
+    reply = predict(rest, {"instances": [1]})
+    assert (reply.status_code, reply.json()) == (500, {"error": "KeyError: 'no such'"})
+    assert "POST /v1/models/echo:predict failed" in caplog.text
+    assert predict(rest, {"inputs": [1]}).status_code == 200
 
 
 def test_unknown_models_and_paths(rest):
