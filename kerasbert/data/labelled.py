@@ -18,6 +18,8 @@ from kerasbert.errors import BadInputError
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 # JSON can name half of a surrogate pair, which no UTF-8 can hold.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Regression's targets are float32.
+_LARGEST_NUMBER = float(np.finfo(np.float32).max)
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
@@ -116,13 +118,14 @@ def read_labelled(
         label_column: the column of the labels. White space around a label does not count.
         pair_column: the column of the second texts, where the task is on pairs.
         problem_type: with "multi_label_classification" a label is a list of names (JSON), or names with
-            `label_separator` between them, of which there may be none. With "regression" it is a finite number.
+            `label_separator` between them, of which there may be none. With "regression" it is a finite number, within
+            float32's range.
         label_separator: between the labels of one row.
         report: counts are added to it, such as of invalid UTF-8.
 
     Raises:
-        BadInputError: a missing column, a ragged row, a missing label, a label that is no number (regression), no row.
-            The message names the line.
+        BadInputError: a missing column, a ragged row, a missing label, a label that is no such number (regression), no
+            row. The message names the line.
 
     Example:
         >>> import pathlib, tempfile
@@ -224,11 +227,11 @@ def _label_name(value: Any, column: str, place: str, may_be_empty: bool) -> str:
 def _number(value: Any, column: str, place: str) -> float:
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) <= _LARGEST_NUMBER:
         raise BadInputError(
-            f"Column {column!r} must hold finite numbers, for regression. Received: {value!r} in {place}. "
-            "Correct the number or remove the row."
+            f"Column {column!r} must hold finite numbers up to {_LARGEST_NUMBER:.2g} in size, for regression. "
+            f"Received: {repr(value)[:80]} in {place}. Correct the number or remove the row."
         )
     return number

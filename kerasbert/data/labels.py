@@ -1,6 +1,7 @@
 """The label names of a task and their ids. Label names are learned from the training rows, and from nowhere else."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -99,9 +100,10 @@ class Labels:
         return hot
 
 
-def _by_number_then_name(name: str) -> tuple[int, int, str]:
+def _by_number_then_name(name: str) -> tuple[int, Decimal, str]:
     is_number = name.isascii() and name.removeprefix("-").isdigit()
-    return (0, int(name), name) if is_number else (1, 0, name)
+    # `int` refuses thousands of digits.
+    return (0, Decimal(name), name) if is_number else (1, Decimal(), name)
 
 
 def _listed(names: Iterable[str]) -> str:

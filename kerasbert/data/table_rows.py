@@ -33,7 +33,8 @@ def table_rows(path: Path, columns: Sequence[str], report: ReadReport | None = N
     """Gives the rows of one file in order. Blank lines are passed over.
 
     Values from CSV and TSV are strings; those from JSONL have the type that they have there. Quotes in TSV are read as
-    CSV's where all rows are well-formed that way, else as they stand.
+    CSV's where all rows are well-formed that way, else as they stand. They are also read as they stand where they would
+    join lines of a file whose every line is a row without them, as in GLUE's files.
 
     Args:
         path: its ending, before `.gz`, names the format: `.csv`, `.tsv`, or `.jsonl` (one JSON object a line).
@@ -42,7 +43,8 @@ def table_rows(path: Path, columns: Sequence[str], report: ReadReport | None = N
 
     Raises:
         BadInputError: another ending; a missing column (those present are named); a row with more or fewer values than
-            columns, broken quotes, or a line that is no JSON object (the line is named); no row at all.
+            columns, broken quotes, a line that is no JSON object or holds an integer that is too long (the line is
+            named); no row at all.
     """
     ending = _ending(path)
     if not is_table(path):
@@ -81,6 +83,11 @@ def _json_rows(path: Path, columns: Sequence[str], report: ReadReport) -> Iterat
             raise BadInputError(
                 f"Each line of a JSONL file must be one JSON object. Received: {place} ({error})."
             ) from error
+        except ValueError as error:
+            raise BadInputError(
+                f"An integer in JSONL must have at most {sys.get_int_max_str_digits()} digits. "
+                f"Received: more digits in {place}. Shorten the number, or put it in quotes if it is a name."
+            ) from error
         if not isinstance(row, dict):
             raise BadInputError(
                 f"Each line of a JSONL file must be one JSON object. Received: {place}, a {type(row).__name__}. "
@@ -112,11 +119,20 @@ def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: 
 
 def _is_quoted(path: Path, delimiter: str) -> bool:
     """Whether all rows are well-formed and of one length with quotes. GLUE's TSV files are meant without quotes."""
+    lengths: set[int] = set()
+    joins_lines = False
     try:
-        lengths = {len(row) for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=True)}
+        for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=True):
+            lengths.add(len(row))
+            joins_lines = joins_lines or any("\n" in value for value in row)
     except BadInputError:
         return False
-    return len(lengths) == 1
+    # In a file of one column every line is as long as a row, which tells nothing.
+    if len(lengths) != 1 or not joins_lines or lengths == {1}:
+        return len(lengths) == 1
+    # A quote that opens one text and one that closes a later text would swallow the rows between. Line breaks that are
+    # meant leave lines without the right number of columns.
+    return any(len(row) not in lengths for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=False))
 
 
 def _csv_rows(path: Path, delimiter: str, report: ReadReport, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kerasbert.data import Labels, ReadReport, read_labelled, read_texts
@@ -53,6 +53,9 @@ def test_all_formats_give_the_same_rows(tmp_path, name):
 )
 def test_any_text_comes_back(tmp_path_factory, rows, name):
     path = write_table(tmp_path_factory.mktemp("any") / name, rows)
+    # Where every line could be a row, a TSV file is read without quotes.
+    tabs = {line.count("\t") for line in path.read_text("utf-8").split("\n") if line}
+    assume(name != "a.tsv" or tabs != {1} or not any("\n" in text for text, _ in rows))
     read = read_labelled(path)
     assert list(zip(read.texts, read.labels, strict=True)) == rows
 
@@ -84,6 +87,25 @@ def test_a_text_of_a_megabyte(tmp_path):
 def test_tsv_without_quoting_as_glue_has_it(tmp_path):
     path = write_text(tmp_path / "a.tsv", 'text\tlabel\n"Unbalanced\tx\nHe "said"\ty\n"Quoted" begin\tx\n')
     assert read_labelled(path).texts == ('"Unbalanced', 'He "said"', '"Quoted" begin')
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["text first", "label first"])
+@pytest.mark.parametrize("gap", ["\n", "\r\n\r\n"])
+def test_stray_quotes_in_tsv_join_no_rows(tmp_path, order, gap):
+    rows = [("text", "label"), ('"Hello world', "1"), ("between", "0"), ('so he said "', "0"), ("foo", "1")]
+    if order == -1:
+        rows = [*rows[:3], ('so he said"', "0"), *rows[4:]]
+    path = write_text(tmp_path / "a.tsv", gap.join("\t".join(row[::order]) for row in rows) + "\n")
+    read = read_labelled(path)
+    assert list(zip(read.texts, read.labels, strict=True)) == rows[1:]
+
+
+def test_quoted_tsv_with_tabs_and_line_breaks(tmp_path):
+    rows = [("two\nlines", "x"), ("a\ttab", "y"), ("both\tof\nthem\n\nhere", "x"), ("a\tb\nc", "y"), ('"said"', "x")]
+    read = read_labelled(write_table(tmp_path / "a.tsv", rows))
+    assert list(zip(read.texts, read.labels, strict=True)) == rows
+    one_column = write_table(tmp_path / "b.tsv", [("two\nlines",), ("one",)], ("text",))
+    assert read_texts(one_column).texts == ("two\nlines", "one")
 
 
 def test_invalid_utf8_is_counted(tmp_path):
@@ -119,6 +141,11 @@ def test_half_a_surrogate_pair_in_json(tmp_path):
         ("a.jsonl", '{"text": "One", "label": "x"}\n{"text": \n', r"one JSON object. Received: line 2 of"),
         ("a.jsonl", '["One", "x"]\n', r"one JSON object. Received: line 1 of .*a list"),
         ("a.jsonl", "[" * 100_000 + "\n", "one JSON object. Received: line 1 of"),
+        (
+            "a.jsonl",
+            '{"text": "One", "label": 1' + "0" * 5000 + "}\n",
+            "at most .* digits. Received: more digits in line 1",
+        ),
         ("a.jsonl", '{"text": 3, "label": "x"}\n', r"must hold texts. Received: 3 in line 1"),
         ("a.jsonl", '{"text": null, "label": "x"}\n', r"must hold texts. Received: null in line 1"),
         ("a.csv", "text,label\nOne,x\nTwo, \n", r"label in column 'label'. Received: .* in line 3 of"),
@@ -145,6 +172,7 @@ def test_a_missing_file(tmp_path):
 def test_labels_are_learned_from_training_in_a_stable_order():
     assert Labels.from_training(["b", "a", "b", "ä", "C"]).names == ("C", "a", "b", "ä")
     assert Labels.from_training(["10", "9", "-1", "x"]).names == ("-1", "9", "10", "x")
+    assert Labels.from_training(["2" * 5000, "10", "-" + "3" * 5000]).names == ("-" + "3" * 5000, "10", "2" * 5000)
     assert Labels.from_training([("b", "a"), (), ("c",)]).names == ("a", "b", "c")
     assert list(Labels(["z", "a"])) == ["z", "a"]
     assert len(Labels(["z", "a"])) == 2
@@ -209,10 +237,15 @@ def test_regression(tmp_path):
     rows = read_labelled(path, problem_type="regression")
     assert rows.targets().tolist() == [3.5, -100.0]
     assert rows.targets().dtype == np.float32
-    for value in ("many", "", "nan", "inf"):
+    for value in ("many", "", "nan", "inf", "1e39", "-3.5e38", "1e400"):
         path = write_table(tmp_path / "b.csv", [("One", "1"), ("Two", value)])
         with pytest.raises(BadInputError, match=rf"finite numbers.*Received: '{value}' in line 3 of"):
             read_labelled(path, problem_type="regression")
+    largest = write_table(tmp_path / "d.csv", [("One", "3.4028234e38"), ("Two", "-3.4028234e38")])
+    assert np.isfinite(read_labelled(largest, problem_type="regression").targets()).all()
+    path = write_table(tmp_path / "e.jsonl", [("One", 1), ("Two", 10**400)])
+    with pytest.raises(BadInputError, match=r"finite numbers.*Received: 10{79} in line 2 of"):
+        read_labelled(path, problem_type="regression")
     with pytest.raises(BadInputError, match="Received: True in line 1"):
         read_labelled(write_table(tmp_path / "c.jsonl", [("One", True)]), problem_type="regression")
 
