@@ -3,7 +3,8 @@
 How words become pieces, and tags labels of pieces: see kerasbert/recipes/token_classification.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,8 @@ from kerasbert.data.text_files import PathLike, ReadReport, find_text_files, tex
 from kerasbert.errors import BadInputError
 
 OUTSIDE = "O"
+# A no-break space, such as in "10\u00a0000", stands inside a word.
+_WORD = re.compile(r"[^ \t\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class TaggedTexts:
     """Texts as words, with a tag for each word.
 
     Attributes:
-        words: the words of each text; none is empty or holds white space.
+        words: the words of each text; none is empty or holds a blank, a tab or a line break.
         tags: as many tags, such as "B-person", "I-person" and "O".
         places: where each text stands, in words, for messages.
     """
@@ -80,14 +83,15 @@ def read_tagged(
 
     Args:
         paths: files, folders or patterns. JSONL has a list of words and a list of tags on each line. Any other ending
-            stands for CoNLL's form: a word and its tag on each line, first and last of what white space parts, and a
-            blank line between texts. Lines that begin with "-DOCSTART-" are passed over.
+            stands for CoNLL's form: a word and its tag on each line, first and last of what blanks and tabs part,
+            and a blank line between texts. Lines that begin with "-DOCSTART-" are passed over.
         text_column: of JSONL: the words.
         label_column: of JSONL: the tags.
         report: counts are added to it.
 
     Raises:
-        BadInputError: a line without a tag, words and tags that differ in number, a word with white space, no text.
+        BadInputError: a line without a tag, words and tags that differ in number, a word with a blank, a tab or a
+            line break, no text.
     """
     rows = [row for path in find_text_files(paths) for row in _rows(path, text_column, label_column, report)]
     if not rows:
@@ -114,9 +118,9 @@ def _rows(path: Path, text_column: str, label_column: str, report: ReadReport | 
 
 
 def _strings(value: Any, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or any(not isinstance(part, str) or len(part.split()) != 1 for part in value):
+    if not isinstance(value, list) or any(not isinstance(part, str) or not _WORD.fullmatch(part) for part in value):
         raise BadInputError(
-            "Words and tags must be lists of strings without white space. "
+            "Words and tags must be lists of strings that are not empty and hold no blank, tab or line break. "
             f'Received: {str(value)[:80]!r} in {place}. Give such as ["New", "York"] and ["B-place", "I-place"].'
         )
     return tuple(value)
@@ -127,7 +131,7 @@ def _conll_rows(path: Path, report: ReadReport | None) -> Iterator[_TaggedRow]:
     tags: list[str] = []
     begin = 1
     for number, line in enumerate([*text_lines(path, report), ""], start=1):
-        parts: Sequence[str] = line.split()
+        parts = _WORD.findall(line) if line.strip() else []
         if parts and parts[0] != "-DOCSTART-":
             if len(parts) < 2:
                 raise BadInputError(

@@ -28,6 +28,18 @@ def test_both_forms_give_the_same_rows(tmp_path: Path) -> None:
     assert conll.targets(labels) == [[1, 2], [0, 3]]
 
 
+def test_a_no_break_space_stands_inside_a_word(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("Le  X\tO\n10\u00a0000\tB-NUM \n\u3000 O\n\u00a0\nNon\u202f! O")
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"tokens": ["Le", "10\u00a0000", "\u3000"], "tags": ["O", "B-NUM", "O"]})
+    )
+    conll, lists = read_tagged(tmp_path / "a.conll"), read_tagged(tmp_path / "a.jsonl")
+    assert conll.words == (("Le", "10\u00a0000", "\u3000"), ("Non\u202f!",))
+    assert conll.tags == (("O", "B-NUM", "O"), ("O",))
+    assert (lists.words[0], lists.tags[0]) == (conll.words[0], conll.tags[0])
+    assert tuple(tuple(text.split(" ")) for text in conll.texts) == conll.words
+
+
 def test_rows_split_by_their_text(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("\n\n".join(f"word{number} O" for number in range(40)))
     rows = read_tagged(tmp_path / "a.conll")
@@ -46,7 +58,10 @@ def test_rows_split_by_their_text(tmp_path: Path) -> None:
         ("a.conll", "\n\n", "Received: none"),
         ("a.jsonl", '{"tokens": ["a", "b"], "tags": ["O"]}', "2 words and 1 tags"),
         ("a.jsonl", '{"tokens": [], "tags": []}', "0 words"),
-        ("a.jsonl", '{"tokens": ["a b"], "tags": ["O"]}', "without white space"),
+        *(
+            ("a.jsonl", f'{{"tokens": ["{word}"], "tags": ["O"]}}', "hold no blank")
+            for word in ("a b", "a\\tb", " ", "")
+        ),
         ("a.jsonl", '{"tokens": "a", "tags": ["O"]}', "lists of strings"),
         ("a.jsonl", '{"tokens": ["a"]}', "without 'tags'"),
     ],
