@@ -120,7 +120,7 @@ class SelfAttention(keras.layers.Layer):
                 f"`padding_mask` must have the shape [batch, tokens]. Received: shape={tuple(padding_mask.shape)}. "
                 "Give 1 for each real token and 0 for each padding token."
             )
-        padding = ops.cast(ops.equal(ops.cast(padding_mask, "int32"), 0), dtype)
+        padding = ops.cast(ops.logical_not(ops.cast(padding_mask, "bool")), dtype)
         return ops.expand_dims(padding, (1, 2)) * _PADDING_SCORE
 
     def get_config(self) -> dict[str, Any]:
