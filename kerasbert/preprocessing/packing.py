@@ -8,6 +8,7 @@ Shapes: B batch, T tokens of a packed row (differs by row).
 
 import tensorflow as tf
 
+from kerasbert.errors import BadInputError
 from kerasbert.preprocessing.vocabulary import Vocabulary
 
 TRUNCATIONS = ("longest_first", "only_first", "only_second")
@@ -59,12 +60,16 @@ class SegmentPacker(tf.Module):
 
         Returns:
             token_ids and segment_ids (0 up to the first `[SEP]`, 1 after it), ragged int32 [B, (T)].
+
+        Raises:
+            BadInputError: the segments differ in their numbers of rows. Where a graph knows the numbers only when it
+                runs, this is a `tf.errors.InvalidArgumentError` then.
         """
         first = _int32(first)
         if second is None:
             kept = tf.minimum(first.row_lengths(), self.sequence_length - 2)
             return self._join([(first, kept)])
-        second = _int32(second)
+        first, second = _of_equal_rows(first, _int32(second))
         kept_first, kept_second = self._kept_lengths(first.row_lengths(), second.row_lengths())
         return self._join([(first, kept_first), (second, kept_second)])
 
@@ -104,6 +109,22 @@ class SegmentPacker(tf.Module):
         return tuple(
             tf.RaggedTensor.from_row_splits(values, splits, validate=False) for values in (tokens, segment_ids)
         )
+
+
+def _of_equal_rows(first: tf.RaggedTensor, second: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """The segments, once it is sure that they have as many rows."""
+    rule = "The two segments of pairs must come in batches of the same length."
+    remedy = "Give one second text for each first one, an empty string where there is none."
+    known = first.shape[0], second.shape[0]
+    if None not in known:
+        if known[0] != known[1]:
+            raise BadInputError(f"{rule} Received: {known[0]} first and {known[1]} second segments. {remedy}")
+        return first, second
+    rows = tf.size(first.row_lengths()), tf.size(second.row_lengths())
+    received = [f"{rule} Received, first and second segments:", *rows, remedy]
+    # The gathers must wait for the check, or their own message comes first.
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(*rows), received)]):
+        return tf.identity(first), tf.identity(second)
 
 
 def _int32(segment: tf.RaggedTensor) -> tf.RaggedTensor:

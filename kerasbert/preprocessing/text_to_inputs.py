@@ -100,6 +100,9 @@ class TextToInputs(tf.Module):
 
         Returns:
             `token_ids`, `segment_ids` and `padding_mask` (1 for a real token), int32 [B, T].
+
+        Raises:
+            BadInputError: the batches of a pair differ in length; see `SegmentPacker` for when a graph finds that out.
         """
         if isinstance(texts, tuple):
             if second is not None or len(texts) != 2:

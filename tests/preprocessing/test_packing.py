@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import SegmentPacker, Vocabulary
 
 VOCABULARY = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"])
@@ -59,6 +60,18 @@ def test_works_in_a_graph_on_an_empty_batch():
 def test_wrong_arguments_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         SegmentPacker(VOCABULARY, **{"sequence_length": 8, **bad})
+
+
+def test_segments_of_unequal_batches_are_refused_with_both_lengths():
+    packer = SegmentPacker(VOCABULARY, 8)
+    ragged = {rows: tf.ragged.constant([[5]] * rows, dtype=tf.int32, ragged_rank=1) for rows in (0, 1, 2)}
+    spec = tf.RaggedTensorSpec([None, None], tf.int32)
+    packed = tf.function(lambda a, b: packer(a, b), input_signature=[spec, spec])
+    for first, second in [(2, 1), (1, 2), (0, 1), (2, 0)]:
+        with pytest.raises(BadInputError, match=f"same length. Received: {first} first and {second} second"):
+            packer(ragged[first], ragged[second])
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"same length.* \[{first}\] \[{second}\]"):
+            packed(ragged[first], ragged[second])
 
 
 def test_a_dense_segment_is_refused_with_the_remedy():

@@ -92,6 +92,22 @@ def test_a_moved_saved_model_equals_the_live_object(tmp_path, normalization):
             signature(wrong)
 
 
+def test_a_pair_of_unequal_batches_is_refused_live_and_in_a_saved_model(tmp_path):
+    to_inputs = TextToInputs(WordPieceTokenizer(VOCABULARY))
+    with pytest.raises(BadInputError, match=r"same length. Received: 2 first and 1 second segments"):
+        to_inputs((["the", "dog"], ["play"]))
+    served = tf.Module()
+    served.to_inputs = to_inputs
+    spec = tf.TensorSpec([None], tf.string)
+    served.serve = tf.function(lambda first, second: to_inputs(first, second), input_signature=[spec, spec])
+    tf.saved_model.save(served, str(tmp_path), signatures={"serving_default": served.serve})
+    signature = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    equal = signature(first=tf.constant(["the", "dog"]), second=tf.constant(["play", ""]))
+    assert rows(equal) == [[2, 8, 3, 5, 3], [2, 9, 3, 3, 0]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"same length.* \[2\] \[1\]"):
+        signature(first=tf.constant(["the", "dog"]), second=tf.constant(["play"]))
+
+
 # Of the ops that are not TensorFlow's own, those that tensorflow-text 2.12.1, and so TF Serving 2.12, has.
 TEXT_OPS_OF_2_12 = {"FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "RegexSplitWithOffsets"}
 
