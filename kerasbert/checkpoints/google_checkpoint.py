@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from kerasbert.checkpoints.architectures import BACKBONE, SENTENCE_ENCODER, architecture_of_parts
+from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import Task, read_json_object, read_task, task_settings
+from kerasbert.checkpoints.task_config import Task, read_task, task_settings
 from kerasbert.checkpoints.tensorflow_checkpoint import write_tensorflow
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS
@@ -42,7 +43,8 @@ def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: b
     path, config = read_google_config(prefix.parent)
     values = read_json_object(path)
     architecture = architecture_of_parts(parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
-    task = read_task(values, architecture, config, labels_in_weights(arrays, _FORMAT), path)
+    settings = JsonSettings(path, values)
+    task, head_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
     if architecture == BACKBONE and _SENTENCE_KEY in values:
         architecture, task = SENTENCE_ENCODER, Task(arguments=values[_SENTENCE_KEY])
     return StoredModel(
@@ -53,7 +55,8 @@ def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: b
         architecture=architecture,
         arrays=dict(arrays),
         task=task,
-        text_to_inputs=read_text_to_inputs(prefix.parent, config) if preprocessing else None,
+        text_to_inputs=read_text_to_inputs(path, config) if preprocessing else None,
+        head_problem=head_problem,
     )
 
 

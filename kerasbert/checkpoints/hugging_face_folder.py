@@ -1,22 +1,22 @@
 """Reads and writes a model folder in Hugging Face's layout: `config.json`, weights, and tokenizer files.
 
 This is also kerasbert's own folder: `preprocessing.json` beside those files is all that it adds. Tensors come from
-`safetensors_file.py` and `pytorch_file.py`, the keys of a task from `hugging_face_config.py`.
+`safetensors_file.py` and `pytorch_file.py`, the keys of a task from `task_config.py`.
 """
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kerasbert.checkpoints.architectures import Architecture, architecture_named, architecture_of_parts
+from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
 from kerasbert.checkpoints.pytorch_file import read_pytorch
 from kerasbert.checkpoints.safetensors_file import read_safetensors, read_shards, write_safetensors
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import read_json_object, read_task, task_settings
+from kerasbert.checkpoints.task_config import read_task, task_settings
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs, write_tokenizer_files
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, is_of_backbone
 from kerasbert.config import BertConfig
@@ -69,12 +69,14 @@ def read_hugging_face(
             "Copy or download the missing file."
         )
     folder = weights.parent
-    values = read_json_object(folder / CONFIG_FILE)
+    settings = JsonSettings(folder / CONFIG_FILE, read_json_object(folder / CONFIG_FILE))
+    named = settings.texts("architectures")
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
     arrays = _named_by_table(_READERS[weights.name](weights), origin)
     untied = _without_copies(arrays)
-    architecture = _architecture(values, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
+    architecture = _architecture(named, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
+    task, task_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -82,9 +84,9 @@ def read_hugging_face(
         config=config,
         architecture=architecture,
         arrays=arrays,
-        head_problem=f"{origin}: {untied}" if untied else None,
-        task=read_task(values, architecture, config, labels_in_weights(arrays, _FORMAT), folder / CONFIG_FILE),
-        text_to_inputs=read_text_to_inputs(folder, config, max_length, lower_case) if preprocessing else None,
+        head_problem=f"{origin}: {untied}" if untied else task_problem,
+        task=task,
+        text_to_inputs=read_text_to_inputs(settings.path, config, max_length, lower_case) if preprocessing else None,
     )
 
 
@@ -136,10 +138,10 @@ def _without_copies(arrays: dict[str, np.ndarray]) -> str | None:
     return None
 
 
-def _architecture(values: dict[str, Any], parts: tuple[str, ...]) -> Architecture:
+def _architecture(names: list[str], parts: tuple[str, ...]) -> Architecture:
     """The architecture that the config names; else the one whose heads are there.
 
     The weights of `bert-base-uncased` name BertForMaskedLM and hold both heads: they are read with both.
     """
-    named = [architecture_named(str(name)) for name in values.get("architectures") or []]
+    named = [architecture_named(name) for name in names]
     return next((architecture for architecture in named if architecture), architecture_of_parts(parts))

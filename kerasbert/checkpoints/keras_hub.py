@@ -16,10 +16,10 @@ import numpy as np
 
 from kerasbert.checkpoints.architectures import BACKBONE
 from kerasbert.checkpoints.building import build_model
+from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import as_array, extract, resolve
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import read_json_object
-from kerasbert.checkpoints.tokenizer_files import SETTINGS_FILE, check_fits, read_text_to_inputs
+from kerasbert.checkpoints.tokenizer_files import SETTINGS_FILE, check_fits, check_room, read_text_to_inputs
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, weight_names
 from kerasbert.config import GELU_ERF, GELU_TANH, BertConfig
 from kerasbert.errors import BadInputError
@@ -218,15 +218,17 @@ def _activation_name(activation: Any) -> str:
 def _read_tokenizer(folder: Path, config: BertConfig) -> TextToInputs | None:
     """Our own preprocessing if it lies there too; else the preset's, whose rules are tf-text's, if there is one."""
     if (folder / SETTINGS_FILE).is_file():
-        return read_text_to_inputs(folder, config)
+        return read_text_to_inputs(folder / _CONFIG_FILE, config)
     path = folder / _VOCABULARY_FILE
     if not path.is_file():
         return None
-    settings = read_json_object(folder / "tokenizer.json").get("config") or {}
+    check_room(config, folder / _CONFIG_FILE)
+    tokenizer_file = folder / "tokenizer.json"
+    settings = JsonSettings(tokenizer_file, read_json_object(tokenizer_file)).section("config")
     tokenizer = WordPieceTokenizer(
         Vocabulary.from_file(path),
-        lower_case=bool(settings.get("lowercase")),
-        strip_accents=bool(settings.get("strip_accents")),
+        lower_case=bool(settings.flag("lowercase")),
+        strip_accents=bool(settings.flag("strip_accents")),
         normalization="tf_text",
     )
     text_to_inputs = TextToInputs(tokenizer, sequence_length=config.max_position_embeddings)

@@ -34,7 +34,9 @@ class Checkpoint:
         labels: the label names in the order of their ids; None if the checkpoint names none.
         source_format: "hugging_face", "sentence_transformers", "google_tf1", "model_garden" or "keras_hub".
         absent: parts that the checkpoint does not have, such as "pooler". From `load` they are all zeros and are left
-            out again when the model is saved; from `load_backbone` they are freshly initialized, ready for training.
+            out again when the model is saved; they are nothing to train from, because the matrices of a pooler and a
+            head that are both zeros get gradients of zeros. From `load_backbone` they are freshly initialized, ready
+            for training.
         dropped: names of weights in the checkpoint that were left behind knowingly.
     """
 
@@ -84,6 +86,8 @@ def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = 
 
 def load_backbone(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = None) -> Checkpoint:
     """Loads the encoder alone out of any checkpoint, to start fine-tuning from.
+
+    What a config says of the heads is not minded, nor what sentence-transformers does after the encoder.
 
     Args:
         path, preprocessing, dtype: as for `load`.

@@ -13,9 +13,10 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from kerasbert.checkpoints.architectures import architecture_of_parts
 from kerasbert.checkpoints.google_checkpoint import read_google_config
+from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import labels_in_weights, parts_present
 from kerasbert.checkpoints.stored_model import StoredModel
-from kerasbert.checkpoints.task_config import read_json_object, read_task
+from kerasbert.checkpoints.task_config import read_task
 from kerasbert.checkpoints.tensorflow_checkpoint import OBJECT_GRAPH
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, weight_names
@@ -64,7 +65,8 @@ def read_model_garden(prefix: Path, arrays: Mapping[str, np.ndarray], preprocess
     named = {name: arrays[key] for name, key in keys.items()}
     named |= {key.split("/.ATTRIBUTES")[0]: array for key, array in arrays.items() if key not in known}
     architecture = architecture_of_parts(parts_present(named, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
-    task = read_task(read_json_object(path), architecture, config, labels_in_weights(named, _FORMAT), path)
+    settings = JsonSettings(path, read_json_object(path))
+    task, head_problem = read_task(settings, architecture, config, labels_in_weights(named, _FORMAT))
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -73,8 +75,9 @@ def read_model_garden(prefix: Path, arrays: Mapping[str, np.ndarray], preprocess
         architecture=architecture,
         arrays=named,
         task=task,
-        text_to_inputs=read_text_to_inputs(prefix.parent, config) if preprocessing else None,
+        text_to_inputs=read_text_to_inputs(path, config) if preprocessing else None,
         dropped=dropped,
+        head_problem=head_problem,
     )
 
 

@@ -3,13 +3,13 @@
 The encoder's own keys are `BertConfig`'s.
 """
 
+import collections
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from kerasbert.checkpoints.architectures import Architecture
+from kerasbert.checkpoints.json_settings import JsonSettings, is_text
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.models.sequence_classification import PROBLEM_TYPES
@@ -31,32 +31,24 @@ class Task:
 
 
 def read_task(
-    values: Mapping[str, Any], architecture: Architecture, config: BertConfig, labels_in_weights: int | None, path: Path
-) -> Task:
-    """The task by the config, and by the weights where the config is silent.
+    settings: JsonSettings, architecture: Architecture, config: BertConfig, labels_in_weights: int | None
+) -> tuple[Task, str | None]:
+    """The task by the config, and by the weights where the config is silent; and what is wrong with it, if anything.
+
+    A wrong setting is returned, not raised, because whoever wants the encoder alone does not mind it. Wrong are labels
+    that are not numbered from 0 on, have no name or share one (such a model could not be saved again), an unknown kind
+    of problem, one label only where exactly one of them is right, and a dropout that is no rate.
 
     Args:
-        values: the config file's object.
+        settings: the config file's.
         architecture: the kind of checkpoint.
         config: the encoder's config.
         labels_in_weights: C by the classifier's weights, if there are any.
-        path: the config file, for messages.
-
-    Raises:
-        BadInputError: labels are not numbered from 0 on, or the kind of problem is unknown.
     """
-    if "classifier" not in architecture.parts:
-        return Task()
-    rate = values.get("classifier_dropout")
-    arguments: dict[str, Any] = {"dropout": config.hidden_dropout_prob if rate is None else rate}
-    if architecture.model == "BertMultipleChoice":  # its one output is no label
-        return Task(arguments=arguments)
-    stated, labels = _read_labels(values, path)
-    num_labels = stated or labels_in_weights or 2
-    arguments["num_labels"] = num_labels
-    if architecture.model == "BertSequenceClassifier":
-        arguments["problem_type"] = _problem_type(values, num_labels, path)
-    return Task(num_labels, labels, arguments)
+    try:
+        return _checked_task(settings, architecture, config, labels_in_weights), None
+    except BadInputError as error:
+        return Task(), f"{error} `load_backbone` takes the encoder alone."
 
 
 def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:
@@ -74,47 +66,49 @@ def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:
     return settings
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that must be there.
-
-    Raises:
-        BadInputError: there is no such file, or no JSON object in it.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInputError(f"{path}: the file must be JSON. Received: {error}. Copy or download it again.") from error
-    if not isinstance(values, dict):
-        raise BadInputError(
-            f"{path}: the file must be a JSON object. Received: a {type(values).__name__}. Copy or download it again."
-        )
-    return values
-
-
-def _read_labels(values: Mapping[str, Any], path: Path) -> tuple[int | None, tuple[str, ...] | None]:
-    """The number of labels and their names in the order of their ids; None for what the config does not say."""
-    id2label, num_labels = values.get("id2label"), values.get("num_labels")
-    if id2label is None:
-        return (num_labels if isinstance(num_labels, int) else None), None
-    try:
-        by_id = {int(index): str(label) for index, label in id2label.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadInputError(
-            f"{path}: `id2label` must map ids to names. Received: {str(id2label)[:200]}. Mend the file."
-        ) from error
-    if sorted(by_id) != list(range(len(by_id))) or num_labels not in (None, len(by_id)):
-        raise BadInputError(
-            f"{path}: `id2label` must number the labels from 0 on, as many as `num_labels` says. Received: "
-            f"{len(by_id)} labels, ids {sorted(by_id)[:5]}..., num_labels={num_labels}. Mend the file."
-        )
-    return len(by_id), tuple(by_id[index] for index in sorted(by_id))
+def _checked_task(
+    settings: JsonSettings, architecture: Architecture, config: BertConfig, labels_in_weights: int | None
+) -> Task:
+    if "classifier" not in architecture.parts:
+        return Task()
+    rate = settings.rate("classifier_dropout")
+    arguments: dict[str, Any] = {"dropout": config.hidden_dropout_prob if rate is None else rate}
+    if architecture.model == "BertMultipleChoice":  # its one output is no label
+        return Task(arguments=arguments)
+    labels = _labels(settings)
+    num_labels = len(labels) if labels else settings.whole_number("num_labels", 1) or labels_in_weights or 2
+    arguments["num_labels"] = num_labels
+    if architecture.model == "BertSequenceClassifier":
+        arguments["problem_type"] = _problem_type(settings, num_labels)
+    return Task(num_labels, labels, arguments)
 
 
-def _problem_type(values: Mapping[str, Any], num_labels: int, path: Path) -> str:
+def _labels(settings: JsonSettings) -> tuple[str, ...] | None:
+    """The label names in the order of their ids; None if the config names none."""
+    names = settings.section("id2label").values
+    if not names:
+        return None
+    ids = [str(index) for index in range(len(names))]
+    if names.keys() != set(ids):
+        raise settings.refusal("id2label", "must number the labels from 0 on")
+    # Some name their labels by numbers.
+    if not all(is_text(name) or isinstance(name, (int, float)) for name in names.values()):
+        raise settings.refusal("id2label", "must give each label a name")
+    labels = tuple(str(names[index]) for index in ids)
+    doubled = [label for label, times in collections.Counter(labels).items() if times > 1]
+    if doubled:
+        raise settings.refusal("id2label", f"must give each label a name of its own, and not {doubled[0]!r} to several")
+    if settings.whole_number("num_labels", 1) not in (None, len(labels)):
+        raise settings.refusal("num_labels", f"must be as many as `id2label` names, which is {len(labels)}")
+    return labels
+
+
+def _problem_type(settings: JsonSettings, num_labels: int) -> str:
     """The kind of problem of a sequence classifier; where the config is silent, one label means regression."""
-    stated = values.get("problem_type") or ("regression" if num_labels == 1 else "single_label_classification")
+    single_label = "single_label_classification"
+    stated = settings.text("problem_type") or ("regression" if num_labels == 1 else single_label)
     if stated not in PROBLEM_TYPES:
-        raise BadInputError(
-            f"{path}: `problem_type` must be one of {PROBLEM_TYPES}. Received: {stated!r}. Mend the file."
-        )
-    return str(stated)
+        raise settings.refusal("problem_type", f"must be one of {PROBLEM_TYPES}")
+    if stated == single_label and num_labels == 1:
+        raise settings.refusal("problem_type", "must be another one for a model with one label")
+    return stated

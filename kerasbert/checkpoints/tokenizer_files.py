@@ -4,10 +4,10 @@ What the settings do is in `kerasbert.preprocessing`.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasbert.checkpoints.json_settings import JsonSettings, is_text
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
@@ -24,40 +24,60 @@ _WORD_PIECE_CLASSES = {
     *("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast"),
     *("PreTrainedTokenizerFast", "TokenizersBackend"),
 }
-_REMEDY = "Mend the file, or load with `preprocessing=False` to take the model alone."
+SHORTEST_LIMIT = 3  # [CLS] and two [SEP]: no `TextToInputs` has less
+TEXT_REMEDY = "Mend the file, or load with `preprocessing=False` to take the model alone."
 
 
 def read_text_to_inputs(
-    folder: Path, config: BertConfig, max_length: int | None = None, lower_case: bool = False
+    config_file: Path, config: BertConfig, max_length: int | None = None, lower_case: bool = False
 ) -> TextToInputs | None:
     """The preprocessing that a checkpoint's folder describes, or None if it has no vocabulary.
 
     Args:
-        folder: where the checkpoint lies.
-        config: gives the size that the vocabulary must have, and the longest input.
+        config_file: the checkpoint's config; the files about text lie beside it.
+        config: what it says: the size that the vocabulary must have, and the longest input.
         max_length: the most tokens of an input, where something else than the tokenizer's files says so.
         lower_case: whether text is lower-cased whatever the tokenizer's files say.
 
     Raises:
-        BadInputError: the vocabulary is of another size than the word embedding, or a rule is not BERT's.
+        BadInputError: the vocabulary is of another size than the word embedding, a rule is not BERT's, or a setting is
+            none that it can be.
     """
+    folder = config_file.parent
     if (folder / SETTINGS_FILE).is_file():
         text_to_inputs = TextToInputs.load(folder)
         check_fits(text_to_inputs, config, str(folder / SETTINGS_FILE))
         return text_to_inputs
-    tokenizer_file = _read_json(folder / TOKENIZER_FILE)
-    settings = _read_json(folder / TOKENIZER_CONFIG_FILE)
+    tokenizer_file = JsonSettings.read(folder / TOKENIZER_FILE, TEXT_REMEDY)
+    settings = JsonSettings.read(folder / TOKENIZER_CONFIG_FILE, TEXT_REMEDY)
     pieces = _pieces(folder, tokenizer_file, settings)
     if pieces is None:
         return None
-    rules = _rules(folder, tokenizer_file, settings, pieces)
+    check_room(config, config_file)
+    origin = str(folder / VOCABULARY_FILE if _has_vocabulary(folder) else f"{tokenizer_file.path}: `model.vocab`")
+    rules = _rules(tokenizer_file, settings, pieces)
     if lower_case:  # before the tokenizer, whose own rule for accents stays
         rules = {**rules, "lower_case": True, "strip_accents": bool(rules["strip_accents"] or rules["lower_case"])}
-    tokenizer = WordPieceTokenizer(Vocabulary(pieces), **rules)
-    longest = min(config.max_position_embeddings, max_length or _max_length(settings) or config.max_position_embeddings)
+    try:
+        tokenizer = WordPieceTokenizer(Vocabulary(pieces), **rules)
+    except BadInputError as error:
+        raise BadInputError(f"{origin} with the added tokens: {error}") from None
+    room = config.max_position_embeddings
+    stated = settings.whole_number("model_max_length", SHORTEST_LIMIT)  # a huge number stands for no limit
+    longest = min(room, max_length or stated or room)
     text_to_inputs = TextToInputs(tokenizer, sequence_length=longest)
-    check_fits(text_to_inputs, config, str(folder / (VOCABULARY_FILE if _has_vocabulary(folder) else TOKENIZER_FILE)))
+    check_fits(text_to_inputs, config, origin)
     return text_to_inputs
+
+
+def check_room(config: BertConfig, config_file: Path) -> None:
+    """Refuses a model whose inputs are too short for any text."""
+    if config.max_position_embeddings < SHORTEST_LIMIT:
+        raise BadInputError(
+            f"{config_file}: `max_position_embeddings` must be at least {SHORTEST_LIMIT}, for [CLS] and two [SEP]. "
+            f"Received: max_position_embeddings={config.max_position_embeddings}. "
+            "Load with `preprocessing=False` to take the model alone."
+        )
 
 
 def check_fits(text_to_inputs: TextToInputs, config: BertConfig, origin: str) -> None:
@@ -96,62 +116,88 @@ def _has_vocabulary(folder: Path) -> bool:
     return (folder / VOCABULARY_FILE).is_file()
 
 
-def _pieces(folder: Path, tokenizer_file: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str] | None:
+def _pieces(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) -> list[str] | None:
     """The pieces in the order of their ids, with the tokens that were added after training."""
     if _has_vocabulary(folder):
         ids = {piece: index for index, piece in enumerate(Vocabulary.from_file(folder / VOCABULARY_FILE).pieces)}
-    elif tokenizer_file:
-        ids = _checked_word_pieces(folder / TOKENIZER_FILE, tokenizer_file)
+    elif tokenizer_file.values:
+        ids = _checked_word_pieces(tokenizer_file)
     else:
         return None
-    added = dict(_read_json(folder / ADDED_TOKENS_FILE))
-    decoder = settings.get("added_tokens_decoder") or {}
-    added |= {token.get("content"): int(index) for index, token in decoder.items() if index.isdigit()}
-    added |= {token.get("content"): token.get("id") for token in tokenizer_file.get("added_tokens") or []}
-    ids = {**added, **ids}
+    ids = {**_added_tokens(folder, tokenizer_file, settings), **ids}
     by_id = {index: piece for piece, index in ids.items()}
     if by_id.keys() != set(range(len(ids))):
         unexpected = [f"{piece!r}: {index}" for piece, index in ids.items() if index not in range(len(ids))]
         raise BadInputError(
             f"{folder}: the ids of vocabulary and added tokens must be 0 to {len(ids) - 1}, each once. "
-            f"Received: {', '.join(unexpected[:5]) or 'an id twice'}. {_REMEDY}"
+            f"Received: {', '.join(unexpected[:5]) or 'an id twice'}. {TEXT_REMEDY}"
         )
     return [by_id[index] for index in range(len(ids))]
 
 
-def _checked_word_pieces(path: Path, tokenizer_file: Mapping[str, Any]) -> dict[str, int]:
+def _added_tokens(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) -> dict[str, int]:
+    """Token -> id of the tokens that were added after training, wherever they are listed."""
+    added = _checked_ids(JsonSettings.read(folder / ADDED_TOKENS_FILE, TEXT_REMEDY), "the file")
+    decoder = settings.section("added_tokens_decoder")
+    for key in decoder.values:
+        if not key.isdecimal():
+            raise decoder.refusal(key, "must be the id of an added token")
+        added[_content(decoder.section(key))] = int(key)
+    for token in tokenizer_file.sections("added_tokens"):
+        index = token.whole_number("id", 0)
+        if index is None:
+            raise token.refusal("id", "must be the token's id")
+        added[_content(token)] = index
+    return added
+
+
+def _content(token: JsonSettings) -> str:
+    """An added token's text."""
+    content = token.text("content")
+    if not content:
+        raise token.refusal("content", "must be the token's text")
+    return content
+
+
+def _checked_word_pieces(tokenizer_file: JsonSettings) -> dict[str, int]:
     """Piece -> id of a `tokenizer.json`, if its model is BERT's."""
-    model = tokenizer_file.get("model") or {}
-    expected = {"type": "WordPiece", "continuing_subword_prefix": "##", "unk_token": "[UNK]"}
-    other = {key: model.get(key, value) for key, value in expected.items() if model.get(key, value) != value}
-    vocabulary = model.get("vocab")
-    if other or not isinstance(vocabulary, dict) or not all(type(index) is int for index in vocabulary.values()):
-        raise BadInputError(
-            f"{path}: the tokenizer must be BERT's, word pieces with the prefix ## and [UNK]. Received: "
-            f"{other or 'no vocabulary of pieces and ids'}. {_REMEDY}"
-        )
-    return dict(vocabulary)
+    model = tokenizer_file.section("model")
+    for key, expected in (("type", "WordPiece"), ("continuing_subword_prefix", "##"), ("unk_token", "[UNK]")):
+        if model.values.get(key, expected) != expected:
+            raise model.refusal(key, f"must be that of BERT's word pieces, {expected}")
+    ids = _checked_ids(model.section("vocab"), "`model.vocab`")
+    if not ids:
+        raise model.refusal("vocab", "must map pieces to ids")
+    return ids
 
 
-def _rules(
-    folder: Path, tokenizer_file: Mapping[str, Any], settings: Mapping[str, Any], pieces: list[str]
-) -> dict[str, Any]:
+def _checked_ids(pieces: JsonSettings, name: str) -> dict[str, int]:
+    """Piece -> id of an object that says nothing else."""
+    for piece, index in pieces.values.items():
+        if not is_text(piece) or type(index) is not int:
+            raise BadInputError(
+                f"{pieces.path}: {name} must map pieces of Unicode characters to ids. "
+                f"Received: {piece!r}: {index!r}. {TEXT_REMEDY}"
+            )
+    return dict(pieces.values)
+
+
+def _rules(tokenizer_file: JsonSettings, settings: JsonSettings, pieces: list[str]) -> dict[str, Any]:
     """The tokenizer's arguments: as `tokenizer_config.json` says, else `tokenizer.json`, else as the pieces suggest."""
-    kind = settings.get("tokenizer_class") or "BertTokenizer"
-    if kind not in _WORD_PIECE_CLASSES or settings.get("do_basic_tokenize") is False:
+    kind, splits_words = settings.text("tokenizer_class") or "BertTokenizer", settings.flag("do_basic_tokenize")
+    if kind not in _WORD_PIECE_CLASSES or splits_words is False:
         raise BadInputError(
-            f"{folder / TOKENIZER_CONFIG_FILE}: the tokenizer must be BERT's. Received: tokenizer_class={kind!r}, "
-            f"do_basic_tokenize={settings.get('do_basic_tokenize', True)}. {_REMEDY}"
+            f"{settings.path}: the tokenizer must be BERT's. Received: tokenizer_class={kind!r}, "
+            f"do_basic_tokenize={splits_words is not False}. {TEXT_REMEDY}"
         )
-    normalizer = tokenizer_file.get("normalizer") or {}
-    if tokenizer_file and (normalizer.get("type") != "BertNormalizer" or not normalizer.get("clean_text", True)):
-        raise BadInputError(
-            f"{folder / TOKENIZER_FILE}: the normalizer must be BERT's. Received: {str(normalizer)[:200]}. {_REMEDY}"
-        )
+    normalizer = tokenizer_file.section("normalizer")
+    is_bert = normalizer.text("type") == "BertNormalizer" and normalizer.flag("clean_text") is not False
+    if tokenizer_file.values and not is_bert:
+        raise tokenizer_file.refusal("normalizer", "must be BERT's")
     said = {
-        "lower_case": (settings.get("do_lower_case"), normalizer.get("lowercase"), not _is_cased(pieces)),
-        "strip_accents": (settings.get("strip_accents"), normalizer.get("strip_accents")),
-        "split_cjk": (settings.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"), True),
+        "lower_case": (settings.flag("do_lower_case"), normalizer.flag("lowercase"), not _is_cased(pieces)),
+        "strip_accents": (settings.flag("strip_accents"), normalizer.flag("strip_accents")),
+        "split_cjk": (settings.flag("tokenize_chinese_chars"), normalizer.flag("handle_chinese_chars"), True),
     }
     return {name: next((value for value in values if value is not None), None) for name, values in said.items()}
 
@@ -160,22 +206,3 @@ def _is_cased(pieces: list[str]) -> bool:
     """Whether the pieces come from text that kept its capitals. A few do not tell: Chinese BERT has `<S>`."""
     words = [piece for piece in pieces if not piece.startswith("[") and piece.upper() != piece.lower()]
     return sum(piece != piece.lower() for piece in words) > 0.01 * len(words)
-
-
-def _max_length(settings: Mapping[str, Any]) -> int | None:
-    """The longest input that the tokenizer's settings allow (a huge number stands for no limit), if they say so."""
-    length = settings.get("model_max_length")
-    return int(length) if isinstance(length, (int, float)) and length >= 3 else None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty if there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise BadInputError(f"{path}: the file must be JSON. Received: {error}. {_REMEDY}") from error
-    if not isinstance(values, dict):
-        raise BadInputError(f"{path}: the file must be a JSON object. Received: a {type(values).__name__}. {_REMEDY}")
-    return values

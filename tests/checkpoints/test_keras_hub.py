@@ -55,7 +55,7 @@ def test_a_preset_comes_back_bit_for_bit(
     assert (report.source_format, report.largest_difference) == ("keras_hub", 0)
 
 
-def test_a_preset_of_keras_hub_s_own_loads(hub_config, keras_hub, tmp_path):
+def test_a_preset_of_keras_hub_s_own_loads(hub_config, keras_hub, edit_json, tmp_path):
     theirs = keras_hub.models.BertBackbone(
         vocabulary_size=14, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=12, max_sequence_length=10
     )
@@ -67,6 +67,20 @@ def test_a_preset_of_keras_hub_s_own_loads(hub_config, keras_hub, tmp_path):
     assert loaded.config.hidden_dropout_prob == loaded.config.attention_probs_dropout_prob == 0.1
     assert loaded.text_to_inputs(["A b"])["token_ids"].numpy().tolist() == [[2, 5, 6, 3]]
     assert largest_differences(loaded.model, from_keras_hub(theirs))["pooled_output"] == 0
+    edit_json(tmp_path / "tokenizer.json", config={"lowercase": "false"})
+    with pytest.raises(BadInputError, match=r"tokenizer\.json: `config\.lowercase` must be true or false"):
+        load(tmp_path)
+    assert load(tmp_path, preprocessing=False).text_to_inputs is None
+
+
+def test_a_preset_without_room_for_text_is_refused(keras_hub, text_to_inputs, tmp_path):
+    theirs = keras_hub.models.BertBackbone(
+        vocabulary_size=14, num_layers=1, num_heads=1, hidden_dim=2, intermediate_dim=2, max_sequence_length=2
+    )
+    theirs.save_to_preset(str(tmp_path))
+    keras_hub.models.BertTokenizer(text_to_inputs.vocabulary.pieces).save_to_preset(str(tmp_path))
+    with pytest.raises(BadInputError, match=r"config\.json: `max_position_embeddings` must be at least 3"):
+        load(tmp_path)
 
 
 def test_what_a_preset_cannot_hold_is_refused_by_name(make_model, hub_config, keras_hub, text_to_inputs, tmp_path):

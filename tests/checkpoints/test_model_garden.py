@@ -111,15 +111,20 @@ def test_a_pretraining_model_loads_with_its_heads(
         assert_same_weights(loaded.model, model)
 
 
-def test_a_classifier_loads(make_model, google_config, write, assert_same_weights):
+def test_a_classifier_loads(make_model, google_config, write, edit_json, assert_same_weights):
     model = make_model("single label", google_config)
     head = tree(extract(model, ["classifier"], "model_garden", google_config)).classifier
     classifier = tf.Module()
     setattr(classifier, "layer_with_weights-0", encoder_of(model.backbone, google_config, numbered=True))
     setattr(classifier, "layer_with_weights-1", head)
-    loaded = load(write(model=classifier))
+    folder = write(model=classifier)
+    loaded = load(folder)
     assert isinstance(loaded.model, BertSequenceClassifier)
     assert_same_weights(loaded.model, model)
+    edit_json(folder / "bert_config.json", problem_type="foo")
+    with pytest.raises(BadInputError, match=r"bert_config\.json: `problem_type` must be one of"):
+        load(folder)
+    assert_same_weights(load_backbone(folder).model, model.backbone)
 
 
 def test_older_names_of_parts_load(make_model, google_config, write, assert_same_weights):

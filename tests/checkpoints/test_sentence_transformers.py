@@ -1,13 +1,14 @@
-"""Sentence-transformers folders: pooling, normalization and longest input are honoured, other steps are refused."""
+"""Sentence-transformers folders: pooling, normalization and longest input are honoured, other steps are refused,
+and the encoder can be taken out of any folder."""
 
 import json
 
 import numpy as np
 import pytest
 
-from kerasbert.checkpoints import load
+from kerasbert.checkpoints import load, load_backbone
 from kerasbert.errors import BadInputError
-from kerasbert.models import BertSentenceEncoder
+from kerasbert.models import BertBackbone, BertSentenceEncoder
 
 POOLINGS = {
     "mean": {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": False},
@@ -67,6 +68,11 @@ def test_the_encoder_may_lie_in_a_folder_of_its_own(folder):
     assert load(folder).text_to_inputs.sequence_length == 9
 
 
+def test_the_first_name_of_the_encoder_s_step_is_known(folder):
+    write_steps(folder, ("BERT", ""), ("Pooling", "1_Pooling"))
+    assert load(folder).model.normalize is False
+
+
 def test_longest_input_and_lower_case_are_honoured(folder, edit_json):
     (folder / "preprocessing.json").unlink()
     edit_json(folder / "tokenizer_config.json", do_lower_case=False, strip_accents=None)
@@ -87,30 +93,93 @@ def test_an_encoder_without_pooler_is_whole(folder, edit_weights):
     assert not np.any(loaded.model.backbone.pooler.kernel.numpy())
 
 
+OTHER_STEPS = {
+    "no pooling": [("Transformer", "")],
+    "dense": [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense"), ("Normalize", "3_Normalize")],
+    "splade": [("MLMTransformer", ""), ("SpladePooling", "1_SpladePooling")],
+    "words counted before": [("BoW", "0_BoW"), ("Transformer", ""), ("Pooling", "1_Pooling")],
+}
+
+
+@pytest.mark.parametrize("case", OTHER_STEPS)
+def test_other_steps_are_refused_but_not_for_the_encoder_alone(
+    case, folder, edit_json, make_model, assert_same_weights
+):
+    write_steps(folder, *OTHER_STEPS[case])
+    kinds = ", ".join(kind for kind, _ in OTHER_STEPS[case])
+    with pytest.raises(
+        BadInputError, match=rf"modules\.json: the steps must be.*Received: {kinds}\. .*with `load_backbone`"
+    ):
+        load(folder)
+    (folder / "preprocessing.json").unlink()
+    edit_json(folder / "sentence_bert_config.json", max_seq_length=6, do_lower_case=True)
+    edit_json(folder / "tokenizer_config.json", do_lower_case=False)
+    loaded = load_backbone(folder)
+    assert isinstance(loaded.model, BertBackbone)
+    assert_same_weights(loaded.model, make_model("sentences").backbone)
+    assert loaded.text_to_inputs.sequence_length == 6
+    assert loaded.text_to_inputs.tokenizer.lower_case
+    assert loaded.source_format == "sentence_transformers"
+
+
+@pytest.mark.parametrize("steps", [[], [("WordEmbeddings", ""), ("Pooling", "1_Pooling")]])
+def test_a_folder_without_encoder_is_refused(steps, folder):
+    write_steps(folder, *steps)
+    for load_it in (load, load_backbone):
+        with pytest.raises(BadInputError, match=r"modules\.json: a step must be one of Transformer, BERT"):
+            load_it(folder)
+
+
 @pytest.mark.parametrize(
-    "steps",
+    "config",
     [
-        [("Transformer", "")],
-        [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")],
-        [("WordEmbeddings", ""), ("Pooling", "1_Pooling")],
+        {"pooling_mode_mean_sqrt_len_tokens": True},
+        {"pooling_mode_cls_token": True, **POOLINGS["max"]},
+        {},
+        {"pooling_mode": 5},
+        {"pooling_mode": "lasttoken"},
+        {"pooling_mode": ["cls", "mean"]},
     ],
 )
-def test_other_steps_are_refused(steps, folder):
-    write_steps(folder, *steps)
-    with pytest.raises(BadInputError, match=rf"modules\.json: the steps must be.*Received: .*{steps[-1][0]}"):
+def test_other_poolings_are_refused_but_not_for_the_encoder_alone(config, folder):
+    (folder / "1_Pooling/config.json").write_text(json.dumps(config))
+    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the pooling must be one of.*`load_backbone`"):
         load(folder)
+    assert isinstance(load_backbone(folder).model, BertBackbone)
+
+
+@pytest.mark.parametrize(("length", "taken"), [(8.0, 8), (None, 10)])
+def test_a_limit_may_be_written_as_a_fraction_or_left_open(length, taken, folder):
+    for name in ("preprocessing.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": length}))
+    assert load(folder).text_to_inputs.sequence_length == taken
 
 
 @pytest.mark.parametrize(
-    "config", [{"pooling_mode_mean_sqrt_len_tokens": True}, {"pooling_mode_cls_token": True, **POOLINGS["max"]}, {}]
+    ("settings", "rule"),
+    [
+        ({"max_seq_length": "8"}, "`max_seq_length` must be a whole number of at least 3. Received: '8'"),
+        ({"max_seq_length": 2}, "`max_seq_length` must be a whole number of at least 3. Received: 2"),
+        ({"max_seq_length": 8.5}, "`max_seq_length` must be a whole number"),
+        ({"max_seq_length": True}, "`max_seq_length` must be a whole number"),
+        ({"do_lower_case": "false"}, "`do_lower_case` must be true or false. Received: 'false'"),
+    ],
 )
-def test_other_poolings_are_refused(config, folder):
-    (folder / "1_Pooling/config.json").write_text(json.dumps(config))
-    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the pooling must be one of"):
-        load(folder)
+def test_settings_of_another_kind_are_refused_by_their_key(settings, rule, folder):
+    (folder / "sentence_bert_config.json").write_text(json.dumps(settings))
+    for load_it in (load, load_backbone):
+        with pytest.raises(BadInputError, match=rf"sentence_bert_config\.json: {rule}.*preprocessing=False"):
+            load_it(folder)
+        assert load_it(folder, preprocessing=False).text_to_inputs is None
 
 
 def test_broken_files_are_named(folder):
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode_mean_tokens": "true"}')
+    with pytest.raises(
+        BadInputError, match=r"1_Pooling/config\.json: `pooling_mode_mean_tokens` must be true or false"
+    ):
+        load(folder)
     (folder / "1_Pooling/config.json").unlink()
     with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the file must be JSON"):
         load(folder)

@@ -69,7 +69,7 @@ def test_the_tokenizer_s_config_is_honoured(settings, rules, bare):
 
 
 def test_the_longest_input_is_honoured(bare, edit_json):
-    for said, length in ((4, 4), (512, 10), (10**30, 10)):
+    for said, length in ((4, 4), (4.0, 4), (512, 10), (10**30, 10), (1e30, 10), (10**400, 10)):
         edit_json(bare / "tokenizer_config.json", model_max_length=said)
         assert load(bare).text_to_inputs.sequence_length == length
 
@@ -90,7 +90,10 @@ def test_added_tokens_are_part_of_the_vocabulary(where, bare, edit_json):
         edit_json(bare / where, added_tokens_decoder={"0": {"content": "[PAD]"}, "13": {"content": "<name>"}})
     else:
         write_tokenizer(bare, added_tokens=[{"id": 13, "content": "<name>"}])
-    assert load(bare).text_to_inputs.vocabulary.id_of("<name>") == 13
+    text_to_inputs = load(bare).text_to_inputs
+    assert text_to_inputs.vocabulary.id_of("<name>") == 13
+    # Text is not split at them: docs/tokenization.md says so.
+    assert 13 not in text_to_inputs(["the <name> dog"])["token_ids"].numpy()
 
 
 REFUSED = {
@@ -116,17 +119,75 @@ def test_other_rules_are_refused_with_a_way_out(case, bare, edit_json):
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"model": {"type": "BPE", "vocab": {}}}, "word pieces with the prefix ##"),
-        ({"model": {"type": "WordPiece", "unk_token": "<unk>", "vocab": {}}}, "word pieces with the prefix ##"),
-        ({"model": {"type": "WordPiece"}}, "no vocabulary of pieces"),
-        ({"normalizer": {"type": "NFC"}}, "the normalizer must be BERT's"),
-        ({"normalizer": None}, "the normalizer must be BERT's"),
+        ({"model": {"type": "BPE", "vocab": {}}}, r"`model\.type` must be that of BERT's word pieces, WordPiece"),
+        ({"model": {"type": "WordPiece", "unk_token": "<unk>", "vocab": {}}}, r"`model\.unk_token` must be .*<unk>"),
+        ({"model": {"type": "WordPiece"}}, r"`model\.vocab` must map pieces to ids"),
+        ({"model": {"vocab": [["a", 1]]}}, r"`model\.vocab` must be a JSON object"),
+        ({"model": {"vocab": {"a": "1"}}}, r"`model\.vocab` must map pieces .* to ids.*'a': '1'"),
+        ({"model": {"vocab": {"\ud800": 0}}}, r"`model\.vocab` must map pieces of Unicode characters.*'\\ud800': 0"),
+        ({"model": {"vocab": {"[PAD]": 0, " ": 1}}}, r"`model\.vocab` .*must not be blank"),
+        ({"model": {"vocab": {"[PAD]": 0}}}, r"`model\.vocab` .*lacks \[UNK\], \[CLS\], \[SEP\], \[MASK\]"),
+        ({"model": []}, "`model` must be a JSON object"),
+        ({"normalizer": {"type": "NFC"}}, "`normalizer` must be BERT's"),
+        ({"normalizer": None}, "`normalizer` must be BERT's"),
+        ({"normalizer": {**BERT_NORMALIZER, "lowercase": "no"}}, r"`normalizer\.lowercase` must be true or false"),
+        ({"added_tokens": ["x"]}, "`added_tokens` must be a list of JSON objects"),
+        ({"added_tokens": [{"id": 0}]}, r"`added_tokens\[0\]\.content` must be the token's text"),
+        ({"added_tokens": [{"content": "x"}]}, r"`added_tokens\[0\]\.id` must be the token's id"),
     ],
 )
 def test_a_tokenizer_file_of_another_kind_is_refused(changes, rule, bare):
     write_tokenizer(bare, **changes)
     with pytest.raises(BadInputError, match=rf"tokenizer\.json.*{rule}"):
         load(bare)
+
+
+ODD_SETTINGS = {
+    "endless": ('{"model_max_length": Infinity}', "`model_max_length` must be a whole number of at least 3"),
+    "not a number": ('{"model_max_length": NaN}', "`model_max_length` must be a whole number"),
+    "length in words": ('{"model_max_length": "8"}', "`model_max_length` must be a whole number.*'8'"),
+    "no room for text": ('{"model_max_length": 2}', "`model_max_length` must be a whole number of at least 3"),
+    "half a token": ('{"model_max_length": 8.5}', "`model_max_length` must be a whole number"),
+    "several classes": ('{"tokenizer_class": ["BertTokenizer"]}', "`tokenizer_class` must be a string"),
+    "false in words": ('{"do_lower_case": "false"}', "`do_lower_case` must be true or false. Received: 'false'"),
+    "added in a list": ('{"added_tokens_decoder": [{"content": "x"}]}', "`added_tokens_decoder` must be a JSON object"),
+    "added as text": ('{"added_tokens_decoder": {"12": "<e1>"}}', r"`added_tokens_decoder\.12` must be a JSON object"),
+    "added twice round": ('{"added_tokens_decoder": {"<e1>": 12}}', r"`added_tokens_decoder\.<e1>` must be the id"),
+    "half a character": (
+        r'{"added_tokens_decoder": {"14": {"content": "\ud800"}}}',
+        r"`added_tokens_decoder\.14\.content` must be a string of Unicode characters.*'\\ud800'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD_SETTINGS)
+def test_a_setting_of_another_kind_is_refused_by_its_key(case, bare):
+    content, message = ODD_SETTINGS[case]
+    (bare / "tokenizer_config.json").write_text(content)
+    with pytest.raises(BadInputError, match=rf"tokenizer_config\.json: {message}.*preprocessing=False"):
+        load(bare)
+    assert load(bare, preprocessing=False).text_to_inputs is None
+
+
+def test_added_tokens_need_ids_that_are_numbers(bare):
+    (bare / "added_tokens.json").write_text('{"<e1>": "14"}')
+    with pytest.raises(BadInputError, match=r"added_tokens\.json: the file must map .* to ids.*'<e1>': '14'"):
+        load(bare)
+
+
+def test_an_added_token_that_is_no_piece_is_refused_with_the_file(bare):
+    (bare / "added_tokens.json").write_text(json.dumps({"x" * 300: 14}))
+    with pytest.raises(BadInputError, match=r"vocab\.txt with the added tokens: .*at most 256 bytes"):
+        load(bare)
+
+
+def test_a_model_without_room_for_text_is_refused_by_its_config(bare, edit_json, edit_weights):
+    name = "embeddings.position_embeddings.weight"
+    edit_weights(bare, lambda arrays: arrays.update({name: arrays[name][:2].copy()}))
+    edit_json(bare / "config.json", max_position_embeddings=2)
+    with pytest.raises(BadInputError, match=r"config\.json: `max_position_embeddings` must be at least 3"):
+        load(bare)
+    assert load(bare, preprocessing=False).config.max_position_embeddings == 2
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])
