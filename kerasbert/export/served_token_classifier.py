@@ -9,16 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasbert.data.tagged import OUTSIDE
 from kerasbert.export.client_ids import INPUTS_SPEC
 from kerasbert.export.served_model import Outputs, ServedModel, Signature, signature
+from kerasbert.export.tag_scheme import BEGINS, FINISHES, parsed_tag
 from kerasbert.export.text_inputs import TEXT_SPEC
 from kerasbert.export.words import cut, word_numbers
 from kerasbert.preprocessing.ragged_rows import row_numbers
-
-OUTSIDE = "O"
-# Of the schemes BIO, BIOES and BILOU: the prefixes that begin an entity, and those behind which another one begins.
-BEGINS = ("B", "S", "U")
-FINISHES = ("E", "S", "L", "U")
 
 
 class ServedTokenClassifier(ServedModel):
@@ -35,7 +32,7 @@ class ServedTokenClassifier(ServedModel):
     def __init__(self, *, labels: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.labels: list[str] = list(labels)
-        self._scheme = [_parsed_label(label) for label in self.labels]
+        self._scheme = [parsed_tag(label) for label in self.labels]
         self._types = sorted({kind for _, kind in self._scheme if kind != OUTSIDE})
         self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
         self.find = tf.function(self._entities, input_signature=[TEXT_SPEC], autograph=False)
@@ -107,12 +104,6 @@ class ServedTokenClassifier(ServedModel):
             "begins": tf.gather(tf.constant([prefix in BEGINS for prefix, _ in self._scheme]), labels),
             "finishes": tf.gather(tf.constant([prefix in FINISHES for prefix, _ in self._scheme]), labels),
         }
-
-
-def _parsed_label(label: str) -> tuple[str, str]:
-    """Prefix and kind: "B-person" -> ("B", "person"), "person" -> ("", "person")."""
-    prefix, dash, kind = label.partition("-")
-    return (prefix, kind) if dash and kind and prefix in ("I", *BEGINS, *FINISHES) else ("", label)
 
 
 def _merged(words: dict[str, tf.Tensor], batch: tf.Tensor) -> dict[str, tf.RaggedTensor]:

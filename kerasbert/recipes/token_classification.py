@@ -1,11 +1,14 @@
 """Fine-tuning with a label for each word: how words' tags become labels of pieces, and answers entities.
 
-A word's first piece has its tag. Pieces inside a word that look like words of their own to the tokenizer (such as those
-of "U.S.") go on with it, since a served model cannot know where the user's words end; `##` pieces count for nothing.
+A word of one piece has its tag. Pieces inside a word that look like words of their own to the tokenizer (such as those
+of "U.S.") share it as words of an entity would, since a served model cannot know where the user's words end: "S-place"
+becomes "B-place", "I-place" and "E-place". `##` pieces count for nothing. What a tag says: see export/tag_scheme.py.
 
 Shapes: `R` rows, `T` tokens, `C` labels.
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,10 +18,13 @@ from keras import ops
 
 from kerasbert.data import Labels, labelled_dataset
 from kerasbert.data.tagged import OUTSIDE, TaggedTexts
+from kerasbert.export.tag_scheme import BEGINS, FINISHES, INSIDE, parsed_tag
 from kerasbert.preprocessing import TextToInputs
 
 # Of a piece that counts for nothing.
 _IGNORED = -1
+# What stands at the end of several words, where the prefix stands on one that is the whole entity, or its end.
+_LAST = {"S": "E", "E": "E", "U": "L", "L": "L"}
 
 Span = tuple[int, int, str]
 
@@ -30,20 +36,22 @@ def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> 
         BadInputError: a tag is unseen in training.
     """
     targets = rows.targets(labels)
+    shares = [_shared(label, labels) for label in range(len(labels))]
     tokenizer, room = to_inputs.tokenizer, to_inputs.sequence_length - 2
     ids, starts, _ = tokenizer.tokenize_with_offsets(tf.constant(rows.texts))
     continues = np.array([piece.startswith("##") for piece in tokenizer.vocabulary.pieces])
     result = np.full((len(rows), to_inputs.sequence_length), _IGNORED, np.int32)
     for row, (pieces, begins) in enumerate(zip(ids.to_list(), starts.to_list(), strict=True)):
-        word_begins = _word_begins(rows.words[row])
-        before = -1
-        for position, (piece, begin) in enumerate(zip(pieces[:room], begins[:room], strict=True)):
-            word = int(np.searchsorted(word_begins, begin, side="right")) - 1
-            if word != before:
-                result[row, position + 1] = targets[row][word]  # + 1: [CLS]
-            elif not continues[piece]:
-                result[row, position + 1] = _inside(targets[row][word], labels)
-            before = word
+        words = np.searchsorted(_word_begins(rows.words[row]), begins[:room], side="right") - 1
+        counts = ~continues[pieces[:room]] | (np.diff(words, prepend=-1) > 0)
+        for word, group in itertools.groupby(np.flatnonzero(counts), key=words.__getitem__):
+            positions = np.array([*group]) + 1  # behind [CLS]
+            label = targets[row][word]
+            if len(positions) == 1:
+                result[row, positions] = label
+            else:
+                first, inside, last = shares[label]
+                result[row, positions] = [first, *[inside] * (len(positions) - 2), last]
     return result
 
 
@@ -98,22 +106,22 @@ def evaluate_tokens(
 def spans(tags: list[str]) -> list[Span]:
     """The entities of a sequence of tags: first word, word behind the last, kind.
 
-    Tags are BIO ("B-x" begins, "I-x" goes on, or begins behind another kind) or bare kinds, of which the same behind
-    each other are one entity.
+    Neighbours of the same kind are one entity, unless a prefix says that it begins or has ended, as in an exported
+    model's answer (see kerasbert/export/tag_scheme.py).
 
     Example:
         >>> spans(["O", "B-place", "I-place", "B-place", "I-person"])
         [(1, 3, 'place'), (3, 4, 'place'), (4, 5, 'person')]
     """
     found: list[Span] = []
+    before = ("", OUTSIDE)
     for position, tag in enumerate(tags):
-        prefix, _, kind = tag.rpartition("-")
-        if tag == OUTSIDE:
-            continue
-        if prefix != "B" and found and found[-1][1:] == (position, kind):
+        prefix, kind = parsed_tag(tag)
+        if kind == before[1] != OUTSIDE and prefix not in BEGINS and before[0] not in FINISHES:
             found[-1] = (found[-1][0], position + 1, kind)
-        else:
+        elif kind != OUTSIDE:
             found.append((position, position + 1, kind))
+        before = (prefix, kind)
     return found
 
 
@@ -123,11 +131,22 @@ def _word_begins(words: tuple[str, ...]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
 
 
-def _inside(label: int, labels: Labels) -> int:
-    """The label with which an entity goes on."""
-    name = labels.names[label]
-    inner = f"I-{name[2:]}" if name.startswith("B-") else name
-    return labels.id_of(inner) if inner in labels.names else label
+def _shared(label: int, labels: Labels) -> tuple[int, int, int]:
+    """The labels of the first, the inner and the last of several pieces that share a word's label.
+
+    Where training has no such label they have the word's own.
+    """
+    prefix, kind = parsed_tag(labels.names[label])
+    if not prefix:
+        return label, label, label
+    inner = _known([f"{INSIDE}-{kind}"], labels, label)
+    first = _known([f"B-{kind}"], labels, label) if prefix in BEGINS else inner
+    return first, inner, _known([f"{_LAST.get(prefix, INSIDE)}-{kind}", f"{INSIDE}-{kind}"], labels, label)
+
+
+def _known(names: Sequence[str], labels: Labels, otherwise: int) -> int:
+    """The label of the first of some names that training has."""
+    return next((labels.id_of(name) for name in names if name in labels.names), otherwise)
 
 
 def _spans_of_rows(table: np.ndarray, labels: Labels) -> set[tuple[int, Span]]:

@@ -1,14 +1,18 @@
 """Tags of words become labels of pieces, and answers entities; fine-tuning learns them."""
 
+import itertools
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasbert import checkpoints
 from kerasbert.data import Labels
 from kerasbert.data.tagged import TaggedTexts, read_tagged
+from kerasbert.export.served_token_classifier import ServedTokenClassifier
+from kerasbert.export.text_inputs import TextInputs
 from kerasbert.models import BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
@@ -40,6 +44,34 @@ def test_first_pieces_have_the_tag_and_pieces_within_a_word_go_on(to_inputs: Tex
     assert names[2][:5] == [None, "O", "O", None, None]
 
 
+@pytest.mark.parametrize(
+    ("tag", "names", "expected"),
+    [
+        ("S-x", ["B-x", "E-x", "I-x", "S-x"], ["B-x", "I-x", "I-x", "E-x"]),
+        ("U-x", ["B-x", "I-x", "L-x", "U-x"], ["B-x", "I-x", "I-x", "L-x"]),
+        ("E-x", ["B-x", "E-x", "I-x", "S-x"], ["I-x", "I-x", "I-x", "E-x"]),
+        ("I-x", ["B-x", "I-x"], ["I-x"] * 4),
+        ("S-x", ["B-x", "I-x", "S-x"], ["B-x", "I-x", "I-x", "I-x"]),
+        ("B-x-y", ["B-x-y", "I-x-y"], ["B-x-y", "I-x-y", "I-x-y", "I-x-y"]),
+        ("place-GPE", ["I-GPE", "place-GPE"], ["place-GPE"] * 4),
+        ("B-x", ["B-x"], ["B-x"] * 4),
+    ],
+)
+def test_pieces_within_a_word_share_its_tag_by_the_scheme(
+    to_inputs: TextToInputs, tag: str, names: list[str], expected: list[str]
+) -> None:
+    labels = Labels([*names, "O"])
+    rows = TaggedTexts(words=(("in", "U.S.", "in"),), tags=(("O", tag, "O"),), places=("row 1",))
+    (row,) = piece_labels(rows, labels, to_inputs)
+    assert [labels.names[index] for index in row if index >= 0] == ["O", *expected, "O"]
+
+
+def test_a_cut_word_of_one_piece_left_keeps_its_tag(to_inputs: TextToInputs) -> None:
+    rows = TaggedTexts(words=(("in", "U.S."),), tags=(("O", "S-x"),), places=("row 1",))
+    short = TextToInputs(to_inputs.tokenizer, sequence_length=4)
+    assert piece_labels(rows, Labels(["B-x", "E-x", "O", "S-x"]), short).tolist() == [[-1, 2, 3, -1]]
+
+
 def test_what_does_not_fit_has_no_label(to_inputs: TextToInputs) -> None:
     short = TextToInputs(to_inputs.tokenizer, sequence_length=4)
     assert piece_labels(ROWS, LABELS, short).tolist() == [[-1, 3, 1, -1], [-1, 1, 2, -1], [-1, 3, 3, -1]]
@@ -60,10 +92,46 @@ def test_batches_weigh_labelled_pieces_only(to_inputs: TextToInputs) -> None:
         (["a", "a", "O", "a", "b"], [(0, 2, "a"), (3, 4, "a"), (4, 5, "b")]),
         (["B-a", "B-a"], [(0, 1, "a"), (1, 2, "a")]),
         (["O"], []),
+        (
+            ["B-creative-work", "I-creative-work", "O", "location-GPE", "S-x", "S-x"],
+            [(0, 2, "creative-work"), (3, 4, "location-GPE"), (4, 5, "x"), (5, 6, "x")],
+        ),
+        (["U-a", "I-a", "L-a", "I-a"], [(0, 1, "a"), (1, 3, "a"), (3, 4, "a")]),
     ],
 )
 def test_entities_of_tags(tags: list[str], expected: list[tuple[int, int, str]]) -> None:
     assert spans(tags) == expected
+
+
+SCHEMES = {
+    "IO": ["O", "I-place", "I-creative-work"],
+    "BIO": ["O", "B-place", "I-place", "B-creative-work", "I-creative-work"],
+    "BIOES": ["O", "B-place", "I-place", "E-place", "S-place", "I-creative-work", "S-creative-work"],
+    "BILOU": ["O", "B-place", "I-place", "L-place", "U-place", "L-creative-work", "U-creative-work"],
+    "bare kinds": ["O", "location-GPE", "person-actor", "GPE", "location"],
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_entities_are_those_that_an_exported_model_answers_with(scheme: str) -> None:
+    """A model that has each tag for one word, on all sequences of four words."""
+    tags = SCHEMES[scheme]
+    words = ["abcdefghij"[index] for index in range(len(tags))]
+    vocabulary = Vocabulary([*PIECES[:5], *words])
+    served = ServedTokenClassifier(
+        labels=tags,
+        model=lambda inputs, training: tf.one_hot(inputs["token_ids"] - 5, len(tags)),
+        backbone=None,
+        text_inputs=TextInputs(TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=8)),
+    )
+    rows = list(itertools.product(range(len(tags)), repeat=4))
+    answer = served.find(tf.constant([" ".join(words[index] for index in row) for row in rows]))
+    counts, starts, ends, kinds = (answer[name].numpy() for name in ("entity_count", "starts", "ends", "labels"))
+    for number, row in enumerate(rows):
+        # Words are of one byte, and so are the spaces between them.
+        places = zip(starts[number] // 2, (ends[number] + 1) // 2, kinds[number], strict=True)
+        found = [(start, end, kind.decode()) for start, end, kind in places][: counts[number]]
+        assert spans([tags[index] for index in row]) == found
 
 
 def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
