@@ -31,6 +31,7 @@ from kerasbert_tfx.components.skew_check import SkewCheck
 from kerasbert_tfx.modules import evaluation_views
 from kerasbert_tfx.modules.fingerprints import fingerprint
 from kerasbert_tfx.modules.labelled_records import UNLABELLED, Columns
+from kerasbert_tfx.modules.text_ranges import folder_and_pattern
 
 _MODULE = "kerasbert_tfx.modules.fine_tuning"
 # Settings of training that the rows or the pipeline's own artifacts take the place of.
@@ -151,10 +152,7 @@ def _shares(settings: FineTuneSettings) -> dict[str, float]:
 
 def _example_gen(data: str, columns: Columns, shares: Mapping[str, float]) -> LabelledExampleGen:
     """The rows of a folder, a file or a pattern."""
-    folder, _, pattern = data.rpartition("/")
-    if "*" not in pattern and "." not in pattern:
-        folder, pattern = data.rstrip("/"), "*"
-    return LabelledExampleGen(folder or ".", pattern, columns, shares)
+    return LabelledExampleGen(*folder_and_pattern(data), columns, shares)
 
 
 def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNode, list[BaseNode]]:

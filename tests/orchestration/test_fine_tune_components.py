@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
+from tfx.orchestration.portable.data_types import ExecutionInfo
 
 from kerasbert.data import read_labelled, stable_split
 from kerasbert.errors import BadInputError
@@ -17,11 +21,13 @@ from kerasbert.export.version_folders import existing_versions
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_tfx.components import data_check, labelled_schema_gen, skew_check
 from kerasbert_tfx.components.comparing_evaluator import newest_version
+from kerasbert_tfx.components.document_examples import DocumentExamples
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, rows_of_file
 from kerasbert_tfx.components.model_pusher import push
-from kerasbert_tfx.modules.fingerprints import fingerprint
+from kerasbert_tfx.modules.fingerprints import files_fingerprint, fingerprint
 from kerasbert_tfx.modules.labelled_records import Columns, read_rows, split_key, to_example
 from kerasbert_tfx.modules.model_folder import find_model
+from kerasbert_tfx.modules.text_ranges import folder_and_pattern
 from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
 
 from .labelled_tables import save_tiny_model, topic_rows, write_table
@@ -137,6 +143,61 @@ def test_shares_that_cannot_be(shares: dict[str, float]) -> None:
 def test_a_column_has_one_meaning() -> None:
     with pytest.raises(BadInputError, match="different columns"):
         Columns(text="text", label="text")
+
+
+# === What is taken from the cache ===
+
+
+def driven(component: Any) -> Any:
+    """What the component's driver says of its files: what the cache's key holds of them."""
+    outputs = {key: [channel.type()] for key, channel in component.outputs.items()}
+    properties = {name: value for name, value in component.exec_properties.items() if value is not None}
+    said = component.DRIVER_CLASS(None).run(ExecutionInfo(exec_properties=properties, output_dict=outputs))
+    (examples,) = said.output_artifacts["examples"].artifacts
+    fingerprint = said.exec_properties[FINGERPRINT_PROPERTY_NAME].string_value
+    # The cache's key holds the output's properties too.
+    assert examples.custom_properties[FINGERPRINT_PROPERTY_NAME].string_value == fingerprint
+    return fingerprint
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: LabelledExampleGen(*folder_and_pattern(str(data)), Columns(), {"train": 1.0}),
+        lambda data: DocumentExamples(str(data), 0.1, "text"),
+    ],
+)
+def test_files_are_told_by_content_and_name_and_not_by_their_times(tmp_path: Path, make: Any) -> None:
+    data = tmp_path / "v1.2"
+    file = write_table(data / "sub" / "a.csv", ("text", "label"), [("the dog", "x")])
+    before = driven(make(data))
+    stat = file.stat()
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"dog", b"cat"))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert driven(make(data)) != before
+    file.write_bytes(content)
+    os.utime(file, ns=(1, 1))
+    (data / ".hidden.csv").write_text("no row")
+    assert driven(make(data)) == before
+    shutil.move(file, file.with_suffix(".tsv"))
+    assert driven(make(data)) != before
+
+
+def test_rows_that_are_not_there_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    for name in ("rows.csv", "rows", "*.csv"):
+        with pytest.raises(BadInputError, match="There must be files with rows"):
+            driven(LabelledExampleGen(*folder_and_pattern(str(tmp_path / name)), Columns(), {"train": 1.0}))
+
+
+def test_a_remote_file_is_told_by_its_size_and_time(tmp_path: Path) -> None:
+    uri = f"ram://{tmp_path.name}/a.csv"
+    found = []
+    for content in ("text,label\nx,y\n", "text,label\nx,yy\n"):
+        with tf.io.gfile.GFile(uri, "w") as stream:
+            stream.write(content)
+        found.append(files_fingerprint([uri]))
+    assert found[0] != found[1] == files_fingerprint([uri])
 
 
 # === Schema and checks ===

@@ -4,13 +4,14 @@ import gzip
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasbert.data import ReadReport, read_documents
+from kerasbert.data import ReadReport, find_text_files, read_documents
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.modules import text_ranges
-from kerasbert_tfx.modules.text_ranges import find_ranges, read_range
+from kerasbert_tfx.modules.text_ranges import find_files, find_ranges, folder_and_pattern, matching_files, read_range
 
 
 def read_in_ranges(path: Path, range_bytes: int) -> list[list[str]]:
@@ -85,3 +86,60 @@ def test_a_long_line_and_bad_bytes_are_counted(tmp_path: Path) -> None:
     read = [document for part in find_ranges(str(path), 50_000) for document in read_range(part, report=report)]
     assert read == list(read_documents(path))
     assert (report.invalid_lines, report.cut_lines, report.documents) == (1, 1, 2)
+
+
+# === Files ===
+
+NAMES = ("v1.2/a.csv", "v1.2/sub/b.csv", "v1.2/.hidden.csv", "v1.2/.hidden/c.csv", "plain/train", "v[0-9]/d.csv")
+NAMES += ("v7/e.csv", "part-00001", "a[b].csv", "top.csv")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        *(".", "..", "v1.2", "v1.2/", "plain/train", "plain", "v[0-9]", "v[0-9]/*", "v1.2/*", "part-0000?", "top.csv"),
+        *("**/*.csv", "v1.2/**/*.csv", "*", "a[b].csv", "{}/v1.2", "{}/v1.2/*.csv", "{}/**/b.csv"),
+    ],
+)
+def test_the_files_are_those_that_the_commands_read(
+    texts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = texts.format(tmp_path / "here")
+    for name in NAMES:
+        (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here" / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    found = {Path(path).resolve() for path in matching_files(*folder_and_pattern(texts))}
+    assert found == {path.resolve() for path in find_text_files(texts)}
+
+
+def test_files_in_a_bucket_are_found_in_sub_folders_and_hidden_ones_are_not(tmp_path: Path) -> None:
+    bucket = f"ram://{tmp_path.name}"
+    for name in ("v1/a.csv", "v1/sub/b.csv", "v1/.hidden.csv", "v1/.hidden/c.csv"):
+        tf.io.gfile.makedirs(f"{bucket}/{name}".rpartition("/")[0])
+        with tf.io.gfile.GFile(f"{bucket}/{name}", "w") as file:
+            file.write("x")
+
+    def found(texts: str) -> list[str]:
+        return [path.removeprefix(f"{bucket}/") for path in matching_files(*folder_and_pattern(texts))]
+
+    assert found(f"{bucket}/v1") == ["v1/a.csv", "v1/sub/b.csv"]
+    assert found(f"{bucket}/v1/a.csv") == ["v1/a.csv"]
+    assert found(f"{bucket}/v1/a*") == ["v1/a.csv"]
+    with pytest.raises(BadInputError, match="holds none"):
+        find_files(f"{bucket}/v1/b*")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ("gs://bucket/rows", ("gs://bucket/rows", "*")),
+        ("gs://bucket/rows.csv", ("gs://bucket", "rows.csv")),
+        ("gs://bucket/rows/*", ("gs://bucket/rows", "?*")),
+        ("gs://bucket.example.com", ("gs://bucket.example.com", "*")),
+        ("/gcs/bucket/rows/train.csv", ("/gcs/bucket/rows", "train.csv")),
+        ("/gcs/bucket/rows", ("/gcs/bucket/rows", "*")),
+    ],
+)
+def test_what_is_not_on_this_machine_is_told_by_its_name(texts: str, expected: tuple[str, str]) -> None:
+    assert folder_and_pattern(texts) == expected

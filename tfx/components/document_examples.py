@@ -1,17 +1,13 @@
 """Reads text files into examples, one a document, split into training and held-out text by a hash of the document.
 
-An ExampleGen: its driver notes the files' names, sizes and times, so that changed text is read again and unchanged text
+An ExampleGen: its driver notes the files' names and contents, so that changed text is read again and unchanged text
 comes from the cache. Workers read ranges of bytes and write a file each; nothing is held or shuffled in memory.
 """
 
 import contextlib
-import glob
-import hashlib
-import os
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
 from google.protobuf import any_pb2, struct_pb2
 from tfx import v1 as tfx
 from tfx.components.example_gen.component import FileBasedExampleGen
@@ -20,8 +16,7 @@ from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-from tfx.orchestration.portable.data_types import ExecutionInfo
-from tfx.proto.orchestration.driver_output_pb2 import DriverOutput
+from tfx.orchestration.data_types import ComponentInfo, PipelineInfo
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
@@ -37,24 +32,21 @@ from kerasbert_tfx.modules.document_records import (
     write_counts,
 )
 from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.modules.fingerprints import files_fingerprint
 from kerasbert_tfx.modules.record_files import record_writer
-from kerasbert_tfx.modules.text_ranges import TextRange, find_files, find_ranges, read_range
+from kerasbert_tfx.modules.text_ranges import TextRange, find_files, find_ranges, folder_and_pattern, read_range
 
 
 class DocumentExamplesDriver(FileBasedDriver):
     """Finds the files, those in sub-folders too, and refuses texts that are not there before anything runs."""
 
-    def run(self, execution_info: ExecutionInfo) -> DriverOutput:
-        """The driver's output, with a fingerprint of all files."""
-        files = find_files(_options(execution_info.exec_properties)["texts"])
-        output = super().run(execution_info)
-        fingerprint = hashlib.sha256()
-        for path in files:
-            stat = tf.io.gfile.stat(path)
-            fingerprint.update(f"{path}\0{stat.length}\0{stat.mtime_nsec}\n".encode())
-        value = output.exec_properties[FINGERPRINT_PROPERTY_NAME]
-        value.string_value = f"{value.string_value},sha256:{fingerprint.hexdigest()}"
-        return output
+    def resolve_exec_properties(
+        self, exec_properties: dict[str, Any], pipeline_info: PipelineInfo, component_info: ComponentInfo
+    ) -> dict[str, Any]:
+        """The properties, with a fingerprint of all files in place of TFX's, which knows whole seconds only."""
+        files = find_files(_options(exec_properties)["texts"])
+        resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+        return {**resolved, FINGERPRINT_PROPERTY_NAME: files_fingerprint(files)}
 
 
 class DocumentExamplesExecutor(BaseBeamExecutor):
@@ -168,24 +160,6 @@ class DocumentExamples(FileBasedExampleGen):
             input_config=tfx.proto.Input(splits=[tfx.proto.Input.Split(name="texts", pattern=pattern)]),
             custom_config=tfx.proto.CustomConfig(custom_config=packed),
         )
-
-
-def folder_and_pattern(texts: str) -> tuple[str, str]:
-    """The folder to look in and the pattern to look for, without a look at the file system where it is remote.
-
-    Example:
-        >>> folder_and_pattern("gs://bucket/wiki/*/part-*.txt")
-        ('gs://bucket/wiki', '*/part-*.txt')
-    """
-    if glob.has_magic(texts):
-        parts = texts.split("/")
-        first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-        return "/".join(parts[:first]) or ("/" if first else "."), "/".join(parts[first:])
-    is_file = os.path.splitext(texts)[1] != "" if "://" in texts else os.path.isfile(texts)
-    if is_file:
-        folder, name = os.path.split(texts)
-        return folder or ".", name
-    return texts, "*"
 
 
 def _options(exec_properties: dict[str, Any]) -> dict[str, Any]:

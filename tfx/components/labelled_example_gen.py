@@ -2,7 +2,7 @@
 
 The same text goes to the same split on every machine and whatever other rows there are (see
 `kerasbert.data.stable_split`). Files are read in parallel by Beam; what a row must look like is
-`kerasbert.data.read_labelled`'s business. A changed file is noticed: its fingerprint is part of the cache's key.
+`kerasbert.data.read_labelled`'s business. A changed file is noticed by its content, which is part of the cache's key.
 """
 
 from collections import Counter
@@ -15,8 +15,10 @@ from google.protobuf import json_format, struct_pb2
 from tfx import types
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.driver import FileBasedDriver
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
 from tfx.dsl.components.base import executor_spec
-from tfx.dsl.io import fileio
+from tfx.orchestration.data_types import ComponentInfo, PipelineInfo
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
@@ -26,6 +28,7 @@ from kerasbert.data.tagged import read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.modules.beam_errors import plain_beam_errors
 from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.modules.fingerprints import files_fingerprint
 from kerasbert_tfx.modules.labelled_records import (
     REGRESSION,
     TOKENS,
@@ -36,6 +39,7 @@ from kerasbert_tfx.modules.labelled_records import (
     to_example,
 )
 from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.modules.text_ranges import matching_files
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
 _BUCKETS = 10_000
@@ -43,8 +47,19 @@ _UNREADABLE = "\ufffd"  # no name of a split
 _TFRECORD_ENDINGS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
 
 
+class LabelledExampleGenDriver(FileBasedDriver):
+    """Finds the files as the executor does, and refuses rows that are not there before anything runs."""
+
+    def resolve_exec_properties(
+        self, exec_properties: dict[str, Any], pipeline_info: PipelineInfo, component_info: ComponentInfo
+    ) -> dict[str, Any]:
+        """The properties, with a fingerprint of all files in place of TFX's, which knows sizes and seconds only."""
+        resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+        return {**resolved, FINGERPRINT_PROPERTY_NAME: files_fingerprint(_files_of(resolved, _pattern_of(resolved)))}
+
+
 class LabelledExampleGenExecutor(BaseExampleGenExecutor):
-    """Reads the files that match `input_base/pattern` and splits their rows."""
+    """Reads the files that `input_base` and the pattern stand for, and splits their rows."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -76,15 +91,12 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
         output_config = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.OUTPUT_CONFIG_KEY], example_gen_pb2.Output()
         )
-        input_config = proto_utils.json_to_proto(
-            exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()
-        )
         splits = output_config.split_config.splits
         total = sum(split.hash_buckets for split in splits)
         shares = {split.name: split.hash_buckets / total for split in splits}
         names = list(shares)
         columns = columns_of(exec_properties)
-        rows = pipeline | "ReadRows" >> _rows_of_files(exec_properties, input_config.splits[0].pattern)
+        rows = pipeline | "ReadRows" >> _rows_of_files(exec_properties, _pattern_of(exec_properties))
         uri = self._examples_uri
         _ = (
             rows
@@ -101,11 +113,13 @@ class LabelledExampleGen(FileBasedExampleGen):
 
     Args:
         input_base: the folder of the files, local or in a bucket.
-        pattern: which files of it: .csv, .tsv, .jsonl (plain or .gz) or .tfrecord.
+        pattern: which files of it: .csv, .tsv, .jsonl (plain or .gz) or .tfrecord; both as
+            `kerasbert_tfx.modules.text_ranges.folder_and_pattern` gives them.
         columns: what the columns are.
         shares: split -> share of the rows, such as {"train": 0.8, "eval": 0.1, "test": 0.1}.
     """
 
+    DRIVER_CLASS = LabelledExampleGenDriver
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(LabelledExampleGenExecutor)
 
     def __init__(self, input_base: Any, pattern: str, columns: Columns, shares: Mapping[str, float]) -> None:
@@ -143,17 +157,35 @@ def columns_of(exec_properties: Mapping[str, Any]) -> Columns:
     return Columns(**json_format.MessageToDict(settings))
 
 
+def _pattern_of(exec_properties: Mapping[str, Any]) -> str:
+    """The pattern, into which TFX's driver has put span and version where it has places for them."""
+    config = proto_utils.json_to_proto(
+        exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()
+    )
+    return str(config.splits[0].pattern)
+
+
+def _files_of(exec_properties: Mapping[str, Any], pattern: str) -> list[str]:
+    """The files with the rows.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    try:
+        return matching_files(base, pattern)
+    except BadInputError as error:
+        raise BadInputError(
+            f"There must be files with rows. Received: '{base}/{pattern}', which matches none. Check the path."
+        ) from error
+
+
 @beam.ptransform_fn
 def _rows_of_files(pipeline: beam.Pipeline, exec_properties: Mapping[str, Any], pattern: str) -> beam.PCollection:
     """The rows of all files of one pattern."""
-    base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    # The driver has put span and version into the pattern before.
-    files = sorted(name for name in fileio.glob(f"{base}/{pattern}") if not fileio.isdir(name))
-    if not files:
-        raise BadInputError(f"There must be files with rows. Received: '{base}/{pattern}', which matches none.")
     return (
         pipeline
-        | "Files" >> beam.Create(files)
+        | "Files" >> beam.Create(_files_of(exec_properties, pattern))
         | "SpreadFiles" >> beam.Reshuffle()
         | "Rows" >> beam.FlatMap(rows_of_file, columns_of(exec_properties))
         | "SpreadRows" >> beam.Reshuffle()

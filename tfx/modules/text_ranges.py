@@ -5,6 +5,7 @@ file. Gzipped files and tables cannot be entered in the middle: they are one ran
 that TensorFlow reads, such as `gs://`.
 """
 
+import glob
 import io
 import os
 import re
@@ -20,6 +21,10 @@ from kerasbert.data.table_rows import is_table, table_rows
 from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
+# What TFX looks for in a folder of which all is meant. A user's own `*`, which does not look into sub-folders, gets
+# another spelling.
+_WHOLE_FOLDER = "*"
+_ONE_LEVEL = "?*"
 _GZIP_MAGIC = b"\x1f\x8b"
 _SCAN_BYTES = 1 << 20
 _MAX_CHARACTER_BYTES = 4
@@ -66,7 +71,7 @@ def find_ranges(texts: str, range_bytes: int, text_column: str | None = None) ->
 
 
 def find_files(texts: str) -> list[str]:
-    """The files that a file, a folder or a pattern stands for.
+    """The files that a file, a folder (all below it but hidden ones) or a pattern stands for.
 
     Raises:
         BadInputError: there is none.
@@ -74,12 +79,50 @@ def find_files(texts: str) -> list[str]:
     if "://" not in texts:
         return [str(path) for path in find_text_files(texts)]
     if tf.io.gfile.isdir(texts):
-        found = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(texts) for name in names]
+        below = [os.path.join(folder, name) for folder, _, names in tf.io.gfile.walk(texts) for name in names]
+        found = [path for path in below if "/." not in path[len(texts.rstrip("/")) :]]
     else:
-        found = tf.io.gfile.glob(texts)
+        found = [path for path in tf.io.gfile.glob(texts) if not tf.io.gfile.isdir(path)]
     if not found:
         raise BadInputError(f"A folder or pattern of texts must hold a file. Received: '{texts}', which holds none.")
     return sorted(found)
+
+
+def folder_and_pattern(texts: str) -> tuple[str, str]:
+    """The folder to look in and the pattern to look for, as TFX wants it; `matching_files` gives their files.
+
+    What is not on this machine, such as a file in a bucket, is taken for a file where its name has an ending.
+
+    Example:
+        >>> folder_and_pattern("gs://bucket/wiki/*/part-*.txt")
+        ('gs://bucket/wiki', '*/part-*.txt')
+        >>> folder_and_pattern("gs://bucket/wiki")
+        ('gs://bucket/wiki', '*')
+    """
+    is_remote = "://" in texts
+    if not is_remote and os.path.exists(texts):
+        is_file = os.path.isfile(texts)
+    elif glob.has_magic(texts):
+        parts = texts.split("/")
+        first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+        folder, pattern = "/".join(parts[:first]) or ("/" if first else "."), "/".join(parts[first:])
+        return folder, _ONE_LEVEL if pattern == _WHOLE_FOLDER else pattern
+    else:
+        path = texts.partition("://")[2].partition("/")[2] if is_remote else texts
+        is_file = os.path.splitext(path)[1] != ""
+    if is_file:
+        folder, name = os.path.split(texts)
+        return folder or ".", name
+    return texts, _WHOLE_FOLDER
+
+
+def matching_files(folder: str, pattern: str) -> list[str]:
+    """The files that a folder and a pattern of `folder_and_pattern` stand for.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    return find_files(folder if pattern == _WHOLE_FOLDER else os.path.join(folder, pattern))
 
 
 def read_range(
