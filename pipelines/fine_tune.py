@@ -27,6 +27,7 @@ from kerasbert_tfx.components.data_check import DataCheck
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen
 from kerasbert_tfx.components.labelled_schema_gen import MOST_LABELS, LabelledSchemaGen
 from kerasbert_tfx.components.model_pusher import ModelPusher
+from kerasbert_tfx.components.schema_import import SchemaImport
 from kerasbert_tfx.components.skew_check import SkewCheck
 from kerasbert_tfx.modules import evaluation_views
 from kerasbert_tfx.modules.fingerprints import fingerprint
@@ -162,7 +163,7 @@ def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNod
         stats_options=tfdv.StatsOptions(num_top_values=MOST_LABELS, num_rank_histogram_buckets=MOST_LABELS),
     )
     if settings.schema:
-        schema = tfx.components.ImportSchemaGen(schema_file=settings.schema)
+        schema = SchemaImport(path=settings.schema, fingerprint=_fingerprint(settings.schema))
     else:
         schema = LabelledSchemaGen(
             statistics=statistics.outputs["statistics"],

@@ -25,6 +25,7 @@ from kerasbert_tfx.components.model_pusher import ModelPusher
 from kerasbert_tfx.components.preprocessing_maker import PreprocessingMaker
 from kerasbert_tfx.components.pretraining_evaluator import PretrainingEvaluator
 from kerasbert_tfx.components.pretraining_instances import PretrainingInstances
+from kerasbert_tfx.components.schema_import import SchemaImport
 from kerasbert_tfx.modules.document_records import STATISTICS_FEATURES
 from kerasbert_tfx.modules.fingerprints import fingerprint
 
@@ -129,7 +130,7 @@ def _data_nodes(settings: PretrainSettings, examples: BaseNode) -> tuple[BaseNod
         stats_options=tfdv.StatsOptions(feature_allowlist=STATISTICS_FEATURES),
     )
     if settings.schema:
-        schema = tfx.components.ImportSchemaGen(schema_file=settings.schema)
+        schema = SchemaImport(path=settings.schema, fingerprint=_fingerprint(settings.schema))
     else:
         schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
     validator = tfx.components.ExampleValidator(

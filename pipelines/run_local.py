@@ -20,6 +20,7 @@ from typing import Any
 from absl import logging as absl_logging
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import v1 as tfx
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
@@ -28,6 +29,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from kerasbert.errors import BadInputError, TrainingStoppedError
 from kerasbert.files import write_aside
+from kerasbert_pipelines.outdated import is_outdated
 from kerasbert_pipelines.peak_memory import PeakMemory
 from kerasbert_pipelines.run_summary import ComponentSummary, RunSummary, in_words
 from kerasbert_pipelines.settings import PipelineSettings
@@ -63,15 +65,14 @@ def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say 
     """
     say = say or (_write_line if settings.show_progress else _write_nothing)
     log = _prepare_folders(settings)
+    components: list[ComponentSummary] = []
+    outdated: set[str] = set()
     with _logged_to(log):
-        pipeline = _compiled(pipeline_factory(settings))
-        components: list[ComponentSummary] = []
-        for number, node in enumerate(pipeline.nodes, start=1):
-            name = node.pipeline_node.node_info.id
-            say(f"[{number}/{len(pipeline.nodes)}] {name}")
-            component = _run_component(pipeline, node.pipeline_node, log)
-            components.append(component)
-            say(f"[{number}/{len(pipeline.nodes)}] {name} {in_words(component)}")
+        # TFX runs a component once in a run: what must not come from the cache after all takes a new run.
+        while not components:
+            components = _run_components(
+                _compiled(pipeline_factory(settings)), settings.push_folder, outdated, say, log
+            )
     summary = RunSummary(settings.pipeline_name, settings.pipeline_root, tuple(components))
     if "://" not in settings.pipeline_root:
         with write_aside(Path(settings.pipeline_root, "summary.json")) as aside:
@@ -85,6 +86,26 @@ def _compiled(pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
     run_id = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
     runtime_parameter_utils.substitute_runtime_parameter(compiled, run_id)
     return compiled
+
+
+def _run_components(
+    pipeline: pipeline_pb2.Pipeline, push_folder: str, outdated: set[str], say: Say, log: Path | None
+) -> list[ComponentSummary]:
+    """Runs all components, those of `outdated` without the cache; if one more must be, adds it and returns nothing."""
+    components: list[ComponentSummary] = []
+    for number, node in enumerate(pipeline.nodes, start=1):
+        name = node.pipeline_node.node_info.id
+        if name in outdated:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
+        say(f"[{number}/{len(pipeline.nodes)}] {name}")
+        component = _run_component(pipeline, node.pipeline_node, log)
+        if component.state == "cached" and is_outdated(component, components, push_folder):
+            say(f"[{number}/{len(pipeline.nodes)}] {name} must run again: the pushed models have changed")
+            outdated.add(name)
+            return []
+        components.append(component)
+        say(f"[{number}/{len(pipeline.nodes)}] {name} {in_words(component)}")
+    return components
 
 
 def _run_component(
@@ -122,7 +143,8 @@ def _run_component(
         outputs={key: artifact.uri for key, artifact in outputs.items()},
         figures={key: value for artifact in outputs.values() for key, value in read_figures(artifact.uri).items()},
         blessed=_blessed(outputs),
-        pushed_to=_pushed_to(outputs),
+        baseline=_noted(outputs, ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY),
+        pushed_to=_noted(outputs, "pushed_destination"),
     )
 
 
@@ -156,10 +178,11 @@ def _blessed(outputs: dict[str, mlmd.Artifact]) -> bool | None:
     return all(judgements) if judgements else None
 
 
-def _pushed_to(outputs: dict[str, mlmd.Artifact]) -> str | None:
+def _noted(outputs: dict[str, mlmd.Artifact], key: str) -> str | None:
+    """What a component noted with one of its outputs under a key."""
     for artifact in outputs.values():
-        if "pushed_destination" in artifact.custom_properties:
-            return str(artifact.custom_properties["pushed_destination"].string_value)
+        if key in artifact.custom_properties:
+            return str(artifact.custom_properties[key].string_value)
     return None
 
 

@@ -17,6 +17,7 @@ class ComponentSummary:
         outputs: output -> where the artifact lies.
         figures: what it measured.
         blessed: of a component that judges a model: its judgement.
+        baseline: the pushed model that it compared with, or None where it compared with none.
         pushed_to: of a component that pushes a model: where it went, or None where it did not.
     """
 
@@ -27,6 +28,7 @@ class ComponentSummary:
     outputs: dict[str, str]
     figures: dict[str, Any]
     blessed: bool | None = None
+    baseline: str | None = None
     pushed_to: str | None = None
 
 

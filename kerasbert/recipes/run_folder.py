@@ -22,7 +22,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
 # What may change between a kill and going on, since it does not change the weights.
-_FREE_SETTINGS = frozenset({"output", "restart", "max_unknown_share", "checkpoint_every", "log_every", "show_progress"})
+FREE_SETTINGS = frozenset({"output", "restart", "max_unknown_share", "checkpoint_every", "log_every", "show_progress"})
 _PACKAGES = ("kerasbert", "keras", "tensorflow", "tensorflow-text", "numpy")
 
 
@@ -94,7 +94,7 @@ class RunFolder:
         now = json.loads(json.dumps({"command": command, **settings}))
         changed = [
             f"{name}={before.get(name)!r} -> {now.get(name)!r}"
-            for name in sorted({*before, *now} - _FREE_SETTINGS)
+            for name in sorted({*before, *now} - FREE_SETTINGS)
             if before.get(name) != now.get(name)
         ]
         if changed:

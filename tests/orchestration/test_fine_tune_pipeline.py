@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,24 @@ def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
+def test_a_model_is_judged_and_pushed_anew_when_the_pushed_ones_have_changed(first: First, tmp_path: Path) -> None:
+    settings, _ = first
+    settings = dataclasses.replace(settings, push_folder=str(tmp_path / "pushed"))
+    pushed = Path(run(create_pipeline, settings).pushed_to or "")
+    shutil.rmtree(pushed)
+    again = run(create_pipeline, settings)
+    assert executed(again) == {"ModelPusher"}
+    assert Path(again.pushed_to or "", "saved_model.pb").is_file()
+    # Others pushed a model meanwhile: it is what the next one must not be worse than.
+    newer = tmp_path / "pushed" / "9999999999"
+    shutil.copytree(again.pushed_to or "", newer)
+    (newer / "assets.extra" / "note").write_text("another")
+    compared = run(create_pipeline, settings)
+    assert executed(compared) == {"ComparingEvaluator", "ModelPusher"}
+    assert compared["ComparingEvaluator"].baseline == str(newer)
+    assert "baseline_accuracy" in compared["ComparingEvaluator"].figures
+
+
 # === Bad input ===
 
 
@@ -176,7 +195,7 @@ def refused(settings: FineTuneSettings) -> str:
     message = str(error.value)
     assert "\n" not in message
     assert "while running" not in message
-    assert message.partition(":")[0] in COMPONENTS | {"ImportSchemaGen"}
+    assert message.partition(":")[0] in COMPONENTS | {"SchemaImport"}
     return message
 
 
@@ -270,9 +289,15 @@ def test_rows_that_do_not_meet_the_users_own_schema(first: First, tmp_path: Path
     message = refused(settings)
     assert message.startswith("DataCheck: ")
     assert "'food'" in message
-    missing = refused(dataclasses.replace(settings, schema=str(tmp_path / "no.pbtxt")))
-    assert missing.startswith("ImportSchemaGen: ")
-    assert "no.pbtxt" in missing
+    # The corrected file has the name of the wrong one.
+    (tmp_path / "schema.pbtxt").write_text(schema.read_text())
+    assert run(create_pipeline, settings)["SchemaImport"].state == "done"
+    for path, content in ((tmp_path / "no.pbtxt", None), (tmp_path / "odd.pbtxt", "no: schema")):
+        if content:
+            path.write_text(content)
+        message = refused(dataclasses.replace(settings, schema=str(path)))
+        assert message.startswith("SchemaImport: ")
+        assert path.name in message
 
 
 def test_a_model_to_start_from_that_is_missing_or_of_another_shape(

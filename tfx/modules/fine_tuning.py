@@ -6,8 +6,6 @@ Training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. 
 """
 
 import dataclasses
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -46,7 +44,8 @@ def run_fn(fn_args: FnArgs) -> None:
     columns = Columns(**config["columns"])
     rows = _rows(fn_args, columns)
     hyperparameters = _best_values(fn_args.hyperparameters)
-    with _work_folder(fn_args, hyperparameters) as work, _started_from(fn_args) as start:
+    inputs = [fn_args.train_files, fn_args.eval_files, fn_args.base_model, hyperparameters]
+    with _started_from(fn_args) as start, local_folder(fn_args.model_run_dir, config, inputs, start) as work:
         settings = _settings(config, hyperparameters, output=str(work), start_from=start)
         tuned = fine_tune(settings, rows=rows)
         _export(tuned, columns, Path(fn_args.serving_model_dir))
@@ -156,13 +155,6 @@ def _started_from(fn_args: FnArgs) -> Any:
             "`vocabulary`, to begin with random weights."
         )
     return find_model(fn_args.base_model if wanted else None)
-
-
-def _work_folder(fn_args: FnArgs, hyperparameters: Mapping[str, Any]) -> Any:
-    """The folder of the run: the same for the same inputs, so that a killed run goes on. Removed at the end."""
-    inputs = [fn_args.custom_config, fn_args.train_files, fn_args.eval_files, fn_args.base_model, hyperparameters]
-    name = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return local_folder(fn_args.model_run_dir, name)
 
 
 def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:

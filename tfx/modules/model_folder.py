@@ -1,15 +1,20 @@
 """Finds the checkpoint in what a pipeline starts from, and keeps a run's folder where a new try finds it."""
 
 import contextlib
+import hashlib
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tfx.utils import path_utils
 
 from kerasbert.checkpoints.loading import is_checkpoint
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
+from kerasbert.recipes.run_folder import FREE_SETTINGS
+from kerasbert_tfx.modules.fingerprints import fingerprint
 from kerasbert_tfx.modules.remote_folders import copied_to_local
 
 # Where a run, an artifact of a pipeline or a pushed version keeps its model folder.
@@ -51,15 +56,20 @@ def _checkpoint(path: Path, uri: str) -> Path:
 
 
 @contextlib.contextmanager
-def local_folder(artifact: str, name: str) -> Iterator[Path]:
-    """Yields a folder for a run that is still under way, on this machine.
+def local_folder(artifact: str, config: Mapping[str, Any], inputs: Sequence[Any], start: str | None) -> Iterator[Path]:
+    """Yields a folder for a run that is still under way, on this machine: the same one for the same run.
 
     Args:
         artifact: where the run will be kept: `<component>/<output>/<number>`. The folder lies beside it under
             `<component>/unfinished`, so that a run that was killed is found again; for an artifact in a bucket it is a
             temporary one.
-        name: the same for the same run.
+        config: the Trainer's `custom_config`. Those of its `settings` that change no weight do not matter.
+        inputs: what else the run depends on, as JSON can hold it.
+        start: the checkpoint that training starts from, whose content matters.
     """
+    settings = {name: value for name, value in config["settings"].items() if name not in FREE_SETTINGS}
+    parts = [{**config, "settings": settings}, *inputs, fingerprint(start) if start else None]
+    name = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     if "://" in artifact:
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary) / name

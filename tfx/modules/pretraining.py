@@ -5,8 +5,6 @@ Training itself is `kerasbert.recipes.pretrain`, as for `kerasbert pretrain`. Th
 already) and `starts_from_model`.
 """
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,13 +41,11 @@ def run_fn(fn_args: FnArgs) -> None:
             "The model to go on from must be there. Received: none. Check `base_model`, or leave it out."
         )
     uri = fn_args.train_files[0].partition("/Split-train")[0]
-    inputs = [config, uri, fn_args.base_model]
-    name = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
     base_model = fn_args.base_model if config["starts_from_model"] else None
     with (
         find_model(base_model) as start,
         copied_to_local(uri) as instances,
-        local_folder(fn_args.model_run_dir, name) as work,
+        local_folder(fn_args.model_run_dir, config, [uri, fn_args.base_model], start) as work,
     ):
         settings = recipe_settings(config["settings"], instances, output=str(work), start_from=start)
         trained = pretrain(settings, records=records_of(instances, config["is_masked"]))
