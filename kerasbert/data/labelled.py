@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,8 +15,6 @@ from kerasbert.data.text_files import PathLike, ReadReport, find_text_files, tex
 from kerasbert.errors import BadInputError
 
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-# JSON can name half of a surrogate pair, which no UTF-8 can hold.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Regression's targets are float32.
 _LARGEST_NUMBER = float(np.finfo(np.float32).max)
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
@@ -197,7 +194,7 @@ def _text(row: Row, index: int, column: str) -> str:
             f"Column {column!r} must hold texts. Received: {json.dumps(value)[:80]} in {row.place}. "
             'Put texts in quotes; an empty text is "".'
         )
-    return _SURROGATE.sub("\ufffd", value)
+    return value
 
 
 def _label(row: Row, column: str, problem_type: ProblemType, separator: str) -> str | tuple[str, ...] | float:
@@ -221,7 +218,7 @@ def _label_name(value: Any, column: str, place: str, may_be_empty: bool) -> str:
             f"Each row must have a label in column {column!r}. Received: {received} in {place}. "
             "Add the label or remove the row."
         )
-    return _SURROGATE.sub("\ufffd", value.strip())
+    return value.strip()
 
 
 def _number(value: Any, column: str, place: str) -> float:

@@ -5,6 +5,7 @@ Does not know which column is what: see labelled.py.
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from kerasbert.errors import BadInputError
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Row(NamedTuple):
@@ -94,7 +96,14 @@ def _json_rows(path: Path, columns: Sequence[str], report: ReadReport) -> Iterat
                 'Write for example {"text": "...", "label": "..."} on each line.'
             )
         _check_columns(columns, list(row), place)
-        yield Row(tuple(row[column] for column in columns), place)
+        yield Row(tuple(_encodable(row[column]) for column in columns), place)
+
+
+def _encodable(value: Any) -> Any:
+    """A string of JSON, or a list of them, without half surrogate pairs, which JSON can name and no UTF-8 can hold."""
+    if isinstance(value, list):
+        return [_SURROGATE.sub("\ufffd", part) if isinstance(part, str) else part for part in value]
+    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: ReadReport) -> Iterator[Row]:

@@ -78,3 +78,11 @@ def test_an_unseen_tag_is_named(tmp_path: Path) -> None:
     rows = read_tagged(tmp_path / "a.conll")
     with pytest.raises(BadInputError, match="'B-person' in line 7"):
         rows.targets(rows.select([0]).label_names())
+
+
+def test_half_a_surrogate_pair_in_json(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"tokens": ["a\\ud800b", "c"], "tags": ["O", "\\udc00"]}\n', encoding="utf-8")
+    tagged = read_tagged(path)
+    assert tagged.words == (("a\ufffdb", "c"),)
+    assert tagged.tags == (("O", "\ufffd"),)
