@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerasbert.cli.number_types import SEED
+
 if TYPE_CHECKING:
     from kerasbert.cli.demo_steps import DemoFolder, PipelineRun, Scale
     from kerasbert.data.python_documentation import CorpusReport
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output", "-o", default="runs/demo", show_default=True, type=click.Path(), help="A folder for everything."
 )
-@click.option("--seed", default=0, show_default=True, help="Of weights, order, masks and dropout.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Of weights, order, masks and dropout.")
 @click.option("--seeds", help="Several, such as 0,1,2: repeats the comparison for each and shows the spread.")
 @click.option("--quick", is_flag=True, help="A few steps only: shows the way, not the figures.")
 def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
@@ -145,7 +147,7 @@ def _print_figures(pretraining: Mapping[str, Any], figures: Mapping[str, Mapping
 def _seeds(text: str) -> list[int]:
     """Whole numbers with commas between them."""
     try:
-        return [int(part) for part in text.split(",")]
+        return [SEED(int(part)) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
             f"--seeds takes numbers with commas between them, such as 0,1,2, not {text!r}."

@@ -13,7 +13,11 @@ _COUNT = click.IntRange(min=1)
 @click.argument("folder")
 @click.option("--version", type=_COUNT, help="Above those that are there. By default the next one.")
 @click.option("--min-serving-version", help="Refuse ops that this TF Serving does not link, such as 2.12.")
-@click.option("--sequence-length", type=_COUNT, help="Most tokens of a row. By default as the model was trained.")
+@click.option(
+    "--sequence-length",
+    type=click.IntRange(min=3),  # [CLS] and two [SEP]
+    help="Most tokens of a row. By default as the model was trained.",
+)
 @click.option(
     "--model-card", type=click.Path(), help="A JSON object: data, metrics, limits and more for the model card."
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from kerasbert.cli.number_types import FiniteRange
 from kerasbert.cli.reading_progress import echo_warning
 from kerasbert.cli.run_options import echo_figures, run_options, run_settings
 from kerasbert.cli.table_options import PROBLEM_TYPES, table_options
@@ -18,7 +19,7 @@ from kerasbert.cli.table_options import PROBLEM_TYPES, table_options
     "--validation-share",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Without --validation: share of rows.",
 )
 @click.option("--test", multiple=True, type=click.Path(), help="Tables for the final figures.")

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from kerasbert.cli.number_types import FiniteRange
 from kerasbert.cli.reading_progress import echo_warning
 from kerasbert.cli.run_options import echo_figures, run_options, run_settings
 
@@ -23,7 +24,7 @@ from kerasbert.cli.run_options import echo_figures, run_options, run_settings
     "--long-share",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="Share of those steps; 0 for none.",
 )
 @click.option("--held-out", multiple=True, type=click.Path(), help="Text to evaluate on. May be given several times.")
@@ -31,22 +32,20 @@ from kerasbert.cli.run_options import echo_figures, run_options, run_settings
     "--held-out-share",
     default=0.05,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Without --held-out: share of documents.",
 )
 @click.option(
     "--masked-lm-rate",
     default=0.15,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Share of tokens masked.",
 )
 @click.option("--max-predictions", type=click.IntRange(min=1), help="Most masked tokens of a short input.")
 @click.option("--whole-word", is_flag=True, help="Mask whole words.")
 @click.option("--dupe-factor", default=10, show_default=True, type=click.IntRange(min=1), help="Passes over the text.")
-@click.option(
-    "--short-sequence-probability", default=0.1, show_default=True, type=click.FloatRange(0, 1), help="Of a pass."
-)
+@click.option("--short-sequence-probability", default=0.1, show_default=True, type=FiniteRange(0, 1), help="Of a pass.")
 @click.option("--validate-every", type=click.IntRange(min=1), help="Steps. By default after each phase.")
 def pretrain(texts: tuple[str, ...], **options: Any) -> None:
     """Pretrain a BERT on TEXTS: files, folders or patterns, plain or gzipped, with one sentence a line and a

@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
+from kerasbert.cli.number_types import POSITIVE, SEED, FiniteRange
+
 SIZES = "bert-tiny, -mini, -small, -medium, -base, -large"
-_RATE = click.FloatRange(0, 1)
+_RATE = FiniteRange(0, 1)
 _COUNT = click.IntRange(min=1)
 
 
@@ -27,11 +29,21 @@ def run_options(learning_rate: float) -> Callable[[Any], Any]:
         click.option("--strip-accents/--keep-accents", default=None, help="By default stripped, unless --cased."),
         click.option("--sequence-length", default=128, show_default=True, type=click.IntRange(min=8), help="Tokens."),
         click.option("--batch-size", default=32, show_default=True, type=_COUNT, help="Rows in a batch."),
-        click.option("--learning-rate", default=learning_rate, show_default=True, type=float, help="At its peak."),
+        click.option("--learning-rate", default=learning_rate, show_default=True, type=POSITIVE, help="At its peak."),
         click.option("--warmup-share", default=0.1, show_default=True, type=_RATE, help="Of the updates."),
-        click.option("--weight-decay", default=0.01, show_default=True, type=float, help="Not of norms and biases."),
-        click.option("--beta-2", default=0.999, show_default=True, type=_RATE, help="Memory of the squared gradients."),
-        click.option("--clip-norm", default=1.0, show_default=True, type=float, help="Largest norm of all gradients."),
+        click.option(
+            "--weight-decay", default=0.01, show_default=True, type=FiniteRange(min=0), help="Not of norms and biases."
+        ),
+        click.option(
+            "--beta-2",
+            default=0.999,
+            show_default=True,
+            type=FiniteRange(0, 1, max_open=True),
+            help="Memory of the squared gradients.",
+        ),
+        click.option(
+            "--clip-norm", default=1.0, show_default=True, type=POSITIVE, help="Largest norm of all gradients."
+        ),
         click.option("--accumulation-steps", default=1, show_default=True, type=_COUNT, help="Batches in an update."),
         click.option(
             "--optimizer",
@@ -40,7 +52,7 @@ def run_options(learning_rate: float) -> Callable[[Any], Any]:
             type=click.Choice(["adamw", "original"]),
             help="original: as google-research/bert, without bias correction.",
         ),
-        click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), help="In place of the config's."),
+        click.option("--dropout", type=FiniteRange(0, 1, max_open=True), help="In place of the config's."),
         click.option(
             "--precision",
             default="float32",
@@ -54,7 +66,7 @@ def run_options(learning_rate: float) -> Callable[[Any], Any]:
         ),
         click.option("--checkpoint-every", default=500, show_default=True, type=_COUNT, help="Steps."),
         click.option("--log-every", default=50, show_default=True, type=_COUNT, help="Steps."),
-        click.option("--seed", default=0, show_default=True, help="Of weights, order, masks and dropout."),
+        click.option("--seed", default=0, show_default=True, type=SEED, help="Of weights, order, masks and dropout."),
         click.option("--restart", is_flag=True, help="Begin anew where the folder holds an earlier run."),
     ]
 

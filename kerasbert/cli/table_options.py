@@ -17,7 +17,13 @@ def table_options(with_label: bool = True) -> Callable[[Any], Any]:
     if with_label:
         options += [
             click.option("--label-column", default="label", show_default=True, help="Column of the labels."),
-            click.option("--label-separator", default=";", show_default=True, help="Between several labels of a row."),
+            click.option(
+                "--label-separator",
+                default=";",
+                show_default=True,
+                callback=_not_empty,
+                help="Between several labels of a row.",
+            ),
         ]
 
     def decorate(command: Any) -> Any:
@@ -26,3 +32,10 @@ def table_options(with_label: bool = True) -> Callable[[Any], Any]:
         return command
 
     return decorate
+
+
+def _not_empty(_: click.Context, option: click.Parameter, value: str) -> str:
+    """The option's value, or a usage error."""
+    if not value:
+        raise click.BadParameter("must not be empty.", param=option)
+    return value

@@ -8,7 +8,7 @@ from kerasbert.cli.reading_progress import reading_progress
 @click.command()
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--output", "-o", required=True, type=click.Path(), help="The file to write, one piece a line.")
-@click.option("--size", default=30522, show_default=True, type=click.IntRange(min=6), help="Word pieces at most.")
+@click.option("--size", default=30522, show_default=True, type=click.IntRange(min=7), help="Word pieces at most.")
 @click.option("--cased", is_flag=True, help="Keep capitals and accents.")
 @click.option("--strip-accents/--keep-accents", default=None, help="By default stripped, unless --cased.")
 @click.option("--min-count", default=2, show_default=True, type=click.IntRange(min=1), help="Rarer pieces are out.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasbert.errors import BadInputError
 from kerasbert.export.client_ids import checked_inputs
 from kerasbert.export.text_inputs import TEXT_SPEC, Inputs, TextInputs
 from kerasbert.layers import Pooling
@@ -32,6 +33,9 @@ class ServedModel(abc.ABC):
         text_inputs: the functions from raw strings to the model's inputs.
         text_feature: the tf.Example feature that holds the text, when not `TEXT_FEATURE`.
         pair_feature: the tf.Example feature that holds the second text, when not `PAIR_FEATURE`.
+
+    Raises:
+        BadInputError: both texts are looked for in the same feature.
     """
 
     # The tf.Example features that hold the text and, where there is one, the second text.
@@ -54,6 +58,12 @@ class ServedModel(abc.ABC):
         self.text_inputs = text_inputs
         self.text_feature = text_feature or self.TEXT_FEATURE
         self.pair_feature = pair_feature or self.PAIR_FEATURE
+        if self.text_feature == self.pair_feature:
+            raise BadInputError(
+                "`text_feature` and `pair_feature` must differ. "
+                f"Received: text_feature={self.text_feature!r}, pair_feature={self.pair_feature!r}. "
+                "Give each text a feature of its own."
+            )
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
 

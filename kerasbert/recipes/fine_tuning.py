@@ -20,9 +20,10 @@ from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.figures import text_figures
 from kerasbert.recipes.run_folder import RunFolder
 from kerasbert.recipes.start import Start
-from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.recipes.token_classification import TOKEN_FIGURES, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
+from kerasbert.training.evaluation import CLASSIFIER_FIGURES
 
 # Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
 _LENGTH_WINDOW = 8
@@ -81,7 +82,17 @@ class FineTuningSettings(Start):
 
     @property
     def watched(self) -> str:
-        """The validation figure that tells a better model."""
+        """The validation figure that tells a better model.
+
+        Raises:
+            BadInputError: `monitor` is none of the task's figures.
+        """
+        figures = {**CLASSIFIER_FIGURES, "token_classification": TOKEN_FIGURES}[self.problem_type]
+        if self.monitor and self.monitor not in figures:
+            raise BadInputError(
+                f"`monitor` must be a figure of the task. Received: monitor={self.monitor!r} for {self.problem_type}. "
+                f"Give one of {', '.join(figures)}."
+            )
         defaults = {
             "single_label_classification": "accuracy",
             "multi_label_classification": "micro_f1",
@@ -138,10 +149,11 @@ def fine_tune(
         rows: rows that were read already. By default the tables that `settings` names are read.
 
     Raises:
-        BadInputError: a table, the vocabulary, the model to start from or the folder cannot be used.
+        BadInputError: a table, the vocabulary, the model to start from, `monitor` or the folder cannot be used.
         TrainingStoppedError: the loss is no number.
     """
     folder = RunFolder(settings.output)
+    monitor = settings.watched
     rows = rows or read_rows(settings, report)
     # Targets are made before the model, so that an unseen label is found at once.
     for split in (rows.validation, rows.final):
@@ -149,12 +161,12 @@ def fine_tune(
     backbone, to_inputs = settings.make_backbone(settings.sequence_length)
     check_vocabulary(settings, to_inputs, rows.train)
     model = _make_model(backbone, rows)
-    folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
-
     steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     compile_classifier(model, settings.make_optimizer(steps), loss, jit_compile=settings.jit_compile)
+    # Behind all that can refuse: a folder that was begun takes these settings only.
+    folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(
         model,
         lambda start_batch: _training_batches(settings, rows, to_inputs, start_batch),
@@ -164,7 +176,7 @@ def fine_tune(
         log_every=settings.log_every,
         validate=lambda trained: _evaluate(trained, rows.validation, rows.labels, to_inputs, settings.batch_size),
         validate_every=steps_per_epoch,
-        monitor=settings.watched,
+        monitor=monitor,
         early_stopping_patience=settings.early_stopping_patience,
         seed=settings.seed,
         show_progress=settings.show_progress,

@@ -133,17 +133,21 @@ def pretrain(
     if records is None:
         _check_vocabulary(settings, to_inputs)
     model = BertPretrainer(backbone)
-    folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
+    compile_pretrainer(model, settings.make_optimizer(settings.steps), jit_compile=settings.jit_compile)
     makers = {}
     for name, length in settings.lengths().items():
         written = Records(folder.data / name / "train", folder.data / name / "held_out")
         given = records and Records(records.train / name, records.held_out / name, records.is_masked)
         makers[name] = _InstanceMaker(settings, to_inputs, length, given or written)
-        if records is None:
-            # The texts are the same for each length, and are to be counted once.
-            makers[name].write(report)
-            report = None
-    compile_pretrainer(model, settings.make_optimizer(settings.steps), jit_compile=settings.jit_compile)
+    goes_on = folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
+    if records is None:
+        try:
+            _write_all(makers.values(), report)
+        except BadInputError:
+            # A folder that was begun would take these settings only, and text that was read before.
+            if not goes_on:
+                folder.remove()
+            raise
     measured = next(iter(makers.values()))
     history = fit(
         model,
@@ -176,6 +180,13 @@ def _check_vocabulary(settings: PretrainingSettings, to_inputs: TextToInputs) ->
     lines = itertools.chain.from_iterable(read_documents(settings.texts))
     source = settings.start_from or settings.vocabulary
     check_unknown_words(to_inputs.tokenizer, first_characters(lines), settings.max_unknown_share, source)
+
+
+def _write_all(makers: Iterable["_InstanceMaker"], report: ReadReport | None) -> None:
+    """Writes the records of every length. Their texts are the same, and are counted once."""
+    for maker in makers:
+        maker.write(report)
+        report = None
 
 
 def _steps(settings: PretrainingSettings) -> dict[str, int]:

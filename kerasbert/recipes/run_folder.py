@@ -61,7 +61,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise BadInputError(f"`output` must be a folder. Received: '{self.path}', a file. Name another one.")
         if self.settings.exists() and restart:
-            self._remove()
+            self.remove()
         if self.settings.exists():
             self._check_same(command, settings)
             return True
@@ -73,6 +73,15 @@ class RunFolder:
         versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
         self._write_json(self.settings, {"command": command, "settings": dict(settings), "versions": versions})
         return False
+
+    def remove(self) -> None:
+        """Removes what a run writes, and nothing else."""
+        for file in (self.history, self.evaluation, self.report):
+            file.unlink(missing_ok=True)
+        for folder in (self.data, self.model, self.checkpoints, self.path / "tensorboard"):
+            if folder.exists():
+                shutil.rmtree(folder)
+        self.settings.unlink()
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Writes `evaluation.json`, whose form `kerasbert.reports.run_folder` documents."""
@@ -102,15 +111,6 @@ class RunFolder:
                 f"A run goes on only with the settings that it began with. Received for '{self.path}': "
                 f"{', '.join(changed)}. Name another folder, or use `--restart` to begin anew."
             )
-
-    def _remove(self) -> None:
-        """Removes what a run writes, and nothing else."""
-        for file in (self.history, self.evaluation, self.report):
-            file.unlink(missing_ok=True)
-        for folder in (self.data, self.model, self.checkpoints, self.path / "tensorboard"):
-            if folder.exists():
-                shutil.rmtree(folder)
-        self.settings.unlink()
 
     @staticmethod
     def _write_json(path: Path, value: Any) -> None:

@@ -23,6 +23,8 @@ from kerasbert.preprocessing import TextToInputs
 
 # Of a piece that counts for nothing.
 _IGNORED = -1
+# What `evaluate_tokens` measures, counts aside.
+TOKEN_FIGURES = ("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1")
 # What stands at the end of several words, where the prefix stands on one that is the whole entity, or its end.
 _LAST = {"S": "E", "E": "E", "U": "L", "L": "L"}
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kerasbert.errors import BadInputError
+
 _LOWER_IS_BETTER = ("loss", "error", "mse", "mae")
 
 
@@ -33,11 +35,11 @@ class BestResult:
         """Takes a validation row; returns whether it is the best so far.
 
         Raises:
-            ValueError: the row lacks the watched figure.
+            BadInputError: the row lacks the watched figure.
         """
         if self.metric not in row:
             found = sorted(name for name in row if name not in ("phase", "step", "split"))
-            raise ValueError(
+            raise BadInputError(
                 f"The validation must give the watched figure as a finite number. Received: figures {found}, without "
                 f"{self.metric!r}. Give `monitor` one of them."
             )

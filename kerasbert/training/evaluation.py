@@ -24,6 +24,13 @@ from kerasbert.training.metrics import (
 
 Forward = Callable[[Any], Any]
 
+# What `evaluate_classifier` measures in single numbers, counts aside, by problem type.
+CLASSIFIER_FIGURES = {
+    "single_label_classification": ("loss", "accuracy", "macro_f1", "weighted_f1"),
+    "multi_label_classification": ("loss", "accuracy", "subset_accuracy", "micro_f1", "macro_f1"),
+    "regression": ("loss", "mse", "mae", "pearson", "spearman"),
+}
+
 
 def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str, float]:
     """Masked-LM and next-sentence figures over a dataset that ends.

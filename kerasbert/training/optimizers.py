@@ -5,6 +5,7 @@ with `variable.name` ("gamma", "bias"), where a pattern such as "LayerNorm" matc
 The rate's course: see schedules.py.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -103,7 +104,7 @@ def adamw(
         epsilon: added to the root of the square.
 
     Raises:
-        ValueError: `accumulation_steps` is less than 1, or `weight_decay` or `clip_norm` is negative.
+        ValueError: `accumulation_steps` is less than 1, or another number is outside its range or not finite.
 
     Example:
         >>> adamw(1e-4).epsilon
@@ -147,10 +148,15 @@ def _arguments(
             f"`accumulation_steps` must be at least 1. Received: accumulation_steps={accumulation_steps}. "
             "Give the number of batches per update."
         )
-    if weight_decay < 0 or (clip_norm is not None and clip_norm <= 0):
+    if not 0 <= weight_decay < math.inf or (clip_norm is not None and not 0 < clip_norm < math.inf):
         raise ValueError(
-            "`weight_decay` must not be negative and `clip_norm` must be positive or None. "
+            "`weight_decay` must be finite and not negative, and `clip_norm` finite and positive, or None. "
             f"Received: weight_decay={weight_decay}, clip_norm={clip_norm}. Give such as 0.01 and 1.0."
+        )
+    if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
+        raise ValueError(
+            "`beta_1` and `beta_2` must be from 0 up to but not including 1. "
+            f"Received: beta_1={beta_1}, beta_2={beta_2}. Give such as 0.9 and 0.999."
         )
     return {
         "learning_rate": learning_rate,

@@ -1,5 +1,6 @@
 """How the learning rate moves with the number of updates made. Who asks for it at each update: see optimizers.py."""
 
+import math
 from typing import Any
 
 import keras
@@ -11,8 +12,10 @@ class _WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak: float, warmup_steps: int, total_steps: int):
         super().__init__()
-        if not peak > 0:
-            raise ValueError(f"`peak` must be greater than 0. Received: peak={peak}. Give a rate such as 1e-4.")
+        if not 0 < peak < math.inf:
+            raise ValueError(
+                f"`peak` must be a finite number greater than 0. Received: peak={peak}. Give a rate such as 1e-4."
+            )
         if not 0 <= warmup_steps <= total_steps or total_steps < 1:
             raise ValueError(
                 "`total_steps` must be at least 1 and `warmup_steps` between 0 and `total_steps`. "
@@ -38,7 +41,7 @@ class LinearWarmupDecay(_WarmupDecay):
         total_steps: updates in all. Later updates get 0. With gradient accumulation, updates are fewer than batches.
 
     Raises:
-        ValueError: `peak` is not positive, or the warm-up is longer than the training.
+        ValueError: `peak` is not a finite positive number, or the warm-up is longer than the training.
 
     Example:
         >>> schedule = LinearWarmupDecay(peak=1.0, warmup_steps=2, total_steps=6)
@@ -64,7 +67,7 @@ class OriginalWarmupDecay(_WarmupDecay):
         total_steps: updates in all. Later updates get 0.
 
     Raises:
-        ValueError: `peak` is not positive, or the warm-up is longer than the training.
+        ValueError: `peak` is not a finite positive number, or the warm-up is longer than the training.
 
     Source: google-research/bert, `optimization.py` (`create_optimizer`).
 

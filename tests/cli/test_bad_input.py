@@ -61,6 +61,7 @@ def test_one_document_cannot_pair(command: Command, vocabulary: Path, config: Pa
     )
     assert result.code == 1
     assert "document" in result.error
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["pretrain", "fine-tune"])
@@ -211,6 +212,27 @@ def test_occupied_output_folder(command: Command, table: Path, vocabulary: Path,
         (["vocabulary", "x.txt"], "--output"),
         (["predict", "model"], "--file"),
         (["demo", "--seeds", "a,b"], "a,b"),
+        (["demo", "--seeds", "0,-1"], "-1"),
+        (["export", "model", "exported", "--sequence-length", "2"], "--sequence-length"),
+        (["vocabulary", "x.txt", "--output", "v.txt", "--size", "6"], "--size"),
+        (["evaluate", "model", "x.csv", "--label-separator", ""], "--label-separator"),
+        *(
+            (["fine-tune", "x.csv", "--output", "run", option, value], option)
+            for option, value in (
+                ("--learning-rate", "nan"),
+                ("--learning-rate", "inf"),
+                ("--learning-rate", "0"),
+                ("--clip-norm", "0"),
+                ("--weight-decay", "nan"),
+                ("--beta-2", "1"),
+                ("--warmup-share", "nan"),
+                ("--validation-share", "nan"),
+                ("--seed", "-1"),
+                ("--seed", "4294967296"),
+                ("--label-separator", ""),
+            )
+        ),
+        (["pretrain", "x.txt", "--output", "run", "--masked-lm-rate", "nan"], "--masked-lm-rate"),
     ],
 )
 def test_misspelt_command_is_one_line_and_code_2(command: Command, arguments: list[str], word: str) -> None:
@@ -218,6 +240,24 @@ def test_misspelt_command_is_one_line_and_code_2(command: Command, arguments: li
     assert result.code == 2
     assert word in result.error
     assert "--help" in result.error
+
+
+def test_a_figure_that_the_task_has_not_is_refused_before_training(
+    command: Command, table: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    result = command("fine-tune", table, "--from", pretrained / "model", "-o", tmp_path / "r", "--monitor", "micro_f1")
+    assert result.code == 1
+    assert "monitor='micro_f1'" in result.error
+    assert "loss, accuracy, macro_f1, weighted_f1" in result.error
+    assert not (tmp_path / "r").exists()
+
+
+def test_two_texts_in_one_feature(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    features = ("--text-feature", "x", "--pair-feature", "x")
+    result = command("export", fine_tuned / "model", tmp_path / "exported", *features)
+    assert result.code == 1
+    assert "must differ" in result.error
+    assert not (tmp_path / "exported").exists() or not list((tmp_path / "exported").iterdir())
 
 
 def test_predict_refuses_a_model_without_labels(command: Command, pretrained: Path) -> None:

@@ -290,6 +290,9 @@ def test_parts_that_do_not_fit_are_refused(classifier, make_backbone, text_to_in
         export.save(make_backbone(max_position_embeddings=16), text_to_inputs, tmp_path)
     with pytest.raises(BadInputError, match="Received: Dense"):
         export.save(tf.keras.layers.Dense(1), text_to_inputs, tmp_path)
+    for features in ({"text_feature": "x", "pair_feature": "x"}, {"text_feature": "text_pair"}):
+        with pytest.raises(BadInputError, match="`text_feature` and `pair_feature` must differ"):
+            export.save(classifier, text_to_inputs, tmp_path, **features)
     with pytest.raises(TypeError, match="must be a `TextToInputs`"):
         export.save(classifier, lambda texts: texts, tmp_path)
     assert list(tmp_path.iterdir()) == []

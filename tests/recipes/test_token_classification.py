@@ -16,7 +16,7 @@ from kerasbert.export.text_inputs import TextInputs
 from kerasbert.models import BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
-from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, spans, tagged_dataset
+from kerasbert.recipes.token_classification import TOKEN_FIGURES, evaluate_tokens, piece_labels, spans, tagged_dataset
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "yo", "##rk", "u", ".", "s", "in", "ann", "and", "##a"]
 ROWS = TaggedTexts(
@@ -160,6 +160,7 @@ def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
     )
     tuned = fine_tune(settings)
     assert tuned.metrics["entity_f1"] > 0.9
+    assert {name for name, value in tuned.metrics.items() if isinstance(value, float)} == set(TOKEN_FIGURES)
     loaded = checkpoints.load(tuned.folder.model)
     assert isinstance(loaded.model, BertTokenClassifier)
     assert loaded.labels == ("B-person", "B-place", "I-place", "O")

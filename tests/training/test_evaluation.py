@@ -9,6 +9,7 @@ from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertPretrainer
 from kerasbert.training import adamw, compile_classifier, compile_pretrainer, evaluate_classifier, evaluate_pretrainer
+from kerasbert.training.evaluation import CLASSIFIER_FIGURES
 
 pytestmark = pytest.mark.backend
 
@@ -110,6 +111,18 @@ def test_single_label_figures_over_uneven_batches():
     assert figures["confusion_matrix"] == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
     assert figures["per_label"]["b"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
     assert figures["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+
+
+@pytest.mark.parametrize("problem_type", CLASSIFIER_FIGURES)
+def test_the_figures_of_a_task_have_the_names_that_are_promised(problem_type):
+    targets = {
+        "single_label_classification": np.array([0, 1]),
+        "multi_label_classification": np.array([[0, 1], [1, 1]]),
+        "regression": np.array([[0.0, 1.0], [2.0, 3.0]]),
+    }[problem_type]
+    figures = evaluate_classifier(fixed_logits([[0.0, 1.0], [1.0, 0.0]], problem_type), in_batches(targets, [2]))
+    numbers = {name for name, value in figures.items() if isinstance(value, float)}
+    assert numbers == set(CLASSIFIER_FIGURES[problem_type])
 
 
 def test_multi_label_figures_and_loss():

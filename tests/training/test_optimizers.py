@@ -135,7 +135,19 @@ def test_an_optimizer_comes_back_from_its_config(make, kind):
     assert again.get_config() == optimizer.get_config()
 
 
-@pytest.mark.parametrize("arguments", [{"accumulation_steps": 0}, {"weight_decay": -1.0}, {"clip_norm": 0.0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"accumulation_steps": 0},
+        {"weight_decay": -1.0},
+        {"weight_decay": float("nan")},
+        {"clip_norm": 0.0},
+        {"clip_norm": float("inf")},
+        {"beta_1": -0.1},
+        {"beta_2": 1.0},
+        {"beta_2": float("nan")},
+    ],
+)
 def test_an_impossible_argument_is_refused_with_what_came(arguments):
     with pytest.raises(ValueError, match="Received: "):
         adamw(1e-3, **arguments)

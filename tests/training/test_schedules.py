@@ -45,6 +45,7 @@ def test_a_schedule_comes_back_from_its_config(kind):
     [
         {"peak": 0.0, "warmup_steps": 0, "total_steps": 1},
         {"peak": float("nan"), "warmup_steps": 0, "total_steps": 1},
+        {"peak": float("inf"), "warmup_steps": 0, "total_steps": 1},
         {"peak": 1.0, "warmup_steps": 2, "total_steps": 1},
         {"peak": 1.0, "warmup_steps": -1, "total_steps": 1},
         {"peak": 1.0, "warmup_steps": 0, "total_steps": 0},
