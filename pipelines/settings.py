@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.settings_reader import checked_settings, read_yaml
+from kerasbert_pipelines.settings_reader import Range, checked_settings, read_yaml
 
 # Setting -> environment variable.
 ENVIRONMENT = {
@@ -26,6 +26,15 @@ ENVIRONMENT = {
     "service_account": "KERASBERT_SERVICE_ACCOUNT",
 }
 
+# The bounds are those of the commands' options. Counts must fit what TensorFlow and protocol buffers hold.
+Count = Annotated[int, Range(at_least=1, at_most=2**31 - 1)]
+Length = Annotated[int, Range(at_least=8, at_most=2**31 - 1)]
+Share = Annotated[float, Range(at_least=0, at_most=1)]
+Positive = Annotated[float, Range(above=0)]
+Megabytes = Annotated[float, Range(at_least=0.001, at_most=10**9)]
+Finite = Annotated[float, Range()]
+# `~` is expanded here, since a shell leaves it as it is behind `--set data=`.
+LocalOrRemote = Annotated[str, os.path.expanduser]
 # What Kubeflow and Vertex AI allow.
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
@@ -43,22 +52,17 @@ class ComponentResources:
         image: container image of this component alone, such as the GPU variant for one with an accelerator.
     """
 
-    cpu: float | None = None
+    cpu: Positive | None = None
     memory: str | None = None
     accelerator: str | None = None
-    accelerator_count: int = 1
-    workers: int = 1
+    accelerator_count: Count = 1
+    workers: Count = 1
     image: str | None = None
 
     def __post_init__(self) -> None:
         if self.memory is not None and not re.fullmatch(r"\d+(\.\d+)?[KMGT]i?", self.memory):
             raise BadInputError(
                 f"`memory` must be a number with K, M, G or T. Received: memory={self.memory!r}. Give such as '16G'."
-            )
-        if self.workers < 1 or self.accelerator_count < 1 or (self.cpu is not None and self.cpu <= 0):
-            raise BadInputError(
-                "`cpu`, `accelerator_count` and `workers` must be above 0. Received: "
-                f"cpu={self.cpu}, accelerator_count={self.accelerator_count}, workers={self.workers}."
             )
 
 
@@ -85,12 +89,12 @@ class PipelineSettings:
     default_name: ClassVar[str] = "kerasbert"
 
     pipeline_name: str = ""
-    pipeline_root: str = ""
-    metadata_path: str = ""
-    push_folder: str = ""
+    pipeline_root: LocalOrRemote = ""
+    metadata_path: LocalOrRemote = ""
+    push_folder: LocalOrRemote = ""
     beam_pipeline_args: tuple[str, ...] = ("--direct_running_mode=in_memory",)
     enable_cache: bool = True
-    seed: int = 0
+    seed: Annotated[int, Range(at_least=0, at_most=2**32 - 1)] = 0
     show_progress: bool = True
     image: str | None = None
     project: str | None = None
@@ -148,23 +152,23 @@ class TrainingSettings(PipelineSettings):
         checkpoint_every, log_every: steps between training states, and between lines of the history.
     """
 
-    model: str = "bert-tiny"
+    model: LocalOrRemote = "bert-tiny"
     lower_case: bool = True
     strip_accents: bool | None = None
-    sequence_length: int = 128
-    batch_size: int = 32
-    learning_rate: float = 1e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    beta_2: float = 0.999
-    clip_norm: float = 1.0
-    accumulation_steps: int = 1
+    sequence_length: Length = 128
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-4
+    warmup_share: Share = 0.1
+    weight_decay: Annotated[float, Range(at_least=0)] = 0.01
+    beta_2: Annotated[float, Range(at_least=0, below=1)] = 0.999
+    clip_norm: Positive = 1.0
+    accumulation_steps: Count = 1
     optimizer: Literal["adamw", "original"] = "adamw"
-    dropout: float | None = None
+    dropout: Annotated[float, Range(at_least=0, below=1)] | None = None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"] = "float32"
     jit_compile: bool | None = None
-    checkpoint_every: int = 500
-    log_every: int = 50
+    checkpoint_every: Count = 500
+    log_every: Count = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,33 +208,33 @@ class PretrainSettings(TrainingSettings):
 
     default_name: ClassVar[str] = "kerasbert-pretrain"
 
-    texts: str = ""
+    texts: LocalOrRemote = ""
     text_column: str | None = None
-    held_out_share: float = 0.05
-    schema: str | None = None
+    held_out_share: Annotated[float, Range(above=0, below=1)] = 0.05
+    schema: LocalOrRemote | None = None
     accept_new_schema: bool = False
-    vocabulary: str | None = None
-    vocabulary_size: int = 30522
-    vocabulary_min_count: int = 2
-    vocabulary_megabytes: float = 200.0
-    max_unknown_share: float = 0.2
+    vocabulary: LocalOrRemote | None = None
+    vocabulary_size: Annotated[int, Range(at_least=7, at_most=2**31 - 1)] = 30522
+    vocabulary_min_count: Count = 2
+    vocabulary_megabytes: Megabytes = 200.0
+    max_unknown_share: Share = 0.2
     masking: Literal["dynamic", "static"] = "dynamic"
-    range_megabytes: float = 32.0
-    bucket_megabytes: float = 16.0
-    base_model: str | None = None
-    steps: int = 10_000
-    long_sequence_length: int = 512
-    long_share: float = 0.1
-    masked_lm_rate: float = 0.15
-    max_predictions: int | None = None
+    range_megabytes: Megabytes = 32.0
+    bucket_megabytes: Megabytes = 16.0
+    base_model: LocalOrRemote | None = None
+    steps: Count = 10_000
+    long_sequence_length: Length = 512
+    long_share: Share = 0.1
+    masked_lm_rate: Annotated[float, Range(above=0, at_most=1)] = 0.15
+    max_predictions: Count | None = None
     whole_word: bool = False
-    dupe_factor: int = 10
-    short_sequence_probability: float = 0.1
-    validate_every: int | None = None
-    min_masked_lm_accuracy: float = 0.0
-    min_next_sentence_accuracy: float = 0.0
-    max_masked_lm_loss: float | None = None
-    max_loss_increase: float = 0.0
+    dupe_factor: Count = 10
+    short_sequence_probability: Share = 0.1
+    validate_every: Count | None = None
+    min_masked_lm_accuracy: Share = 0.0
+    min_next_sentence_accuracy: Share = 0.0
+    max_masked_lm_loss: Finite | None = None
+    max_loss_increase: Finite = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +270,7 @@ class FineTuneSettings(TrainingSettings):
 
     default_name: ClassVar[str] = "kerasbert-fine-tune"
 
-    data: str = ""
+    data: LocalOrRemote = ""
     text_column: str = "text"
     pair_column: str | None = None
     label_column: str = "label"
@@ -274,25 +278,25 @@ class FineTuneSettings(TrainingSettings):
     task: Literal["single_label_classification", "multi_label_classification", "regression", "token_classification"] = (
         "single_label_classification"
     )
-    train_share: float = 0.8
-    validation_share: float = 0.1
-    test_share: float = 0.1
-    schema: str | None = None
+    train_share: Share = 0.8
+    validation_share: Share = 0.1
+    test_share: Share = 0.1
+    schema: LocalOrRemote | None = None
     accept_new_schema: bool = False
-    start_from: str | None = None
-    vocabulary: str | None = None
-    max_unknown_share: float = 0.2
-    learning_rate: float = 5e-5
-    epochs: int = 3
-    early_stopping_patience: int | None = None
+    start_from: LocalOrRemote | None = None
+    vocabulary: LocalOrRemote | None = None
+    max_unknown_share: Share = 0.2
+    learning_rate: Positive = 5e-5
+    epochs: Count = 3
+    early_stopping_patience: Count | None = None
     monitor: str | None = None
     tune: bool = False
-    tuner_trials: int = 8
+    tuner_trials: Count = 8
     metric: str | None = None
-    min_metric: float | None = None
-    max_metric_decrease: float = 0.0
+    min_metric: Finite | None = None
+    max_metric_decrease: Finite = 0.0
     infra_validator: Literal["auto", "yes", "no"] = "auto"
-    bulk_inference: str | None = None
+    bulk_inference: LocalOrRemote | None = None
 
 
 # A compiled pipeline holds its settings; what is left to say is where it is submitted to.

@@ -6,11 +6,13 @@ Knows nothing of pipelines: see settings.py.
 import contextlib
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 import yaml
 
@@ -19,6 +21,38 @@ from kerasbert.errors import BadInputError
 Settings = TypeVar("Settings")
 
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The finite numbers within some bounds, as in `Annotated[int, Range(at_least=1)]`.
+
+    Example:
+        >>> 0.5 in Range(above=0, at_most=1), float("nan") in Range()
+        (True, False)
+        >>> Range(above=0, at_most=1).rule(float)
+        'a finite number, above 0 and at most 1'
+    """
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (isinstance(value, int) or math.isfinite(value))
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def rule(self, kind: type) -> str:
+        """What a number of a kind must be, in words."""
+        number = "a whole number" if kind is int else "a finite number"
+        bounds = [f"{name.replace('_', ' ')} {bound}" for name, bound in vars(self).items() if bound is not None]
+        return f"{number}, {' and '.join(bounds)}" if bounds else number
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -35,7 +69,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise BadInputError(f"{rule} Received: '{path}' ({reason}). Check the path.") from error
     try:
         values = yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-45
         raise BadInputError(f"{rule} Received: '{path}' ({' '.join(str(error).split())}). Correct it.") from error
     if values is None:
         return {}
@@ -50,7 +84,7 @@ def checked_settings(kind: type[Settings], sources: Sequence[tuple[str, Mapping[
     """An instance of a settings dataclass.
 
     Args:
-        kind: the dataclass.
+        kind: the dataclass. `Annotated` types of its fields carry a `Range`, or a function that a value goes through.
         sources: (place in words, setting -> value). Later ones win; each is checked.
 
     Raises:
@@ -74,7 +108,7 @@ def _checked(kind: type, given: Mapping[str, Any], place: str, prefix: str = "")
 
 def _settings_of(kind: type) -> dict[str, Any]:
     """The fields of a dataclass with their types."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
@@ -85,6 +119,12 @@ def _converted(value: Any, hint: Any, name: str, place: str) -> Any:
             return None
         (hint,) = [argument for argument in arguments if argument is not type(None)]
         return _converted(value, hint, name, place)
+    if origin is Annotated:
+        hint, rule = arguments
+        value = _converted(value, hint, name, place)
+        if isinstance(rule, Range):
+            return _require(value in rule, value, rule.rule(hint), name, place)
+        return rule(value)
     if origin is Literal:
         return _require(value in arguments, value, f"one of {', '.join(map(str, arguments))}", name, place)
     if origin is tuple:
@@ -107,7 +147,9 @@ def _plain(value: Any, kind: type, name: str, place: str) -> Any:
         with contextlib.suppress(ValueError):
             value = float(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        # An integer beyond what a float holds stays one, and is refused below.
+        with contextlib.suppress(OverflowError):
+            value = float(value)
     is_right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     return _require(is_right, value, _WORDS[kind], name, place)
 
@@ -119,14 +161,16 @@ def _require(is_right: bool, value: Any, rule: str, name: str, place: str) -> An
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that comes twice, of which YAML's own loader silently takes the last."""
+    """Refuses a name that comes twice, of which YAML's own loader silently takes the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node, after a look at its keys."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"`{key}` comes twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """The mapping as it is written, before `<<` brings in names that it may override."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a name must be text", key.start_mark)
+            if (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` comes twice", key.start_mark)
+            seen.add((key.tag, key.value))
+        return node

@@ -1,6 +1,7 @@
 """Settings come from flags, a file and the environment, and what cannot be used is named with its place."""
 
 import dataclasses
+import typing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from kerasbert.errors import BadInputError
 from kerasbert.recipes import FineTuningSettings, PretrainingSettings
 from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings, read_settings
+from kerasbert_pipelines.settings_reader import Range
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +81,15 @@ def test_values_get_their_types(tmp_path: Path) -> None:
         ("resources: 3", ["`resources` must be a mapping"]),
         ("resources: {Trainer: {cpus: 3}}", ["`resources.Trainer.cpus`", "`resources.Trainer.cpu`"]),
         ("resources: {Trainer: {memory: lots}}", ["`memory` must be a number with"]),
-        ("resources: {Trainer: {workers: 0}}", ["above 0"]),
+        ("resources: {Trainer: {workers: 0}}", ["`resources.Trainer.workers` must be a whole number, at least 1"]),
+        ("resources: {Trainer: {cpu: .nan}}", ["`resources.Trainer.cpu` must be a finite number, above 0"]),
         ("pipeline_name: Capital", ["`pipeline_name` must be lower-case letters"]),
         ("steps: 1\nsteps: 2", ["`steps` comes twice", "settings.yaml"]),
         ("- steps", ["one `setting: value` a line", "a list"]),
         ("steps: [", ["must be YAML", "settings.yaml"]),
+        ("? [a, b]\n: 1", ["a name must be text", "line 1", "settings.yaml"]),
+        ("texts: 2024-13-45", ["must be YAML", "month must be in 1..12"]),
+        ("<<: 3", ["must be YAML", "expected a mapping"]),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str]) -> None:
@@ -92,6 +98,69 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str
     for words in found:
         assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "rule"),
+    [
+        ("steps", ("0", "99999999999999999999"), "a whole number, at least 1 and at most 2147483647"),
+        ("batch_size", ("-3",), "a whole number, at least 1"),
+        ("validate_every", ("0",), "a whole number, at least 1"),
+        ("sequence_length", ("7",), "a whole number, at least 8"),
+        ("vocabulary_size", ("6",), "a whole number, at least 7"),
+        ("seed", ("-5", "4294967296"), "a whole number, at least 0 and at most 4294967295"),
+        ("learning_rate", (".nan", ".inf", "0", "-1e-4"), "a finite number, above 0"),
+        ("learning_rate", ("1" + "0" * 400,), "a number"),
+        ("weight_decay", ("-0.1", ".nan"), "a finite number, at least 0"),
+        ("dropout", ("1", "-0.1"), "a finite number, at least 0 and below 1"),
+        ("held_out_share", ("0", "1"), "a finite number, above 0 and below 1"),
+        ("masked_lm_rate", ("0", "1.5"), "a finite number, above 0 and at most 1"),
+        ("long_share", ("-0.1", "1.1", ".nan"), "a finite number, at least 0 and at most 1"),
+        ("range_megabytes", ("0",), "a finite number, at least 0.001"),
+        ("max_loss_increase", (".nan",), "a finite number"),
+    ],
+)
+def test_numbers_out_of_range_are_named_with_their_place(
+    tmp_path: Path, name: str, wrong: tuple[str, ...], rule: str
+) -> None:
+    for value in wrong:
+        with pytest.raises(BadInputError, match=f"`{name}` must be {rule}.* Received: {name}=.*settings.yaml"):
+            read_settings("pretrain", write(tmp_path, f"{name}: {value}"))
+
+
+@pytest.mark.parametrize("kind", [PretrainSettings, FineTuneSettings])
+def test_every_number_has_a_range_and_every_default_is_in_it(kind: type) -> None:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for setting in dataclasses.fields(kind):
+        hint = hints[setting.name]
+        for one in (hint, *typing.get_args(hint)):
+            assert one not in (int, float) or typing.get_origin(hint) is typing.Annotated, setting.name
+            if typing.get_origin(one) is typing.Annotated and isinstance(one.__metadata__[0], Range):
+                assert setting.default is None or setting.default in one.__metadata__[0]
+
+
+def test_home_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    path = write(tmp_path, "pipeline_root: ~/runs\ndata: ~/rows.csv\nbulk_inference: gs://bucket/~/rows\n")
+    settings = read_settings("fine-tune", path, {"start_from": "~/model", "label_separator": "~"})
+    assert settings.pipeline_root == "/home/somebody/runs"
+    assert settings.push_folder == "/home/somebody/runs/pushed/kerasbert-fine-tune"
+    assert settings.data == "/home/somebody/rows.csv"
+    assert settings.start_from == "/home/somebody/model"
+    assert settings.bulk_inference == "gs://bucket/~/rows"
+    assert settings.label_separator == "~"
+
+
+def test_mappings_can_be_merged(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "<<: {steps: 3, seed: 1}\nseed: 2\nresources:\n  Trainer: &big {<<: {workers: 1}, workers: 2, cpu: 4}\n"
+        "  PretrainingInstances: {<<: *big, cpu: 8}\n",
+    )
+    settings = read_settings("pretrain", path)
+    assert (settings.steps, settings.seed) == (3, 2)
+    resources = settings.resources_of("PretrainingInstances")
+    assert (resources.workers, resources.cpu) == (2, 8.0)
 
 
 def test_a_missing_file_and_an_unknown_pipeline_are_refused(tmp_path: Path) -> None:
@@ -104,6 +173,8 @@ def test_a_missing_file_and_an_unknown_pipeline_are_refused(tmp_path: Path) -> N
 def test_a_flag_is_named_as_such() -> None:
     with pytest.raises(BadInputError, match="steps='x' in the command line"):
         read_settings("pretrain", None, {"steps": "x"})
+    with pytest.raises(BadInputError, match=r"`epochs` must be .*, at least 1 .* epochs=0 in the command line"):
+        read_settings("fine-tune", None, {"epochs": 0})
 
 
 def test_settings_are_frozen() -> None:
