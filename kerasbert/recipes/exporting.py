@@ -14,6 +14,8 @@ from kerasbert.recipes.run_folder import RunFolder
 
 # What of a run's settings says what the model was trained on.
 _DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")
+# What begins a run.
+_COMMANDS = ("pretrain", "fine-tune")
 
 
 def export_model(
@@ -58,18 +60,30 @@ def export_model(
 
 
 def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
-    """`data` and `metrics` of the run that left a model folder, as far as it left them."""
+    """`data` and `metrics` of the run that left a model folder, as far as it left them.
+
+    They are extra: beside a model there may also be files of the same names that say something else.
+    """
     run = RunFolder(Path(model).parent)
-    if Path(model).name != run.model.name or not run.settings.exists():
+    begun = _read_object(run.settings)
+    settings = begun.get("settings")
+    is_run = Path(model).name == run.model.name and begun.get("command") in _COMMANDS
+    if not is_run or not isinstance(settings, dict):
         return {}
-    settings = json.loads(run.settings.read_text(encoding="utf-8"))["settings"]
     facts: dict[str, Any] = {"data": {name: settings[name] for name in _DATA_SETTINGS if settings.get(name)}}
-    if run.evaluation.exists():
-        evaluation = run.read_evaluation()
+    evaluation = _read_object(run.evaluation)
+    if isinstance(metrics := evaluation.get("metrics"), dict):
         numbers = {
-            name: value
-            for name, value in evaluation["metrics"].items()
-            if isinstance(value, int | float) and math.isfinite(value)
+            name: value for name, value in metrics.items() if isinstance(value, int | float) and math.isfinite(value)
         }
-        facts["metrics"] = {evaluation.get("split") or "held out": numbers}
+        facts["metrics"] = {str(evaluation.get("split") or "held out"): numbers}
     return facts
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; an empty one where there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

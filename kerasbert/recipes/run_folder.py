@@ -87,11 +87,6 @@ class RunFolder:
         """Writes `evaluation.json`, whose form `kerasbert.reports.run_folder` documents."""
         self._write_json(self.evaluation, evaluation)
 
-    def read_evaluation(self) -> dict[str, Any]:
-        """What `write_evaluation` wrote."""
-        evaluation: dict[str, Any] = json.loads(self.evaluation.read_text(encoding="utf-8"))
-        return evaluation
-
     def _check_same(self, command: str, settings: Mapping[str, Any]) -> None:
         try:
             begun = json.loads(self.settings.read_text(encoding="utf-8"))
