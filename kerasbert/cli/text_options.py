@@ -26,7 +26,13 @@ def read_given_texts(
         raise click.UsageError("Give texts, or files with --file, and not both.", click.get_current_context())
     if files:
         return read_texts(files, text_column if _are_tables(files) else None, pair_column, report)
-    return LabelledTexts(texts, None, None, tuple(f"text {index + 1}" for index in range(len(texts))))
+    readable = tuple(_readable(text) for text in texts)
+    return LabelledTexts(readable, None, None, tuple(f"text {index + 1}" for index in range(len(texts))))
+
+
+def _readable(text: str) -> str:
+    """An argument with U+FFFD for bytes that are no UTF-8, as in files; Python hands them on as half surrogates."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _are_tables(files: tuple[str, ...]) -> bool:

@@ -1,6 +1,7 @@
 """Each command on a user's own files, from text to answers, and going on where it stopped."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,6 +57,18 @@ def test_any_string_gets_one_answer(command: Command, fine_tuned: Path, tmp_path
     (answer,) = [json.loads(line) for line in result.out.splitlines()]
     assert result.code == 0
     assert 0 < answer["probability"] <= 1
+
+
+def test_bytes_of_an_argument_that_are_no_utf8_are_read_as_in_a_file(
+    command: Command, fine_tuned: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "texts.txt").write_bytes(b"the cat \xff\xe9 \xc3\xa9\n")
+    for name in ("predict", "embed"):
+        direct = command(name, fine_tuned / "model", os.fsdecode(b"the cat \xff\xe9 \xc3\xa9"))
+        by_file = command(name, fine_tuned / "model", "--file", tmp_path / "texts.txt")
+        assert (direct.code, by_file.code) == (0, 0)
+        assert direct.out == by_file.out
+        assert json.loads(direct.out)["text"] == "the cat \ufffd\ufffd é"
 
 
 def test_evaluate_gives_the_figures_of_training(
