@@ -6,6 +6,7 @@ The facts are read off the model itself; what it was trained on and how well it 
 import datetime
 import json
 import platform
+import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,24 +23,32 @@ TEXT_FILE = Path("assets.extra") / "README.md"
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-text", "numpy")
 # What the card reads off the model itself.
 _OWN = ("model", "preprocessing", "signatures", "versions", "first_serving_version", "created")
+# No character: UTF-8 has no bytes for it.
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def check_facts(facts: Mapping[str, Any]) -> None:
     """Refuses what cannot be written into a card.
 
     Raises:
-        BadInputError: a fact has the name of one that the card reads off the model, or is no JSON value.
+        BadInputError: a fact has the name of one that the card reads off the model, is no JSON value, or holds half of
+            a surrogate pair.
     """
     if taken := sorted(set(facts) & set(_OWN)):
         raise BadInputError(
             f"`model_card` must not say what is read off the model. Received: {', '.join(taken)}. Use other names."
         )
     try:
-        json.dumps(dict(facts), allow_nan=False)
+        text = json.dumps(dict(facts), allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise BadInputError(
             f"`model_card` must hold values that JSON can hold. Received: {error}. Write numbers and texts."
         ) from error
+    if half := _HALF_PAIR.search(text):
+        raise BadInputError(
+            "`model_card` must hold characters that a file can hold. "
+            f"Received: U+{ord(half[0]):04X}, half of a surrogate pair. Write the character itself."
+        )
 
 
 def write_model_card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> None:
@@ -58,13 +67,12 @@ def write_model_card(served: ServedModel, facts: Mapping[str, Any], folder: Path
 
 def _card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The card as data that JSON can hold."""
-    limits = facts.get("limits", [])
     definitions = signature_definitions(read_saved_model(folder))
     return {
         "data": "Not stated.",
         "metrics": "Not stated.",
         **facts,
-        "limits": [*([limits] if isinstance(limits, str) else limits), *_limits(served)],
+        "limits": [*_items(facts.get("limits")), *_limits(served)],
         "model": {
             "kind": type(served.model).__name__,
             "parameters": int(served.model.count_params()),
@@ -84,6 +92,13 @@ def _card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> dict[s
         "versions": _versions(),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _items(fact: Any) -> list[Any]:
+    """A list's items; anything else is one item, and None is none."""
+    if isinstance(fact, list | tuple):
+        return list(fact)
+    return [] if fact is None else [fact]
 
 
 def _limits(served: ServedModel) -> list[str]:

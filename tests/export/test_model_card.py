@@ -1,11 +1,14 @@
 """The model card says what the model is, from the model, and what only its maker knows, from the maker."""
 
 import json
+import shutil
 
 import pytest
 import tensorflow as tf
 
 from kerasbert import export
+from kerasbert.export.model_card import write_model_card
+from kerasbert.export.serving_task import served_model
 
 FACTS = {
     "data": {"training": "1,000 made-up texts", "licence": "none"},
@@ -64,11 +67,33 @@ def test_without_facts_it_says_so(classifier_folder):
 
 
 @pytest.mark.parametrize(
+    ("limits", "items"),
+    [
+        (5, [5]),
+        (True, [True]),
+        (None, []),
+        ("No pairs.", ["No pairs."]),
+        ({"length": "short"}, [{"length": "short"}]),
+        (("a", ["b"]), ["a", ["b"]]),
+        ([], []),
+    ],
+)
+def test_limits_may_have_any_form(version_folder, classifier, text_to_inputs, tmp_path, limits, items):
+    folder = shutil.copytree(version_folder, tmp_path / "1")
+    write_model_card(served_model(classifier, text_to_inputs), {"limits": limits}, folder)
+    card = json.loads((folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
+    assert card["limits"][: len(items)] == items
+    assert "at most 24 tokens" in card["limits"][len(items)]
+
+
+@pytest.mark.parametrize(
     ("facts", "message"),
     [
         ({"signatures": []}, "Received: signatures"),
         ({"metrics": {1, 2}}, "not JSON serializable"),
         ({"metrics": float("nan")}, "Out of range float values|not JSON compliant"),
+        ({"data": {"of": "half \ud800"}}, r"must hold characters that a file can hold\. Received: U\+D800"),
+        ({"half \udfff": 1}, r"Received: U\+DFFF"),
     ],
 )
 def test_facts_that_cannot_be_written_are_refused(classifier, text_to_inputs, tmp_path, facts, message):
