@@ -167,6 +167,7 @@ def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
+@pytest.mark.slow
 def test_a_model_is_judged_and_pushed_anew_when_the_pushed_ones_have_changed(first: First, tmp_path: Path) -> None:
     settings, _ = first
     settings = dataclasses.replace(settings, push_folder=str(tmp_path / "pushed"))
