@@ -9,8 +9,6 @@ LATEST := .venv-latest
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 TORCH_VERSION := 2.13.0
-# Copies work on every file system; a hard link across two of them only warns.
-export UV_LINK_MODE := copy
 # TensorFlow greets on standard error; what goes wrong reaches us as Python exceptions.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1

@@ -10,8 +10,11 @@ import contextlib
 import datetime
 import json
 import logging
+import multiprocessing.util
+import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,7 +70,7 @@ def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say 
     log = _prepare_folders(settings)
     components: list[ComponentSummary] = []
     outdated: set[str] = set()
-    with _logged_to(log):
+    with _logged_to(log), _temporary_files_removed():
         # TFX runs a component once in a run: what must not come from the cache after all takes a new run.
         while not components:
             components = _run_components(
@@ -232,6 +235,27 @@ def _prepare_folders(settings: PipelineSettings) -> Path | None:
             f"({error.strerror or error}). Free space, change its rights, or name another folder."
         ) from error
     return log
+
+
+@contextlib.contextmanager
+def _temporary_files_removed() -> Iterator[None]:
+    """Gives this process, and those that it starts, a folder for temporary files that goes away in the end.
+
+    TFX and Beam remove none of theirs: with Beam arguments TFX packages itself anew for each component, in 42 MB.
+    """
+    # Sockets of multiprocessing lie in a folder that it makes once, and keeps for the life of the process.
+    multiprocessing.util.get_temp_dir()
+    with tempfile.TemporaryDirectory(prefix="kerasbert-", ignore_cleanup_errors=True) as folder:
+        earlier, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+        tempfile.tempdir, os.environ["TMPDIR"] = folder, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = earlier
+            if variable is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = variable
 
 
 @contextlib.contextmanager

@@ -35,6 +35,17 @@ if [ "$("$folder/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2
     "$python" -m venv "$folder"
 fi
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version" 2>&1 | grep -v '^WARNING: Location' || true
+if [ -z "${UV_LINK_MODE:-}" ] && ! "$python" - "$("$folder/bin/uv" cache dir)" "$folder" <<'END'
+import os, sys
+cache, folder = sys.argv[1:]
+os.makedirs(cache, exist_ok=True)
+sys.exit(os.stat(cache).st_dev != os.stat(folder).st_dev)
+END
+then
+    # By itself uv links files of its cache into the environment, so that they take their room once; across file systems
+    # it would only warn that it cannot.
+    export UV_LINK_MODE=copy
+fi
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --requirement "$constraints"
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --requirement requirements/no-deps.txt
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable .

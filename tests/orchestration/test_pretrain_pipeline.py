@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -299,6 +300,22 @@ def test_a_full_disk_leaves_what_was_pushed(
     assert message.startswith("ModelPusher: ")
     assert "No space left on device" in message
     assert file_hashes(Path(settings.push_folder)) == pushed
+
+
+def test_temporary_files_of_tfx_and_beam_are_removed(
+    tmp_path: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    write_documents(tmp_path / "texts" / "a.txt", documents(20))
+    # Arguments of Beam are what makes TFX package itself, and the first components run before the one that refuses.
+    arguments = ("--direct_running_mode=in_memory",)
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("word\n")
+    refused(settings_for(tmp_path, tiny_config, beam_pipeline_args=arguments, vocabulary=str(vocabulary)))
+    assert os.listdir(tmp_path / "temporary") == []
+    assert os.environ["TMPDIR"] == tempfile.gettempdir() == str(tmp_path / "temporary")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> None:

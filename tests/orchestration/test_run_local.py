@@ -82,7 +82,7 @@ def test_peak_memory_is_seen_after_it_was_given_back() -> None:
 def test_workers_are_processes_here_and_machines_on_dataflow() -> None:
     resources = {"PretrainingInstances": ComponentResources(workers=4)}
     here = PretrainSettings(resources=resources)
-    assert beam_args(here, "StatisticsGen") == ["--direct_running_mode=in_memory"]
+    assert beam_args(here, "StatisticsGen") == []
     assert beam_args(here, "PretrainingInstances") == [
         "--direct_running_mode=multi_processing",
         "--direct_num_workers=4",
