@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing.util
 import os
 import shutil
 import signal
@@ -305,6 +306,7 @@ def test_a_full_disk_leaves_what_was_pushed(
 def test_temporary_files_of_tfx_and_beam_are_removed(
     tmp_path: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    multiprocessing.util.get_temp_dir()  # made once for the life of the process
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
