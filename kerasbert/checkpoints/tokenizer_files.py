@@ -3,6 +3,7 @@
 What the settings do is in `kerasbert.preprocessing`.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from kerasbert.checkpoints.json_settings import JsonSettings, is_text
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
-from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+from kerasbert.preprocessing import AddedToken, TextToInputs, Vocabulary, WordPieceTokenizer
+from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
 
 VOCABULARY_FILE = "vocab.txt"
 SETTINGS_FILE = "preprocessing.json"
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+_EXTRA_SPECIAL_TOKENS = ("additional_special_tokens", "extra_special_tokens")  # before and since transformers 5
 
 # Classes whose rules are BERT's word pieces. The last two say nothing: their tokenizer.json does.
 _WORD_PIECE_CLASSES = {
@@ -50,7 +54,8 @@ def read_text_to_inputs(
         return text_to_inputs
     tokenizer_file = JsonSettings.read(folder / TOKENIZER_FILE, TEXT_REMEDY)
     settings = JsonSettings.read(folder / TOKENIZER_CONFIG_FILE, TEXT_REMEDY)
-    pieces = _pieces(folder, tokenizer_file, settings)
+    added_ids, whole = _added_tokens(folder, tokenizer_file, settings)
+    pieces = _pieces(folder, tokenizer_file, added_ids)
     if pieces is None:
         return None
     check_room(config, config_file)
@@ -59,7 +64,10 @@ def read_text_to_inputs(
     if lower_case:  # before the tokenizer, whose own rule for accents stays
         rules = {**rules, "lower_case": True, "strip_accents": bool(rules["strip_accents"] or rules["lower_case"])}
     try:
-        tokenizer = WordPieceTokenizer(Vocabulary(pieces), **rules)
+        vocabulary = Vocabulary(pieces)
+        # A special token that has no id is none that the model knows.
+        known = [AddedToken(**token) for token in whole if token["content"] in vocabulary]
+        tokenizer = WordPieceTokenizer(vocabulary, **rules, added_tokens=known)
     except BadInputError as error:
         raise BadInputError(f"{origin} with the added tokens: {error}") from None
     room = config.max_position_embeddings
@@ -106,8 +114,18 @@ def write_tokenizer_files(folder: Path, text_to_inputs: TextToInputs) -> None:
         "strip_accents": tokenizer.strip_accents,
         "tokenize_chinese_chars": tokenizer.split_cjk,
         "model_max_length": text_to_inputs.sequence_length,
-        **{f"{token[1:-1].lower()}_token": token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")},
+        **{f"{token[1:-1].lower()}_token": token for token in SPECIAL_TOKENS},
     }
+    if tokenizer.added_tokens:
+        own = [AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS]
+        settings["added_tokens_decoder"] = {
+            str(tokenizer.vocabulary.id_of(token.content)): {
+                **dataclasses.asdict(token),
+                "lstrip": False,
+                "rstrip": False,
+            }
+            for token in (*own, *tokenizer.added_tokens)
+        }
     with write_aside(folder / TOKENIZER_CONFIG_FILE) as aside:
         aside.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
@@ -116,7 +134,7 @@ def _has_vocabulary(folder: Path) -> bool:
     return (folder / VOCABULARY_FILE).is_file()
 
 
-def _pieces(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) -> list[str] | None:
+def _pieces(folder: Path, tokenizer_file: JsonSettings, added_ids: dict[str, int]) -> list[str] | None:
     """The pieces in the order of their ids, with the tokens that were added after training."""
     if _has_vocabulary(folder):
         ids = {piece: index for index, piece in enumerate(Vocabulary.from_file(folder / VOCABULARY_FILE).pieces)}
@@ -124,7 +142,7 @@ def _pieces(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) 
         ids = _checked_word_pieces(tokenizer_file)
     else:
         return None
-    ids = {**_added_tokens(folder, tokenizer_file, settings), **ids}
+    ids = {**added_ids, **ids}
     by_id = {index: piece for piece, index in ids.items()}
     if by_id.keys() != set(range(len(ids))):
         unexpected = [f"{piece!r}: {index}" for piece, index in ids.items() if index not in range(len(ids))]
@@ -135,20 +153,32 @@ def _pieces(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) 
     return [by_id[index] for index in range(len(ids))]
 
 
-def _added_tokens(folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings) -> dict[str, int]:
-    """Token -> id of the tokens that were added after training, wherever they are listed."""
-    added = _checked_ids(JsonSettings.read(folder / ADDED_TOKENS_FILE, TEXT_REMEDY), "the file")
+def _added_tokens(
+    folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """What was added after training, wherever it is listed: token -> id, and the attributes of each `AddedToken`.
+
+    BERT's own special tokens are not among the latter: whether these are read in a text is the user's choice.
+    """
+    ids = _checked_ids(JsonSettings.read(folder / ADDED_TOKENS_FILE, TEXT_REMEDY), "the file")
+    special_tokens_file = JsonSettings.read(folder / SPECIAL_TOKENS_FILE, TEXT_REMEDY)
+    special = {*_extra_special_tokens(settings), *_extra_special_tokens(special_tokens_file)}
+    attributes = {
+        token: {"normalized": token not in special, "special": token in special} for token in (*ids, *special)
+    }
     decoder = settings.section("added_tokens_decoder")
     for key in decoder.values:
         if not key.isdecimal():
             raise decoder.refusal(key, "must be the id of an added token")
-        added[_content(decoder.section(key))] = int(key)
+        content = _content(decoder.section(key))
+        ids[content], attributes[content] = int(key), _attributes(decoder.section(key))
     for token in tokenizer_file.sections("added_tokens"):
         index = token.whole_number("id", 0)
         if index is None:
             raise token.refusal("id", "must be the token's id")
-        added[_content(token)] = index
-    return added
+        ids[_content(token)], attributes[_content(token)] = index, _attributes(token)
+    whole = [{"content": token, **values} for token, values in attributes.items() if token not in SPECIAL_TOKENS]
+    return ids, whole
 
 
 def _content(token: JsonSettings) -> str:
@@ -157,6 +187,31 @@ def _content(token: JsonSettings) -> str:
     if not content:
         raise token.refusal("content", "must be the token's text")
     return content
+
+
+def _attributes(token: JsonSettings) -> dict[str, bool]:
+    """How an added token is found, with Hugging Face's defaults."""
+    special, normalized = bool(token.flag("special")), token.flag("normalized")
+    return {
+        "normalized": not special if normalized is None else normalized,
+        "single_word": bool(token.flag("single_word")),
+        "special": special,
+    }
+
+
+def _extra_special_tokens(settings: JsonSettings) -> list[str]:
+    """The special tokens besides BERT's own that a file names: strings, or objects with the string in `content`."""
+    tokens: list[str] = []
+    for key in _EXTRA_SPECIAL_TOKENS:
+        listed = settings.values.get(key) or []
+        if isinstance(listed, dict):  # by the name of each
+            listed = list(listed.values())
+        for token in listed if isinstance(listed, list) else [listed]:
+            text = token.get("content") if isinstance(token, dict) else token
+            if not isinstance(listed, list) or not isinstance(text, str) or not is_text(text):
+                raise settings.refusal(key, "must be a list of special tokens")
+            tokens.append(text)
+    return tokens
 
 
 def _checked_word_pieces(tokenizer_file: JsonSettings) -> dict[str, int]:

@@ -7,12 +7,9 @@ where each piece lies in the original text. Says nothing about what the model ma
 Shapes: `B` batch, `T` tokens of the longest row.
 """
 
-from typing import Any
-
 import tensorflow as tf
 
-from kerasbert.preprocessing import TextToInputs
-from kerasbert.preprocessing.ragged_rows import row_numbers
+from kerasbert.preprocessing import AddedToken, TextToInputs, WordPieceTokenizer
 
 MASK = "[MASK]"
 TEXT_SPEC = tf.TensorSpec([None], tf.string)
@@ -32,10 +29,10 @@ class TextInputs:
     """
 
     def __init__(self, text_to_inputs: TextToInputs, keep_masks: bool = False) -> None:
+        tokenizer = _with_masks(text_to_inputs.tokenizer) if keep_masks else text_to_inputs.tokenizer
         self.text_to_inputs = TextToInputs(
-            text_to_inputs.tokenizer, text_to_inputs.sequence_length, text_to_inputs.truncation, padding="longest"
+            tokenizer, text_to_inputs.sequence_length, text_to_inputs.truncation, padding="longest"
         )
-        self._keep_masks = keep_masks
         self.vocabulary = text_to_inputs.vocabulary
         self.of_texts = tf.function(self._of_texts, input_signature=[TEXT_SPEC], autograph=False)
         self.of_pairs = tf.function(self._of_pairs, input_signature=[TEXT_SPEC, TEXT_SPEC], autograph=False)
@@ -62,26 +59,18 @@ class TextInputs:
 
     def tokens_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """The ids of each text's pieces, and the bytes where they start and end: ragged int32 [B, (tokens)]."""
-        tokenizer = self.text_to_inputs.tokenizer
-        if self._keep_masks:
-            return self._mask_aware_offsets(text)
-        ids, starts, ends = tokenizer.tokenize_with_offsets(text)
+        ids, starts, ends = self.text_to_inputs.tokenizer.tokenize_with_offsets(text)
         ids = tf.cast(ids, tf.int32).with_row_splits_dtype(tf.int64)
         return ids, *(ids.with_values(tf.cast(places.values, tf.int32)) for places in (starts, ends))
 
     def _of_texts(self, text: tf.Tensor) -> Inputs:
-        text = tf.ensure_shape(text, [None])
-        if self._keep_masks:
-            return self.text_to_inputs.pack(self._tokens_with_masks(text))
-        return self.text_to_inputs(text)
+        return self.text_to_inputs(tf.ensure_shape(text, [None]))
 
     def _of_pairs(self, first: tf.Tensor, second: tf.Tensor) -> Inputs:
         first, second = tf.ensure_shape(first, [None]), tf.ensure_shape(second, [None])
         check = tf.debugging.assert_equal(tf.size(first), tf.size(second), "Each text needs exactly one `text_pair`.")
         with tf.control_dependencies([check]):
             first, second = tf.identity(first), tf.identity(second)
-        if self._keep_masks:
-            return self.text_to_inputs.pack(self._tokens_with_masks(first), self._tokens_with_masks(second))
         return self.text_to_inputs((first, second))
 
     def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -111,28 +100,6 @@ class TextInputs:
         packed = self.text_to_inputs.pack(*(offset + size for offset in offsets))
         return tf.maximum(packed["token_ids"] - size, 0)
 
-    def _tokens_with_masks(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """Tokenizes what lies between the `[MASK]`s and puts the mask token between: [B] -> ragged int32 [B, (T)]."""
-        parts = tf.strings.split(text, MASK)  # ragged [B, (parts)]
-        return _joined(parts, self.text_to_inputs.tokenizer.tokenize(parts.values), self.vocabulary.mask_id)
-
-    def _mask_aware_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """The same with the byte offsets of each token: ids, starts, ends, ragged int32 [B, (T)]."""
-        parts = tf.strings.split(text, MASK)
-        ids, starts, ends = self.text_to_inputs.tokenizer.tokenize_with_offsets(parts.values)
-        # Where each part begins in its text: after all parts before it and the masks between.
-        sizes = tf.strings.length(parts.values) + len(MASK)
-        before = tf.cumsum(sizes, exclusive=True)  # [all parts]
-        row_begins = tf.gather(tf.concat([before, [0]], axis=0), parts.row_starts())  # [B]
-        part_begins = before - tf.gather(row_begins, row_numbers(parts))
-        shift = tf.gather(part_begins, row_numbers(ids))  # [all tokens]
-        starts, ends = (ids.with_values(tf.cast(places.values, tf.int32) + shift) for places in (starts, ends))
-        return (
-            _joined(parts, ids, self.vocabulary.mask_id),
-            _joined(parts, starts, part_begins - len(MASK)),
-            _joined(parts, ends, part_begins),
-        )
-
     def _picked(self, condition: tf.Tensor, inputs: Inputs, other: Inputs) -> Inputs:
         """Row by row `inputs` where `condition` [B] holds, and else `other`, both padded to the longer of the two."""
         length = tf.maximum(tf.shape(inputs["token_ids"])[1], tf.shape(other["token_ids"])[1])
@@ -147,23 +114,12 @@ class TextInputs:
         }
 
 
-def _joined(parts: tf.RaggedTensor, tokens: tf.RaggedTensor, at_mask: Any) -> tf.RaggedTensor:
-    """The tokens of a row's parts behind each other, with `at_mask` before each part but the row's first.
-
-    Args:
-        parts: ragged strings [B, (parts)].
-        tokens: an integer for each token of each part, ragged [all parts, (tokens)].
-        at_mask: the integer of the mask before a part, one for all or one for each part.
-
-    Returns:
-        Ragged int32 [B, (T)].
-    """
-    rows = row_numbers(parts)
-    follows = tf.concat([tf.zeros_like(rows[:1]), tf.cast(rows[1:] == rows[:-1], rows.dtype)], axis=0)  # [all parts]
-    at_masks = tf.boolean_mask(tf.broadcast_to(at_mask, tf.shape(rows)), follows > 0)
-    masks = tf.RaggedTensor.from_row_lengths(at_masks, follows)
-    with_masks = tf.concat([masks, tf.cast(tokens, tf.int32).with_row_splits_dtype(tf.int64)], axis=1)
-    return tf.RaggedTensor.from_row_splits(with_masks, parts.row_splits).merge_dims(1, 2)
+def _with_masks(tokenizer: WordPieceTokenizer) -> WordPieceTokenizer:
+    """The tokenizer, by which `[MASK]` in a text is the mask token."""
+    config = tokenizer.get_config()
+    others = [token for token in tokenizer.added_tokens if token.content != MASK]
+    config["added_tokens"] = [*others, AddedToken(MASK, normalized=False, special=True)]
+    return WordPieceTokenizer(tokenizer.vocabulary, **config)
 
 
 def _lengthened(values: tf.Tensor, length: tf.Tensor, padding: int) -> tf.Tensor:

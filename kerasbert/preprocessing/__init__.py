@@ -1,5 +1,6 @@
 """How do strings become ids? Vocabulary, word pieces, packing, masking, all in the TensorFlow graph."""
 
+from kerasbert.preprocessing.added_tokens import AddedToken
 from kerasbert.preprocessing.masking import MaskedLMMasker
 from kerasbert.preprocessing.packing import SegmentPacker
 from kerasbert.preprocessing.text_to_inputs import TextToInputs
@@ -8,6 +9,7 @@ from kerasbert.preprocessing.vocabulary import Vocabulary
 from kerasbert.preprocessing.vocabulary_learning import learn_vocabulary
 
 __all__ = [
+    "AddedToken",
     "MaskedLMMasker",
     "SegmentPacker",
     "TextToInputs",

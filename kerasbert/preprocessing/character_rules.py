@@ -41,6 +41,7 @@ CJK_RANGES = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
+_CIRCLED_LETTERS = ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
 
 
 def _code_points(text: str) -> frozenset[int]:
@@ -85,6 +86,14 @@ def is_punctuation(char: str) -> bool:
 def is_cjk(char: str) -> bool:
     """Whether the character is a CJK ideograph (`_is_chinese_char`)."""
     return any(first <= ord(char) <= last for first, last in CJK_RANGES)
+
+
+def is_word_character(char: str) -> bool:
+    r"""Whether the character is part of a word to Unicode's regular expressions (`\w`, UTS 18, annex C)."""
+    kind = category(char)
+    if kind[0] in "LM" or kind in ("Nd", "Nl", "Pc") or char in "\u200c\u200d":
+        return True
+    return any(first <= ord(char) <= last for first, last in _CIRCLED_LETTERS)
 
 
 def rewritten(char: str, lower_case: bool, strip_accents: bool) -> str:

@@ -11,14 +11,10 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from kerasbert.preprocessing import character_rules as rules
-from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
 
 # The Unicode tables of whatever tf-text runs the model would decide about disputed punctuation. A tag character is no
 # punctuation to any, so that the table alone decides.
 PUNCTUATION_ESCAPES = {point: 0xE0020 + i for i, point in enumerate(sorted(rules.DISPUTED_PUNCTUATION))}
-SPECIAL_TOKEN_ESCAPES = {token: chr(0xE0078 + i) for i, token in enumerate(SPECIAL_TOKENS)}
-# A special token that is to stay whole reaches the op as one of these (deprecated format characters, of no other use).
-SPECIAL_TOKEN_MARKERS = {token: chr(0x206A + i) for i, token in enumerate(SPECIAL_TOKENS)}
 
 # Outside ASCII, punctuation that splitters of any version know, and that a sigma's search for a letter passes over.
 UNSPACED_PUNCTUATION = "\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"
@@ -86,11 +82,3 @@ def tf_text_table(lower_case: bool, strip_accents: bool) -> Table:
         texts = tf.strings.regex_replace(tf_text.normalize_utf8(texts, "NFD"), r"\p{Mn}", "")
     texts = tf.strings.regex_replace(texts, r"\p{Cc}|\p{Cf}", " ")
     return {char: text for char, text in zip(chars, texts.numpy(), strict=True) if text != char}
-
-
-def with_special_token_markers(table: Table) -> Table:
-    """The table with each special token's marker becoming the token's escape, as a word of its own."""
-    markers = {
-        marker.encode(): f" {SPECIAL_TOKEN_ESCAPES[token]} ".encode() for token, marker in SPECIAL_TOKEN_MARKERS.items()
-    }
-    return {**table, **markers}

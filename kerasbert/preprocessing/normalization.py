@@ -1,8 +1,8 @@
 """Cleans text before it is split into words, in the TensorFlow graph.
 
 Nearly all of it is one op with a table of characters (see character_tables.py). What depends on a character's
-neighbours runs only for texts in which a search finds a reason: a capital sigma, a word that is too long, a special
-token. Does not look anything up in a vocabulary: see tokenizer.py.
+neighbours runs only for texts in which a search finds a reason: a capital sigma or a word that is too long.
+Does not look anything up in a vocabulary: see tokenizer.py.
 
 Shapes: B batch.
 """
@@ -18,15 +18,12 @@ from kerasbert.preprocessing import character_rules as rules
 from kerasbert.preprocessing import character_tables as tables
 from kerasbert.preprocessing.normalizer_model import build_normalizer_model
 from kerasbert.preprocessing.ragged_rows import join_rows
-from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
 
 NORMALIZATIONS = ("google", "tf_text")
 
 # In RE2's character classes. Patterns for the google rules name no Unicode property: RE2's tables change, too.
 _ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
 _CJK = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in rules.CJK_RANGES)
-_MARKERS = "".join(tables.SPECIAL_TOKEN_MARKERS.values())
-_SPECIAL_TOKEN_OR_MARKER = rf"\C*(?:[{_MARKERS}]|\[(?:{'|'.join(token[1:-1] for token in SPECIAL_TOKENS)})\])\C*"
 _DROPPED_CHARACTER = "\x01"  # in no normalized text, so in no piece either
 
 
@@ -38,7 +35,6 @@ class TextNormalizer(tf.Module):
         lower_case: fold case.
         strip_accents: decompose characters and drop their accents.
         split_cjk: whether a CJK character is a word of its own.
-        keep_special_tokens: whether a special token in the text is a word of its own, written as its escape.
         max_word_length: with `"google"`, a word with more characters is changed so that no vocabulary knows it.
     """
 
@@ -48,16 +44,14 @@ class TextNormalizer(tf.Module):
         lower_case: bool,
         strip_accents: bool,
         split_cjk: bool,
-        keep_special_tokens: bool,
         max_word_length: int,
     ) -> None:
         super().__init__()
         google = normalization == "google"
         self._max_word_length = max_word_length
-        self._keep_special_tokens = keep_special_tokens
         self._has_sigma = google and lower_case
         with tf.init_scope():
-            self._op = _character_op(normalization, lower_case, strip_accents, keep_special_tokens)
+            self._op = _character_op(normalization, lower_case, strip_accents)
         # The insides of character classes: what is a word of its own, and what is between words.
         self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
@@ -66,11 +60,11 @@ class TextNormalizer(tf.Module):
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
-        return self._in_context(self._op.normalize(self._marked(texts)))
+        return self._in_context(self._op.normalize(texts))
 
     def normalize_with_offsets(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.RaggedTensor]:
         """The normalized texts, and where each of their bytes, and their end, came from: int64 [B, (bytes + 1)]."""
-        normalized, origins = self._op.normalize_with_offsets(self._marked(texts))
+        normalized, origins = self._op.normalize_with_offsets(texts)
         return self._in_context(normalized), origins
 
     def split(self, normalized: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
@@ -79,12 +73,6 @@ class TextNormalizer(tf.Module):
             normalized, f"[{self._space}]+|[{self._apart}]", f"[{self._apart}]"
         )
         return words, starts
-
-    def _marked(self, texts: tf.Tensor) -> tf.Tensor:
-        """The texts with markers for special tokens, as many bytes as before."""
-        if not self._keep_special_tokens:
-            return texts
-        return _where(texts, _SPECIAL_TOKEN_OR_MARKER, _mark_special_tokens)
 
     def _in_context(self, normalized: tf.Tensor) -> tf.Tensor:
         """Normalized texts after the rules that look at neighbours, as many bytes as before."""
@@ -129,30 +117,14 @@ def _changed(texts: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], 
 
 
 @functools.cache
-def _character_op(
-    normalization: str, lower_case: bool, strip_accents: bool, keep_special_tokens: bool
-) -> tf_text.FastBertNormalizer:
+def _character_op(normalization: str, lower_case: bool, strip_accents: bool) -> tf_text.FastBertNormalizer:
     """The op with its table."""
-    if normalization == "tf_text" and lower_case == strip_accents and not keep_special_tokens:
+    if normalization == "tf_text" and lower_case == strip_accents:
         return tf_text.FastBertNormalizer(lower_case_nfd_strip_accents=lower_case)
     make_table = tables.google_table if normalization == "google" else tables.tf_text_table
     table = make_table(lower_case, strip_accents)
-    if keep_special_tokens:
-        table = tables.with_special_token_markers(table)
     model = np.frombuffer(build_normalizer_model(table), np.uint8)
     return tf_text.FastBertNormalizer(model_buffer=tf.constant(model))
-
-
-def _mark_special_tokens(texts: tf.Tensor) -> tf.Tensor:
-    """Each special token becomes its marker, filled up with dropped characters to as many bytes.
-
-    Markers that the text brings along are made another dropped character first.
-    """
-    texts = tf.strings.regex_replace(texts, f"[{_MARKERS}]", "\u200b")
-    for token, marker in tables.SPECIAL_TOKEN_MARKERS.items():
-        fill = _DROPPED_CHARACTER * (len(token) - len(marker.encode()))
-        texts = tf.strings.regex_replace(texts, rf"\[{token[1:-1]}\]", marker + fill)
-    return texts
 
 
 def _drop_beginnings(words: tf.Tensor) -> tf.Tensor:

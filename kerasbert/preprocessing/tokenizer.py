@@ -1,11 +1,14 @@
 """Splits text into word pieces and gives their ids, in the TensorFlow graph.
 
-Normalizes (see normalization.py), splits at white space and punctuation, then takes the longest pieces of the
+Cuts out tokens that stay whole (see added_tokens.py), normalizes (see normalization.py), splits at white space and
+punctuation, then takes the longest pieces of the
 vocabulary from the left of each word (tf-text's linear-time op). Does not add `[CLS]` and `[SEP]`: see packing.py.
 
 Shapes: B batch, T word pieces (differs by row), V vocabulary.
 """
 
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,10 +16,11 @@ import tensorflow_text as tf_text
 
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import character_rules
-from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES, SPECIAL_TOKEN_ESCAPES, UNREACHABLE
+from kerasbert.preprocessing.added_tokens import AddedToken, TokenCutter, Tokens, as_added_tokens
+from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES, UNREACHABLE
 from kerasbert.preprocessing.normalization import NORMALIZATIONS, TextNormalizer
 from kerasbert.preprocessing.ragged_rows import join_rows, row_numbers
-from kerasbert.preprocessing.vocabulary import PAD, SUFFIX_MARK, Vocabulary
+from kerasbert.preprocessing.vocabulary import PAD, SPECIAL_TOKENS, SUFFIX_MARK, Vocabulary
 
 
 class WordPieceTokenizer(tf.Module):
@@ -33,9 +37,12 @@ class WordPieceTokenizer(tf.Module):
             `"tf_text"` follows tensorflow-text's BertTokenizer, for checkpoints that were trained with it.
         max_word_length: a longer word becomes `[UNK]`. None is what the normalization's original has: 200
             characters for `"google"`, 100 bytes for `"tf_text"`.
+        added_tokens: pieces that are cut out of a text as a whole, such as `<e1>`, as `AddedToken`s or dictionaries of
+            their attributes.
 
     Raises:
         ValueError: an argument is not as above.
+        BadInputError: an added token is none of the vocabulary's pieces.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "!"])
@@ -56,6 +63,7 @@ class WordPieceTokenizer(tf.Module):
         keep_special_tokens: bool = False,
         normalization: str = "google",
         max_word_length: int | None = None,
+        added_tokens: Iterable[AddedToken | Mapping[str, Any]] = (),
     ) -> None:
         super().__init__()
         if normalization not in NORMALIZATIONS:
@@ -76,18 +84,51 @@ class WordPieceTokenizer(tf.Module):
         self.keep_special_tokens = keep_special_tokens
         self.normalization = normalization
         self.max_word_length = max_word_length
-        self.normalizer = TextNormalizer(
-            normalization, lower_case, self.strip_accents, split_cjk, keep_special_tokens, max_word_length
-        )
+        self.added_tokens = as_added_tokens(added_tokens)
+        unknown = [token.content for token in self.added_tokens if token.content not in vocabulary]
+        if unknown:
+            raise BadInputError(
+                f"Added tokens must be pieces of the vocabulary. Received: {', '.join(map(repr, unknown[:5]))}, which "
+                f"{vocabulary!r} lacks. Add each as a piece of its own."
+            )
+        self.normalizer = TextNormalizer(normalization, lower_case, self.strip_accents, split_cjk, max_word_length)
+        whole = {token.content: token for token in self.added_tokens}
+        if keep_special_tokens:
+            whole |= {token: AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS}
+        self._as_written, self._as_normalized = self._cutters(tuple(whole.values()))
         with tf.init_scope():
             self._pieces = tf.constant(vocabulary.pieces)
-            self._word_pieces = self._word_piece_op()
+            self._word_pieces = self._word_piece_op(whole)
 
-    def _word_piece_op(self) -> tf_text.FastWordpieceTokenizer:
-        """tf-text's op with the pieces as normalized text writes them."""
-        google = self.normalization == "google"
+    def _cutters(self, tokens: tuple[AddedToken, ...]) -> tuple[TokenCutter, TokenCutter]:
+        """What cuts tokens out of texts as they were written, and out of normalized ones."""
+        written = [token for token in tokens if not token.normalized]
+        normalized: dict[str, AddedToken] = {}
+        contents = [token.content for token in tokens if token.normalized]
+        with tf.init_scope():
+            texts = self.normalizer.normalize(tf.constant(contents, tf.string, [len(contents)])).numpy()
+        for text, token in zip(texts, (token for token in tokens if token.normalized), strict=True):
+            # A token that normalization leaves nothing of is never found; of two that it makes the same, the first is.
+            if text.strip():
+                normalized.setdefault(text.decode(), token)
+        return (
+            TokenCutter(
+                {token.content: self.vocabulary.id_of(token.content) for token in written},
+                [token.content for token in written if token.single_word],
+                ideographs_touch=True,
+            ),
+            TokenCutter(
+                {text: self.vocabulary.id_of(token.content) for text, token in normalized.items()},
+                [text for text, token in normalized.items() if token.single_word],
+                ideographs_touch=not self.split_cjk,
+            ),
+        )
+
+    def _word_piece_op(self, whole: Iterable[str]) -> tf_text.FastWordpieceTokenizer:
+        """tf-text's op with the pieces as normalized text writes them, but for those that are cut out whole."""
+        google, whole = self.normalization == "google", set(whole)
         pieces = [
-            _as_normalized(piece, index, google, self.keep_special_tokens)
+            f"{UNREACHABLE}{index}" if piece in whole else _as_normalized(piece, index, google)
             for index, piece in enumerate(self.vocabulary.pieces)
         ]
         try:
@@ -114,15 +155,24 @@ class WordPieceTokenizer(tf.Module):
             "keep_special_tokens": self.keep_special_tokens,
             "normalization": self.normalization,
             "max_word_length": self.max_word_length,
+            "added_tokens": [dataclasses.asdict(token) for token in self.added_tokens],
         }
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
         """String [B] -> ids, ragged int32 [B, (T)]. An empty text gives an empty row."""
-        normalized = self.normalizer.normalize(_batch_of_texts(texts))
+        (ids,) = self._as_written.tokenize_around(_batch_of_texts(texts), self._written_ids)
+        return ids
+
+    def _written_ids(self, texts: tf.Tensor) -> Tokens:
+        """The ids of texts in which nothing but what normalization shows is cut out whole."""
+        return self._as_normalized.tokenize_around(self.normalizer.normalize(texts), self._normalized_ids)
+
+    def _normalized_ids(self, normalized: tf.Tensor) -> Tokens:
+        """The ids of normalized texts in which nothing is cut out whole."""
         if self.split_cjk:
-            return self._word_pieces.tokenize(normalized)
+            return (self._word_pieces.tokenize(normalized),)
         words, _ = self.normalizer.split(normalized)
-        return self._word_pieces.tokenize(words).merge_dims(1, 2)
+        return (self._word_pieces.tokenize(words).merge_dims(1, 2),)
 
     def tokenize_with_offsets(self, texts: Any) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """String [B] -> ids, starts, ends: ragged [B, (T)], int32, int64, int64.
@@ -130,35 +180,47 @@ class WordPieceTokenizer(tf.Module):
         A piece comes from the bytes `start` to `end` (exclusive) of the original text, whole characters. Characters
         that normalization drops, such as accents, count to the one before them.
         """
-        normalized, origins = self.normalizer.normalize_with_offsets(_batch_of_texts(texts))
-        ids, starts, ends = self._pieces_with_offsets(normalized)
-        rows = row_numbers(ids)  # [pieces in all]
-        row_starts = tf.gather(origins.row_starts(), rows)
-        original_starts = tf.gather(origins.values, row_starts + starts)
-        original_ends = tf.gather(_next_larger(origins.values), row_starts + ends - 1)
+        return self._as_written.tokenize_around(_batch_of_texts(texts), self._written_places)
+
+    def _written_places(self, texts: tf.Tensor) -> Tokens:
+        """As `_written_ids`, with the bytes of the texts where the tokens start and end."""
+        normalized, origins = self.normalizer.normalize_with_offsets(texts)
+        ids, starts, ends = self._as_normalized.tokenize_around(normalized, self._normalized_places)
+        row_starts = tf.gather(origins.row_starts(), row_numbers(ids))  # [tokens in all]
+        original_starts = tf.gather(origins.values, row_starts + starts.values)
+        original_ends = tf.gather(_next_larger(origins.values), row_starts + ends.values - 1)
         return ids, ids.with_values(original_starts), ids.with_values(original_ends)
 
-    def _pieces_with_offsets(self, normalized: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
-        """Ids, ragged [B, (T)], and the bytes of the normalized text where they start and end: [pieces in all]."""
+    def _normalized_places(self, normalized: tf.Tensor) -> Tokens:
+        """As `_normalized_ids`, with the bytes of the normalized texts where the pieces start and end."""
         if self.split_cjk:
-            ids, starts, ends = self._word_pieces.tokenize_with_offsets(normalized)
-            return ids, starts.values, ends.values
+            return self._word_pieces.tokenize_with_offsets(normalized)
         words, word_starts = self.normalizer.split(normalized)
         ids, starts, ends = self._word_pieces.tokenize_with_offsets(words)
         begin = tf.gather(word_starts.values, row_numbers(ids.values))
-        return ids.merge_dims(1, 2), begin + starts.flat_values, begin + ends.flat_values
+        return tuple(
+            places.merge_dims(1, 2)
+            for places in (
+                ids,
+                starts.with_flat_values(begin + starts.flat_values),
+                ends.with_flat_values(begin + ends.flat_values),
+            )
+        )
 
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
         """Ids [B, (T)], ragged, dense or lists -> string [B]: pieces joined by spaces, `##` pieces to the one before.
 
-        What normalization dropped does not come back.
+        What normalization dropped does not come back. `skip_special_tokens` leaves out BERT's own special tokens and
+        added ones that are `special`.
         """
         if isinstance(ids, (list, tuple)):
             ids = tf.ragged.constant(ids, dtype=tf.int32, ragged_rank=1)
         elif not isinstance(ids, tf.RaggedTensor):
             ids = tf.RaggedTensor.from_tensor(ids)
         if skip_special_tokens:
-            special = tf.reduce_any(ids.values[:, None] == tf.constant(self.vocabulary.special_ids, ids.dtype), axis=-1)
+            special_ids = [*self.vocabulary.special_ids]
+            special_ids += [self.vocabulary.id_of(token.content) for token in self.added_tokens if token.special]
+            special = tf.reduce_any(ids.values[:, None] == tf.constant(special_ids, ids.dtype), axis=-1)
             ids = tf.ragged.boolean_mask(ids, ids.with_values(~special))
         joined = join_rows(self.pieces(ids), separator=" ")
         return tf.strings.regex_replace(joined, f" {SUFFIX_MARK}", "")
@@ -168,15 +230,16 @@ class WordPieceTokenizer(tf.Module):
         return tf.gather(self._pieces, ids)
 
     def words(self, texts: Any) -> tf.RaggedTensor:
-        """String [B] -> the words as normalized, before they are split into pieces: ragged strings [B, (words)]."""
+        """String [B] -> the words as normalized, before they are split into pieces: ragged strings [B, (words)].
+
+        Tokens that stay whole are split like any text.
+        """
         words, _ = self.normalizer.split(self.normalizer.normalize(_batch_of_texts(texts)))
         return words
 
 
-def _as_normalized(piece: str, index: int, google: bool, keep_special_tokens: bool) -> str:
+def _as_normalized(piece: str, index: int, google: bool) -> str:
     """The piece as normalized text writes it, see character_tables.py; the op must be able to find no other."""
-    if keep_special_tokens and piece in SPECIAL_TOKEN_ESCAPES:
-        return SPECIAL_TOKEN_ESCAPES[piece]
     if piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
         # Such a piece is never found, and the op would be misled by one with a space in it: a dropped character and the
         # id stand for it. `[PAD]` is among them so that the op has a piece even if the vocabulary holds no word.

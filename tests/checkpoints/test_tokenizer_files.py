@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from kerasbert.checkpoints import load
+from kerasbert.checkpoints import load, save
 from kerasbert.errors import BadInputError
+from kerasbert.preprocessing import AddedToken
 
 BERT_NORMALIZER = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
 
@@ -80,20 +81,56 @@ def test_a_tokenizer_file_stands_for_the_vocabulary(bare):
     assert load(bare).text_to_inputs.vocabulary.size == 14
 
 
-@pytest.mark.parametrize("where", ["added_tokens.json", "tokenizer_config.json", "tokenizer.json"])
-def test_added_tokens_are_part_of_the_vocabulary(where, bare, edit_json):
+@pytest.fixture
+def short(bare):
+    """A folder whose vocabulary lacks the model's last piece, which has the id 13."""
     pieces = (bare / "vocab.txt").read_text(encoding="utf-8").split("\n")
     (bare / "vocab.txt").write_text("\n".join(pieces[:13]) + "\n", encoding="utf-8")
+    return bare
+
+
+@pytest.mark.parametrize("where", ["added_tokens.json", "tokenizer_config.json", "tokenizer.json"])
+def test_added_tokens_are_part_of_the_vocabulary_and_stay_whole(where, short, edit_json):
     if where == "added_tokens.json":
-        edit_json(bare / where, **{"<name>": 13})
+        edit_json(short / where, **{"<name>": 13})
     elif where == "tokenizer_config.json":
-        edit_json(bare / where, added_tokens_decoder={"0": {"content": "[PAD]"}, "13": {"content": "<name>"}})
+        edit_json(short / where, added_tokens_decoder={"0": {"content": "[PAD]"}, "13": {"content": "<name>"}})
     else:
-        write_tokenizer(bare, added_tokens=[{"id": 13, "content": "<name>"}])
-    text_to_inputs = load(bare).text_to_inputs
-    assert text_to_inputs.vocabulary.id_of("<name>") == 13
-    # Text is not split at them: docs/tokenization.md says so.
-    assert 13 not in text_to_inputs(["the <name> dog"])["token_ids"].numpy()
+        write_tokenizer(short, added_tokens=[{"id": 0, "content": "[PAD]"}, {"id": 13, "content": "<name>"}])
+    text_to_inputs = load(short).text_to_inputs
+    assert text_to_inputs.tokenizer.added_tokens == (AddedToken("<name>"),)
+    assert text_to_inputs(["play<NAME>play"])["token_ids"].numpy().tolist() == [[2, 5, 13, 5, 3]]
+
+
+@pytest.mark.parametrize("where", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"additional_special_tokens": ["<name>", "<nobody>"]},
+        {"additional_special_tokens": [{"content": "<name>", "single_word": False}]},
+        {"extra_special_tokens": {"name_token": "<name>"}},
+    ],
+    ids=str,
+)
+def test_tokens_that_are_listed_as_special_are_looked_for_as_written(where, listed, short, edit_json):
+    edit_json(short / "added_tokens.json", **{"<name>": 13})
+    edit_json(short / where, **listed)
+    text_to_inputs = load(short).text_to_inputs
+    assert text_to_inputs.tokenizer.added_tokens == (AddedToken("<name>", normalized=False, special=True),)
+    assert 13 in text_to_inputs(["<name>"])["token_ids"].numpy()
+    assert 13 not in text_to_inputs(["<NAME>"])["token_ids"].numpy()
+
+
+def test_the_rules_of_added_tokens_come_in_and_go_out(short, edit_json, tmp_path):
+    rules = {"content": "name", "single_word": True, "normalized": False, "special": False, "lstrip": True}
+    edit_json(short / "tokenizer_config.json", added_tokens_decoder={"13": rules})
+    checkpoint = load(short)
+    token = AddedToken("name", normalized=False, single_word=True)
+    assert checkpoint.text_to_inputs.tokenizer.added_tokens == (token,)
+    saved = save(checkpoint.model, tmp_path / "saved", checkpoint.text_to_inputs)
+    assert load(saved).text_to_inputs.tokenizer.added_tokens == (token,)
+    (saved / "preprocessing.json").unlink()
+    assert load(saved).text_to_inputs.tokenizer.added_tokens == (token,)
 
 
 REFUSED = {
@@ -153,6 +190,15 @@ ODD_SETTINGS = {
     "added in a list": ('{"added_tokens_decoder": [{"content": "x"}]}', "`added_tokens_decoder` must be a JSON object"),
     "added as text": ('{"added_tokens_decoder": {"12": "<e1>"}}', r"`added_tokens_decoder\.12` must be a JSON object"),
     "added twice round": ('{"added_tokens_decoder": {"<e1>": 12}}', r"`added_tokens_decoder\.<e1>` must be the id"),
+    "rule in words": (
+        '{"added_tokens_decoder": {"12": {"content": "x", "normalized": "no"}}}',
+        r"`added_tokens_decoder\.12\.normalized` must be true or false. Received: 'no'",
+    ),
+    "special in one word": (
+        '{"additional_special_tokens": "<e1>"}',
+        "`additional_special_tokens` must be a list of special tokens. Received: '<e1>'",
+    ),
+    "special numbers": ('{"extra_special_tokens": [1]}', "`extra_special_tokens` must be a list of special tokens"),
     "half a character": (
         r'{"added_tokens_decoder": {"14": {"content": "\ud800"}}}',
         r"`added_tokens_decoder\.14\.content` must be a string of Unicode characters.*'\\ud800'",

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasbert import export
 from kerasbert.models import BertSpanPredictor, BertTokenClassifier
-from kerasbert.preprocessing import TextToInputs
+from kerasbert.preprocessing import AddedToken, TextToInputs, WordPieceTokenizer
 
 TOLERANCE = 1e-5
 INVALID_ARGUMENT = 3
@@ -70,6 +70,20 @@ def test_it_answers_as_the_live_model_does(native, classifier, classifier_folder
     encoded = classifier.backbone(to_inputs(TEXTS), training=False)
     np.testing.assert_allclose(embedded["pooled_output"], encoded["pooled_output"], atol=TOLERANCE)
     np.testing.assert_array_equal(tokens["token_ids"], to_inputs(TEXTS)["token_ids"])
+
+
+def test_added_tokens_are_found_and_kill_nothing(native, classifier, vocabulary, tmp_path):
+    tokens = [AddedToken("day", single_word=True), AddedToken("play", normalized=False), AddedToken("日")]
+    to_inputs = TextToInputs(WordPieceTokenizer(vocabulary, added_tokens=tokens), sequence_length=24)
+    folder = export.save(classifier, to_inputs, tmp_path / "model")
+    texts = np.array(["DAY days", "xplayx日本", "no such", "", "day" * 9], object)
+    good = [("tokenize", {"text": texts})]
+    for text in HOSTILE[:4]:
+        good.append(("text", {"text": np.array([text + b"day", "日".encode() + text, b"play"], object)}))
+    tokens, *_ = check(native, folder, good, [("text", {"text": SCALAR}), ("tokenize", {"text": TABLE})])
+    live = to_inputs(texts)["token_ids"].numpy()
+    np.testing.assert_array_equal(tokens["token_ids"], live)
+    assert {vocabulary.id_of("day"), vocabulary.id_of("play"), vocabulary.id_of("日")} <= set(live[:2].ravel().tolist())
 
 
 def test_no_text_and_no_shape_kills_a_classifier(native, classifier_folder):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+from kerasbert.preprocessing import AddedToken, TextToInputs, Vocabulary, WordPieceTokenizer
 
 VOCABULARY = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "!", "the", "dog", "中"])
 TEXTS = ["Playing the dog!", "", "中中", "the " * 40, b"\xff dog"]
@@ -116,7 +116,8 @@ TEXT_OPS_OF_2_12 = {"FastBertNormalize", "FastWordpieceTokenizeWithOffsets", "Re
     "options", [{}, {"split_cjk": False}, {"normalization": "tf_text", "split_cjk": False}], ids=str
 )
 def test_the_graph_needs_no_op_that_older_tf_serving_lacks(options):
-    to_inputs = TextToInputs(WordPieceTokenizer(VOCABULARY, keep_special_tokens=True, **options))
+    added = [AddedToken("the", single_word=True), AddedToken("dog", normalized=False)]
+    to_inputs = TextToInputs(WordPieceTokenizer(VOCABULARY, keep_special_tokens=True, added_tokens=added, **options))
     spec = tf.TensorSpec([None], tf.string)
     graph = tf.function(to_inputs).get_concrete_function((spec, spec)).graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
@@ -143,6 +144,7 @@ def test_saves_beside_other_files_and_reads_back(tmp_path):
             "keep_special_tokens": False,
             "normalization": "google",
             "max_word_length": 50,
+            "added_tokens": [],
         },
     }
     assert read.vocabulary == VOCABULARY

@@ -92,6 +92,7 @@ def test_config_holds_every_argument():
         "keep_special_tokens": True,
         "normalization": "tf_text",
         "max_word_length": 7,
+        "added_tokens": [{"content": "a", "normalized": False, "single_word": True, "special": True}],
     }
     tokenizer = WordPieceTokenizer(VOCABULARY, **config)
     assert tokenizer.get_config() == config

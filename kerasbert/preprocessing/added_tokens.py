@@ -1,0 +1,212 @@
+"""Tokens that stay whole wherever a text has them: those added to a vocabulary after training, and special ones.
+
+They are cut out of the text, and what lies between them is split into word pieces as if each stretch were a text of its
+own, as Hugging Face's tokenizers do it. Does not know word pieces: see tokenizer.py.
+
+Shapes: B batch, P parts of a text (differs by row), T tokens (differs by row).
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from kerasbert.preprocessing import character_rules as rules
+from kerasbert.preprocessing.ragged_rows import row_numbers
+
+# Ids alone, or ids and the bytes where they start and end: each ragged [B, (T)].
+Tokens = tuple[tf.RaggedTensor, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class AddedToken:
+    """A token that is cut out of a text as a whole, with the rules for finding it.
+
+    Attributes:
+        content: its text, a piece of the vocabulary.
+        normalized: whether it is looked for in the normalized text, so that `[E1]` is found in `[e1]` where text is
+            lower-cased; otherwise in the text as it was written, before any rule.
+        single_word: whether it must stand by itself: not where a letter, mark or digit touches it.
+        special: whether `detokenize` may leave it out.
+
+    Source: Hugging Face tokenizers, `AddedToken`. Its `lstrip` and `rstrip`, by which a token takes the white space
+    beside it, make no difference to ids.
+    """
+
+    content: str
+    normalized: bool = True
+    single_word: bool = False
+    special: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, str) or not self.content.strip():
+            raise ValueError(f"An added token's `content` must be its text. Received: content={self.content!r}.")
+        for name in ("normalized", "single_word", "special"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"An added token's `{name}` must be True or False. Received: {name}={getattr(self, name)!r} "
+                    f"of {self.content!r}."
+                )
+
+
+def as_added_tokens(tokens: Iterable["AddedToken | Mapping[str, Any]"]) -> tuple[AddedToken, ...]:
+    """The tokens, with dictionaries of their attributes as JSON has them made tokens.
+
+    Raises:
+        ValueError: something else is among them, an attribute is unknown or of another type, or a token comes twice.
+    """
+    if isinstance(tokens, (str, Mapping)) or not isinstance(tokens, Iterable):
+        raise ValueError(f"`added_tokens` must be a sequence of `AddedToken`. Received: {tokens!r}.")
+    made: dict[str, AddedToken] = {}
+    for token in tokens:
+        if isinstance(token, Mapping):
+            try:
+                token = AddedToken(**token)
+            except TypeError as error:
+                raise ValueError(
+                    f"An added token has `content`, `normalized`, `single_word` and `special`. Received: {token!r}."
+                ) from error
+        if not isinstance(token, AddedToken):
+            raise ValueError(f"`added_tokens` must be a sequence of `AddedToken`. Received: {token!r} among them.")
+        if token.content in made:
+            raise ValueError(f"`added_tokens` must name each token once. Received: {token.content!r} twice.")
+        made[token.content] = token
+    return tuple(made.values())
+
+
+class TokenCutter(tf.Module):
+    """Cuts given strings out of texts, in the TensorFlow graph: of those that begin first, the longest.
+
+    Args:
+        ids: string to look for -> token id.
+        single_words: those of the strings that must stand by themselves.
+        ideographs_touch: whether a CJK ideograph beside a single word makes it none.
+    """
+
+    def __init__(self, ids: Mapping[str, int], single_words: Iterable[str], ideographs_touch: bool) -> None:
+        super().__init__()
+        self._has_tokens = bool(ids)
+        if not ids:
+            return
+        self._pattern = _any_of(ids)
+        self._single_words = _any_of(single_words)
+        self._word_characters = _word_characters(ideographs_touch) if self._single_words else ""
+        with tf.init_scope():
+            hashes = _hashes(tf.constant(list(ids)))
+            order = tf.argsort(hashes)
+            self._hashes = tf.gather(hashes, order)
+            self._ids = tf.gather(tf.constant(list(ids.values()), tf.int32), order)
+
+    def tokenize_around(self, texts: tf.Tensor, tokenize: Callable[[tf.Tensor], Tokens]) -> Tokens:
+        """Tokenizes texts, strings [B], with the tokens in their places.
+
+        Args:
+            texts: string [B].
+            tokenize: makes tokens of any number of texts: ids int32, and perhaps starts and ends int64.
+        """
+        if not self._has_tokens:
+            return tokenize(texts)
+        parts = self._cut(texts)
+        ids, *places = tokenize(parts.texts.values)
+        rows = [_with_tokens(parts, parts.ids, ids)]
+        if places:
+            before = tf.gather(parts.starts, row_numbers(ids))  # [pieces in all]
+            for of_tokens, place in zip((parts.starts, parts.ends), places, strict=True):
+                rows.append(_with_tokens(parts, of_tokens, place.with_values(place.values + before)))
+        return tuple(rows)
+
+    def _cut(self, texts: tf.Tensor) -> "_Parts":
+        """The texts in parts, each a token or what lies between two; texts without a token pay for the search only."""
+        uncut = tf.RaggedTensor.from_row_splits(texts, tf.range(tf.size(texts, tf.int64) + 1), validate=False)
+        parts, starts, is_token = tf.cond(
+            tf.reduce_any(tf.strings.regex_full_match(texts, rf"\C*{self._pattern}\C*")),
+            lambda: self._cut_at_tokens(texts),
+            lambda: (uncut, tf.zeros_like(texts, tf.int64), tf.zeros_like(texts, tf.bool)),
+        )
+        return _Parts(
+            texts=parts.with_values(tf.where(is_token, "", parts.values)),
+            ids=tf.where(is_token, self._ids_of(parts.values), -1),
+            starts=starts,
+            ends=starts + tf.cast(tf.strings.length(parts.values), tf.int64),
+        )
+
+    def _ids_of(self, tokens: tf.Tensor) -> tf.Tensor:
+        """The ids of strings that are tokens, and some id of others. Not by a table, which a graph must fill first."""
+        place = tf.searchsorted(self._hashes, _hashes(tokens))
+        return tf.gather(self._ids, tf.minimum(place, tf.size(self._ids) - 1))
+
+    def _cut_at_tokens(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """The parts, ragged [B, (P)]; for each of all, where it starts in its text and whether it is a token."""
+        parts, starts, _ = tf_text.regex_split_with_offsets(texts, self._pattern, self._pattern)
+        is_token = tf.strings.regex_full_match(parts.values, self._pattern)
+        if not self._single_words:
+            return parts, starts.values, is_token
+        # A single word that something touches is none, but text as before: it goes back to the parts beside it.
+        rows = row_numbers(parts)
+        same_row = rows[1:] == rows[:-1]  # [parts - 1]
+        touched_before = same_row & tf.strings.regex_full_match(parts.values[:-1], rf"\C*[{self._word_characters}]")
+        touched_after = same_row & tf.strings.regex_full_match(parts.values[1:], rf"[{self._word_characters}]\C*")
+        touched = tf.concat([[False], touched_before], axis=0) | tf.concat([touched_after, [False]], axis=0)
+        touched = touched[: tf.size(rows)]  # nothing, of no parts
+        is_token &= ~(touched & tf.strings.regex_full_match(parts.values, self._single_words))
+        continues = tf.concat([[False], same_row & ~is_token[1:] & ~is_token[:-1]], axis=0)[: tf.size(rows)]
+        begins = ~continues
+        group = tf.cumsum(tf.cast(begins, tf.int64)) - 1
+        joined = tf.strings.unsorted_segment_join(parts.values, group, tf.reduce_sum(tf.cast(begins, tf.int64)))
+        row_splits = tf.searchsorted(tf.boolean_mask(rows, begins), tf.range(parts.nrows() + 1))
+        row_splits = tf.cast(row_splits, tf.int64)
+        return (
+            tf.RaggedTensor.from_row_splits(joined, row_splits, validate=False),
+            tf.boolean_mask(starts.values, begins),
+            tf.boolean_mask(is_token, begins),
+        )
+
+
+def _any_of(texts: Iterable[str]) -> str:
+    """A pattern for one of the texts, or nothing. RE2 takes the first that matches, so the longest come first."""
+    longest_first = sorted(texts, key=lambda text: len(text.encode()), reverse=True)
+    return f"({'|'.join(map(re.escape, longest_first))})" if longest_first else ""
+
+
+def _hashes(texts: tf.Tensor) -> tf.Tensor:
+    """String [N] -> int64 [N]: so many numbers that no two strings of a list share one."""
+    return tf.strings.to_hash_bucket_fast(texts, num_buckets=2**63 - 1)
+
+
+class _Parts(NamedTuple):
+    """Texts in parts.
+
+    Attributes:
+        texts: ragged strings [B, (P)], empty in place of a token.
+        ids: int32 [parts in all], -1 for what is no token.
+        starts, ends: bytes of the text, int64 [parts in all].
+    """
+
+    texts: tf.RaggedTensor
+    ids: tf.Tensor
+    starts: tf.Tensor
+    ends: tf.Tensor
+
+
+def _with_tokens(parts: _Parts, of_tokens: tf.Tensor, of_pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+    """What a part's token has, or else what its pieces have, of all parts of a text behind each other: [B, (T)]."""
+    is_token = parts.ids >= 0
+    tokens = tf.RaggedTensor.from_row_lengths(
+        tf.boolean_mask(of_tokens, is_token), tf.cast(is_token, tf.int64), validate=False
+    )
+    # [parts in all, (T)]: the text of a token is empty, so that one of the two has nothing.
+    both = tf.concat([tokens, of_pieces], axis=1)
+    return parts.texts.with_values(both).merge_dims(1, 2)
+
+
+@functools.cache
+def _word_characters(ideographs: bool) -> str:
+    """The characters of words, as the inside of a character class."""
+    chars = filter(rules.is_word_character, rules.characters())
+    if not ideographs:
+        return rules.regex_class(char for char in chars if not rules.is_cjk(char))
+    return rules.regex_class(chars) + r"\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{20000}-\x{323AF}"
