@@ -1,13 +1,28 @@
-"""One vector for a whole sequence: its first hidden state, or the mean or maximum over its real tokens."""
+"""One vector for a whole sequence: its first or last hidden state, a mean or the maximum over its real tokens."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasbert.argument_checks import check_choice
+from kerasbert.errors import BadInputError
 
-# B batch, T tokens, H hidden size
+# B batch, T tokens, H hidden size, M poolings side by side
+
+# In the order in which sentence-transformers puts several of them side by side.
+MODES = ("cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last")
+
+
+def check_modes(mode: Any) -> str | tuple[str, ...]:
+    """Returns `mode` as a name, or as a tuple of two names or more; refuses what is no pooling."""
+    if not isinstance(mode, list | tuple):
+        return check_choice("mode", mode, MODES)
+    if not mode:
+        raise BadInputError(f"`mode` must name a pooling. Received: mode={mode!r}. Choose from {MODES}.")
+    modes = tuple(check_choice("mode", name, MODES) for name in mode)
+    return modes if len(modes) > 1 else modes[0]
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
@@ -15,7 +30,9 @@ class Pooling(keras.layers.Layer):
     """Pools hidden states over the tokens, padding left out.
 
     Args:
-        mode: "cls" (the first position), "mean" or "max".
+        mode: "cls" (the first position), "max", "mean", "mean_sqrt_len" (the sum, divided by the square root of the
+            number of tokens), "weighted_mean" (the first real token counts once, the second twice, and so on) or "last"
+            (the last real token); or a sequence of these, whose vectors are put side by side in that order.
 
     Call arguments:
         sequence_output: hidden states [B, T, H].
@@ -23,48 +40,67 @@ class Pooling(keras.layers.Layer):
             `sequence_output` is used, and without one every token is real.
 
     Returns:
-        [B, H]. A row without any real token gives zeros for "mean" and "max".
+        [B, H], or [B, M*H] for M modes. A row without any real token gives zeros, for "cls" its first position.
 
     Raises:
-        BadInputError: the mode is unknown.
+        BadInputError: a mode is unknown, or there is none.
 
-    Source: sentence-transformers, `Pooling`.
+    Source: sentence-transformers, `Pooling`, whose names are `cls`, `max`, `mean`, `mean_sqrt_len_tokens`,
+    `weightedmean` and `lasttoken`.
 
     Example:
-        >>> hidden = keras.ops.array([[[1.0], [3.0], [9.0]]])
-        >>> float(Pooling("mean")(hidden, padding_mask=keras.ops.array([[1, 1, 0]]))[0, 0])
+        >>> hidden, mask = keras.ops.array([[[1.0], [3.0], [9.0]]]), keras.ops.array([[1, 1, 0]])
+        >>> float(Pooling("mean")(hidden, padding_mask=mask)[0, 0])
         2.0
+        >>> [float(value) for value in Pooling(["cls", "last"])(hidden, padding_mask=mask)[0]]
+        [1.0, 3.0]
     """
 
-    _MODES = ("cls", "mean", "max")
-
-    def __init__(self, mode: str = "cls", **kwargs: Any):
+    def __init__(self, mode: str | Sequence[str] = "cls", **kwargs: Any):
         super().__init__(**kwargs)
-        self.mode = check_choice("mode", mode, self._MODES)
+        self.mode = check_modes(mode)
         self.supports_masking = True
 
     def call(self, sequence_output: Any, padding_mask: Any = None, mask: Any = None) -> Any:
-        """Hidden states [B, T, H] -> [B, H]."""
-        if self.mode == "cls":
-            return sequence_output[:, 0, :]
-        padding_mask = mask if padding_mask is None else padding_mask
-        if padding_mask is None:
-            padding_mask = ops.ones_like(sequence_output[:, :, 0])
-        is_real = ops.expand_dims(ops.cast(padding_mask, "bool"), -1)  # [B, T] -> [B, T, 1]
-        # A float16 sum over hundreds of tokens would lose digits.
-        dtype = keras.backend.result_type(sequence_output.dtype, "float32")
-        hidden = ops.where(is_real, ops.cast(sequence_output, dtype), 0.0)
-        if self.mode == "mean":
-            count = ops.sum(ops.cast(is_real, dtype), axis=1)  # [B, 1]
-            pooled = ops.sum(hidden, axis=1) / ops.maximum(count, 1.0)
+        """Hidden states [B, T, H] -> [B, M*H]."""
+        modes = (self.mode,) if isinstance(self.mode, str) else self.mode
+        if set(modes) == {"cls"}:
+            hidden = is_real = None  # which needs no mask
         else:
-            pooled = ops.max(ops.where(is_real, hidden, -1e9), axis=1)
-            pooled = ops.where(ops.any(is_real, axis=1), pooled, 0.0)
-        return ops.cast(pooled, self.compute_dtype)
+            padding_mask = mask if padding_mask is None else padding_mask
+            if padding_mask is None:
+                padding_mask = ops.ones_like(sequence_output[:, :, 0])
+            is_real = ops.expand_dims(ops.cast(padding_mask, "bool"), -1)  # [B, T] -> [B, T, 1]
+            # A float16 sum over hundreds of tokens would lose digits.
+            dtype = keras.backend.result_type(sequence_output.dtype, "float32")
+            hidden = ops.where(is_real, ops.cast(sequence_output, dtype), 0.0)
+        pooled = [
+            sequence_output[:, 0, :] if mode == "cls" else ops.cast(_pooled(mode, hidden, is_real), self.compute_dtype)
+            for mode in modes
+        ]
+        return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         """The pooled vector has no tokens left to mask."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "mode": self.mode}
+        return {**super().get_config(), "mode": self.mode if isinstance(self.mode, str) else list(self.mode)}
+
+
+def _pooled(mode: str, hidden: Any, is_real: Any) -> Any:
+    """Hidden states [B, T, H] with zeros at padding, and which are real [B, T, 1] -> [B, H]."""
+    if mode == "max":
+        pooled = ops.max(ops.where(is_real, hidden, -1e9), axis=1)
+        return ops.where(ops.any(is_real, axis=1), pooled, 0.0)
+    real = ops.cast(is_real, hidden.dtype)
+    if mode == "last":
+        place = ops.cumsum(ops.ones_like(real), axis=1)  # 1, 2, 3, ...
+        is_last = place == ops.max(real * place, axis=1, keepdims=True)  # nowhere in a row without real tokens
+        return ops.sum(ops.where(is_last, hidden, 0.0), axis=1)
+    if mode == "weighted_mean":
+        has_begun = ops.cast(ops.cumsum(real, axis=1) > 0, hidden.dtype)
+        real = real * ops.cumsum(has_begun, axis=1)  # 1, 2, 3, ... from the first real token on
+        hidden = hidden * real
+    weight = ops.maximum(ops.sum(real, axis=1), 1.0)  # [B, 1]
+    return ops.sum(hidden, axis=1) / (ops.sqrt(weight) if mode == "mean_sqrt_len" else weight)
