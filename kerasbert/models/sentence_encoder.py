@@ -3,65 +3,145 @@
 Comparing and searching are left to who holds the vectors.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
+from kerasbert.argument_checks import check_activation, check_positive_integer
 from kerasbert.errors import BadInputError
 from kerasbert.layers import Pooling
+from kerasbert.layers.activations import activation_function
 from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
-# B batch, H hidden size
+# B batch, H hidden size, E numbers of a vector
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertSentenceEncoder(BackboneTask):
-    """Hidden states pooled over the real tokens, and scaled to length 1.
+    """Hidden states pooled over the real tokens, perhaps projected by dense layers, and scaled to length 1.
 
-    Inputs: the backbone's dict. Output: [B, H]; in float32 when normalized, whatever the dtype policy, because squares
-    of half-precision numbers leave their range.
+    Inputs: the backbone's dict. Output: [B, E], where E is the `units` of the last projection; without one it is H for
+    each pooling. In float32 when normalized, whatever the dtype policy, because squares of half-precision numbers
+    leave their range.
 
     Args:
         backbone: a `BertBackbone`.
-        pooling: "mean", "cls" (the first hidden state, without the pooler) or "max"; see `Pooling`.
+        pooling: "mean", "cls" (the first hidden state, without the pooler), "max" or another mode of `Pooling`; or
+            several, whose vectors are put side by side.
         normalize: whether to scale each vector to L2 length 1, so that a dot product is the cosine.
+        projections: the dense layers between pooling and normalization in their order, each as a dict of a Keras
+            `Dense`'s arguments: `units`, `activation` ("linear" if left out; "tanh", "relu", "gelu_erf", "gelu_tanh"
+            or the name of another Keras activation) and `use_bias` (True if left out).
         **kwargs: `name` and `trainable`.
 
     Raises:
         BadInputError: an argument is impossible.
 
-    Source: Reimers and Gurevych 2019, section 3; sentence-transformers, `Pooling` and `Normalize`.
+    Source: Reimers and Gurevych 2019, section 3; sentence-transformers, `Pooling`, `Dense` and `Normalize`. Feng et al.
+    2022, LaBSE, is "cls" with one projection of 768 units and "tanh".
 
     Example:
         >>> from kerasbert.config import BertConfig
-        >>> model = BertSentenceEncoder(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
+        >>> backbone = BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100))
+        >>> model = BertSentenceEncoder(backbone, "cls", projections=[{"units": 3, "activation": "tanh"}])
         >>> ids = keras.ops.ones((2, 5), dtype="int32")
         >>> vectors = model({"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids})
-        >>> [round(float(length), 3) for length in keras.ops.norm(vectors, axis=-1)]
-        [1.0, 1.0]
+        >>> tuple(vectors.shape), [round(float(length), 3) for length in keras.ops.norm(vectors, axis=-1)]
+        ((2, 3), [1.0, 1.0])
     """
 
-    _ARGUMENTS = ("pooling", "normalize")
+    _ARGUMENTS = ("pooling", "normalize", "projections")
 
-    def __init__(self, backbone: BertBackbone, pooling: str = "mean", normalize: bool = True, **kwargs: Any):
+    def __init__(
+        self,
+        backbone: BertBackbone,
+        pooling: str | Sequence[str] = "mean",
+        normalize: bool = True,
+        projections: Sequence[Mapping[str, Any]] = (),
+        **kwargs: Any,
+    ):
         check_backbone(backbone)
-        if not isinstance(normalize, bool):
-            raise BadInputError(
-                f"`normalize` must be True or False. Received: normalize={normalize!r}. "
-                "Give True for vectors of length 1, which most sentence encoders use."
-            )
+        _check_flag("normalize", normalize, "Give True for vectors of length 1, which most sentence encoders use.")
+        projections = check_projections(projections)
 
         # === Layers ===
         pooling_layer = Pooling(pooling, dtype=backbone.dtype_policy, name="pooling")
+        projection_layers = [
+            keras.layers.Dense(
+                projection["units"],
+                activation=activation_function(projection["activation"]),
+                use_bias=projection["use_bias"],
+                kernel_initializer=keras.initializers.TruncatedNormal(stddev=backbone.initializer_range),
+                dtype=backbone.dtype_policy,
+                name=f"projection_{index}",
+            )
+            for index, projection in enumerate(projections)
+        ]
         normalization = keras.layers.UnitNormalization(axis=-1, dtype="float32", name="normalization")
 
         # === Functional model ===
         inputs = backbone.input
         vectors = pooling_layer(backbone.output["sequence_output"], padding_mask=inputs["padding_mask"])
+        for layer in projection_layers:
+            vectors = layer(vectors)
         super().__init__(inputs=inputs, outputs=normalization(vectors) if normalize else vectors, **kwargs)
 
         # === Config ===
         self._hold_without_pooler(backbone)
-        self.pooling = pooling
+        self.pooling = pooling_layer.mode
         self.normalize = normalize
+        self.projections = projections
+        self.projection_layers = projection_layers
+
+    @property
+    def embedding_size(self) -> int:
+        """E: the numbers of a vector."""
+        return int(self.output.shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON can hold them."""
+        return {
+            **super().get_config(),
+            "pooling": self.pooling if isinstance(self.pooling, str) else list(self.pooling),
+            "projections": [dict(projection) for projection in self.projections],
+        }
+
+
+def check_projections(projections: Any) -> list[dict[str, Any]]:
+    """Returns projections with all their settings, or refuses what is none.
+
+    Args:
+        projections: see `BertSentenceEncoder`.
+
+    Raises:
+        BadInputError: a setting is unknown or impossible, or `units` is missing.
+    """
+    if not isinstance(projections, list | tuple):
+        raise _no_projections(projections)
+    return [_checked_projection(projection) for projection in projections]
+
+
+def _checked_projection(projection: Any) -> dict[str, Any]:
+    if not isinstance(projection, Mapping) or not {"units"} <= set(projection) <= {"units", "activation", "use_bias"}:
+        raise _no_projections(projection)
+    use_bias = projection.get("use_bias", True)
+    _check_flag("use_bias", use_bias, "Give True for a dense layer with a bias.")
+    return {
+        "units": check_positive_integer("units", projection["units"]),
+        "activation": check_activation("activation", projection.get("activation", "linear")),
+        "use_bias": use_bias,
+    }
+
+
+def _no_projections(received: Any) -> BadInputError:
+    return BadInputError(
+        "`projections` must be a list of dicts with `units` and perhaps `activation` and `use_bias`. "
+        f"Received: {received!r}. Give such as [{{'units': 256, 'activation': 'tanh'}}], or [] for none."
+    )
+
+
+def _check_flag(name: str, value: Any, remedy: str) -> None:
+    if not isinstance(value, bool):
+        raise BadInputError(f"`{name}` must be True or False. Received: {name}={value!r}. {remedy}")
