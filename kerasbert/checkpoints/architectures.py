@@ -8,7 +8,7 @@ no say in the outputs that the checkpoint was trained for, and saving leaves it 
 import dataclasses
 from collections.abc import Collection, Iterable
 
-from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, ENCODER_PARTS
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, ENCODER_PARTS, PROJECTIONS
 from kerasbert.errors import BadInputError
 
 
@@ -35,7 +35,7 @@ class Architecture:
 
 
 BACKBONE = Architecture("BertModel", "BertBackbone", BACKBONE_PARTS)
-SENTENCE_ENCODER = Architecture("BertModel", "BertSentenceEncoder", ENCODER_PARTS, ("pooler",))
+SENTENCE_ENCODER = Architecture("BertModel", "BertSentenceEncoder", (*ENCODER_PARTS, PROJECTIONS), ("pooler",))
 # The first of a class that fits is the one that is written.
 ARCHITECTURES = (
     BACKBONE,

@@ -64,5 +64,5 @@ def _collected(stored: StoredModel, arrays: dict[str, np.ndarray], parts: tuple[
             f"{stored.origin}: every layer of the config must have its weights. Received: num_hidden_layers={layers}, "
             f"{len(arrays)} weights in all. Take config and weights from the same model."
         )
-    rows = weight_names(parts, layers)
+    rows = weight_names(parts, layers, stored.task.projections)
     return collect(arrays, rows, stored.format, stored.config, stored.task.num_labels or 1, stored.origin)

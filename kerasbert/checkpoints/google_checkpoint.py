@@ -13,7 +13,7 @@ from kerasbert.checkpoints.architectures import BACKBONE, SENTENCE_ENCODER, arch
 from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import Task, read_task, task_settings
+from kerasbert.checkpoints.task_config import Task, read_task, sentence_task, task_settings
 from kerasbert.checkpoints.tensorflow_checkpoint import write_tensorflow
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS
@@ -25,7 +25,7 @@ _FORMAT = "google_tf1"
 _PREFIX = "bert_model.ckpt"
 # Google's code has no place for the others' heads.
 _MODELS = ("BertBackbone", "BertPretrainer", "BertSequenceClassifier", "BertSpanPredictor", "BertSentenceEncoder")
-# Where we keep the pooling of a sentence encoder, which has no weights.
+# Where we keep what a sentence encoder does after its encoder.
 _SENTENCE_KEY = "sentence_encoder"
 
 
@@ -46,7 +46,8 @@ def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: b
     settings = JsonSettings(path, values)
     task, head_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
     if architecture == BACKBONE and _SENTENCE_KEY in values:
-        architecture, task = SENTENCE_ENCODER, Task(arguments=values[_SENTENCE_KEY])
+        architecture = SENTENCE_ENCODER
+        task, head_problem = _read_sentence_task(settings.section(_SENTENCE_KEY), config)
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -91,9 +92,21 @@ def write_google(folder: Path, outgoing: OutgoingModel) -> None:
         **task_settings(outgoing.model, outgoing.labels),
     }
     if outgoing.architecture == SENTENCE_ENCODER:
-        values[_SENTENCE_KEY] = {"pooling": outgoing.model.pooling, "normalize": outgoing.model.normalize}
+        arguments = outgoing.model.get_config()
+        values[_SENTENCE_KEY] = {name: arguments[name] for name in ("pooling", "normalize", "projections")}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     (folder / GOOGLE_CONFIG_FILE).write_text(text, encoding="utf-8")
     write_tensorflow(folder / _PREFIX, extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config))
     if outgoing.text_to_inputs is not None:
         outgoing.text_to_inputs.save(folder)
+
+
+def _read_sentence_task(settings: JsonSettings, config: BertConfig) -> tuple[Task, str | None]:
+    """What a sentence encoder does after its encoder, and what is wrong with it, if anything."""
+    unknown = settings.values.keys() - {"pooling", "normalize", "projections"}
+    try:
+        if unknown:
+            raise settings.refusal(sorted(unknown)[0], "must be left out: no sentence encoder has it")
+        return sentence_task(settings.values, config), None
+    except BadInputError as error:
+        return Task(), f"{error} `load_backbone` takes the encoder alone."

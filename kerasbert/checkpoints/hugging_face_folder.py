@@ -18,16 +18,16 @@ from kerasbert.checkpoints.safetensors_file import read_safetensors, read_shards
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.task_config import read_task, task_settings
 from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs, write_tokenizer_files
-from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, is_of_backbone
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, PROJECTIONS, is_of_backbone
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 
 CONFIG_FILE = "config.json"
 _FORMAT = "hugging_face"
-_SAFETENSORS = "model.safetensors"
+SAFETENSORS_FILE = "model.safetensors"
 # Weight files in the order of preference, and what reads each.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
-    _SAFETENSORS: read_safetensors,
+    SAFETENSORS_FILE: read_safetensors,
     "model.safetensors.index.json": lambda path: read_shards(path, read_safetensors),
     "pytorch_model.bin": read_pytorch,
     "pytorch_model.bin.index.json": lambda path: read_shards(path, read_pytorch),
@@ -49,6 +49,30 @@ def weights_file(path: Path) -> Path | None:
     return next((path / name for name in _READERS if (path / name).is_file()), None)
 
 
+def present_weights_file(path: Path) -> Path:
+    """The weights file in a folder, or `path` itself.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    weights = weights_file(path)
+    if weights is None:
+        raise BadInputError(
+            f"{path}: weights must be there as {', '.join(_READERS)}. Received: none of them. "
+            "Copy or download the missing file."
+        )
+    return weights
+
+
+def read_weights(weights: Path) -> dict[str, np.ndarray]:
+    """The arrays of a weights file by their names there.
+
+    Raises:
+        BadInputError: it is damaged.
+    """
+    return _READERS[weights.name](weights)
+
+
 def read_hugging_face(
     path: Path, preprocessing: bool = True, max_length: int | None = None, lower_case: bool = False
 ) -> StoredModel:
@@ -62,18 +86,13 @@ def read_hugging_face(
     Raises:
         BadInputError: a file is missing or damaged, or they contradict each other.
     """
-    weights = weights_file(path)
-    if weights is None:
-        raise BadInputError(
-            f"{path}: weights must be there as {', '.join(_READERS)}. Received: none of them. "
-            "Copy or download the missing file."
-        )
+    weights = present_weights_file(path)
     folder = weights.parent
     settings = JsonSettings(folder / CONFIG_FILE, read_json_object(folder / CONFIG_FILE))
     named = settings.texts("architectures")
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
-    arrays = _named_by_table(_READERS[weights.name](weights), origin)
+    arrays = _named_by_table(read_weights(weights), origin)
     untied = _without_copies(arrays)
     architecture = _architecture(named, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     task, task_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
@@ -91,8 +110,9 @@ def read_hugging_face(
 
 
 def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
-    """Writes a model's config, weights and preprocessing into an empty folder."""
-    arrays = extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config)
+    """Writes a model's config, weights and preprocessing into an empty folder; a sentence encoder without its steps."""
+    parts = [part for part in outgoing.parts if part != PROJECTIONS]
+    arrays = extract(outgoing.model, parts, _FORMAT, outgoing.config)
     if outgoing.architecture.hugging_face != "BertModel":
         arrays = {_PREFIX * is_of_backbone(name, _FORMAT) + name: array for name, array in arrays.items()}
     text_to_inputs = outgoing.text_to_inputs
@@ -103,7 +123,7 @@ def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
         **task_settings(outgoing.model, outgoing.labels),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    write_safetensors(folder / _SAFETENSORS, arrays)
+    write_safetensors(folder / SAFETENSORS_FILE, arrays)
     if text_to_inputs is not None:
         write_tokenizer_files(folder, text_to_inputs)
 

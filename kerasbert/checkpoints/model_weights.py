@@ -10,7 +10,15 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from kerasbert.checkpoints.weight_names import ENCODER_PARTS, WeightName, from_ours, shape_of, to_ours, weight_names
+from kerasbert.checkpoints.weight_names import (
+    ENCODER_PARTS,
+    Projection,
+    WeightName,
+    from_ours,
+    shape_of,
+    to_ours,
+    weight_names,
+)
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 
@@ -89,17 +97,25 @@ def extract(model: keras.Model, parts: Iterable[str], format: str, config: BertC
     """A model's weights as float32 under the names and in the layout of a format."""
     return {
         str(row.named(format)): from_ours(row, format, as_array(_variable(model, row.ours)), config)
-        for row in weight_names(parts, config.num_hidden_layers)
+        for row in weight_names(parts, config.num_hidden_layers, projections_of(model))
     }
 
 
 def zero_parts(model: keras.Model, parts: Iterable[str]) -> tuple[str, ...]:
     """Those of `parts` whose weights are all zero: the checkpoint that the model came from did not have them."""
+    rows = {part: weight_names([part], 0, projections_of(model)) for part in parts if part not in ENCODER_PARTS}
     return tuple(
         part
-        for part in parts
-        if part not in ENCODER_PARTS
-        and not any(as_array(_variable(model, row.ours)).any() for row in weight_names([part], 0))
+        for part, names in rows.items()
+        if names and not any(as_array(_variable(model, row.ours)).any() for row in names)
+    )
+
+
+def projections_of(model: keras.Model) -> tuple[Projection, ...]:
+    """The dense layers of a sentence encoder, each in the folder that it is written to; none of another model."""
+    return tuple(
+        Projection(layer.kernel.shape[0], layer.units, layer.use_bias, f"{index}_Dense")
+        for index, layer in enumerate(getattr(model, "projection_layers", ()), start=2)
     )
 
 

@@ -1,30 +1,50 @@
 """Reads and writes the files by which sentence-transformers makes one vector of a Hugging Face encoder.
 
-`modules.json` lists the steps: an encoder, a pooling and perhaps a normalization. The encoder's own files are left to
-`hugging_face_folder.py`.
+`modules.json` lists the steps: an encoder, a pooling, perhaps dense layers and a normalization. The encoder's own files
+are left to `hugging_face_folder.py`, what the config of a step means to `sentence_transformers_steps.py`.
 """
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from kerasbert.checkpoints.architectures import SENTENCE_ENCODER
-from kerasbert.checkpoints.hugging_face_folder import read_hugging_face, write_hugging_face
-from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
+from kerasbert.checkpoints.hugging_face_folder import (
+    CONFIG_FILE,
+    SAFETENSORS_FILE,
+    present_weights_file,
+    read_hugging_face,
+    read_weights,
+    write_hugging_face,
+)
+from kerasbert.checkpoints.json_settings import JsonSettings
+from kerasbert.checkpoints.model_weights import extract, projections_of
+from kerasbert.checkpoints.safetensors_file import write_safetensors
+from kerasbert.checkpoints.sentence_transformers_steps import (
+    check_normalize,
+    dense_settings,
+    pooling_settings,
+    read_dense,
+    read_pooling,
+)
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import Task
+from kerasbert.checkpoints.task_config import sentence_task
 from kerasbert.checkpoints.tokenizer_files import SHORTEST_LIMIT, TEXT_REMEDY
+from kerasbert.checkpoints.weight_names import PROJECTIONS
 from kerasbert.errors import BadInputError
 
 MODULES_FILE = "modules.json"
+_FORMAT = "hugging_face"
 _SETTINGS_FILE = "sentence_bert_config.json"
 # Kinds of steps with an encoder: BERT is what Transformer was called at first, MLMTransformer is SPLADE's.
 _ENCODERS = ("Transformer", "BERT", "MLMTransformer")
-_POOLINGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
+# Where the other steps' classes are; a class from elsewhere may compute anything.
+_PACKAGE = "sentence_transformers."
 
 
 def read_sentence_transformers(folder: Path, preprocessing: bool = True) -> StoredModel:
-    """Reads encoder, pooling and normalization of a sentence-transformers folder.
+    """Reads encoder, pooling, dense layers and normalization of a sentence-transformers folder.
 
     Steps and poolings that `BertSentenceEncoder` does not have are the result's `head_problem`: the encoder alone can
     be taken out of any folder with one.
@@ -41,14 +61,11 @@ def read_sentence_transformers(folder: Path, preprocessing: bool = True) -> Stor
         )
     max_length, lower_case = _text_settings(encoder / _SETTINGS_FILE) if preprocessing else (None, False)
     stored = read_hugging_face(encoder, preprocessing, max_length, lower_case)
-    task, head_problem = _read_task(folder, steps)
-    return dataclasses.replace(
-        stored,
-        source_format="sentence_transformers",
-        architecture=SENTENCE_ENCODER,
-        task=task,
-        head_problem=head_problem,
-    )
+    stored = dataclasses.replace(stored, source_format="sentence_transformers", architecture=SENTENCE_ENCODER)
+    try:
+        return _with_later_steps(stored, folder, steps)
+    except BadInputError as error:
+        return dataclasses.replace(stored, head_problem=str(error))
 
 
 def write_sentence_transformers(folder: Path, outgoing: OutgoingModel) -> None:
@@ -56,33 +73,48 @@ def write_sentence_transformers(folder: Path, outgoing: OutgoingModel) -> None:
     write_hugging_face(folder, outgoing)
     model, text_to_inputs = outgoing.model, outgoing.text_to_inputs
     max_length = text_to_inputs.sequence_length if text_to_inputs else outgoing.config.max_position_embeddings
-    steps = [("Transformer", ""), ("Pooling", "1_Pooling")] + [("Normalize", "2_Normalize")] * model.normalize
+    projections = projections_of(model)
+    steps = [("Transformer", ""), ("Pooling", "1_Pooling")]
+    steps += [("Dense", projection.folder) for projection in projections]
+    steps += [("Normalize", f"{len(steps)}_Normalize")] * model.normalize
     modules = [
-        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        {"idx": index, "name": str(index), "path": path, "type": f"{_PACKAGE}models.{kind}"}
         for index, (kind, path) in enumerate(steps)
     ]
-    pooling = {"word_embedding_dimension": model.backbone.hidden_size}
-    pooling |= {key: model.pooling == mode for mode, key in _POOLINGS.items()}
+    files: dict[str, Any] = {
+        MODULES_FILE: modules,
+        _SETTINGS_FILE: {"max_seq_length": max_length, "do_lower_case": False},
+        f"1_Pooling/{CONFIG_FILE}": pooling_settings(model.pooling, model.backbone.hidden_size),
+    }
+    for projection, arguments in zip(projections, model.projections, strict=True):
+        files[f"{projection.folder}/{CONFIG_FILE}"] = dense_settings(arguments, projection.inputs)
     for _, path in steps[1:]:
         (folder / path).mkdir()
-    for name, values in (
-        (MODULES_FILE, modules),
-        ("1_Pooling/config.json", pooling),
-        (_SETTINGS_FILE, {"max_seq_length": max_length, "do_lower_case": False}),
-    ):
+    for name, values in files.items():
         (folder / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    arrays = extract(model, [PROJECTIONS], _FORMAT, outgoing.config)
+    for projection in projections:
+        start = f"{projection.folder}/"
+        of_step = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+        write_safetensors(folder / projection.folder / SAFETENSORS_FILE, of_step)
 
 
 def _steps(path: Path) -> list[tuple[str, str]]:
-    """The kind and the folder of each step, in order."""
+    """The kind and the folder of each step, in order; its whole class where somebody else wrote it."""
     try:
         modules = json.loads(path.read_text(encoding="utf-8"))
-        return [(str(module["type"]).rsplit(".", 1)[-1], str(module["path"])) for module in modules]
+        return [(_kind(str(module["type"])), str(module["path"])) for module in modules]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(
             f"{path}: the file must be a JSON list of steps with `type` and `path`. Received: {error!r}. "
             "Copy or download it again."
         ) from error
+
+
+def _kind(step_class: str) -> str:
+    """The short name of a step's class. An encoder's files are those of Hugging Face whoever wrote its class."""
+    name = step_class.rsplit(".", 1)[-1]
+    return name if step_class.startswith(_PACKAGE) or name in _ENCODERS else step_class
 
 
 def _listed(steps: list[tuple[str, str]]) -> str:
@@ -95,32 +127,44 @@ def _text_settings(path: Path) -> tuple[int | None, bool]:
     return settings.whole_number("max_seq_length", SHORTEST_LIMIT), bool(settings.flag("do_lower_case"))
 
 
-def _read_task(folder: Path, steps: list[tuple[str, str]]) -> tuple[Task, str | None]:
-    """What the steps after the encoder do; and why `BertSentenceEncoder` cannot do it, if it cannot."""
-    kinds = [kind for kind, _ in steps]
-    expected = ["Pooling", "Normalize"]
-    if kinds[:1] not in (["Transformer"], ["BERT"]) or kinds[1:] not in (expected[:1], expected):
-        return Task(), (
-            f"{folder / MODULES_FILE}: the steps must be Transformer, Pooling and perhaps Normalize. Received: "
-            f"{_listed(steps)}. Load the encoder alone with `load_backbone`."
-        )
-    try:
-        pooling = _pooling(folder / steps[1][1] / "config.json")
-    except BadInputError as error:
-        return Task(), str(error)
-    return Task(arguments={"pooling": pooling, "normalize": "Normalize" in kinds}), None
+def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, str]]) -> StoredModel:
+    """The sentence encoder, given its encoder.
 
-
-def _pooling(path: Path) -> str:
-    """Our name for the pooling that a step's config describes."""
-    remedy = "Load the encoder with `load_backbone` and pool its `sequence_output`."
-    settings = JsonSettings(path, read_json_object(path), remedy)
-    modes = settings.values.get("pooling_mode")
-    if modes is None:
-        modes = [key for key in settings.values if key.startswith("pooling_mode_") and settings.flag(key)]
-    ours = [mode for mode, key in _POOLINGS.items() if modes in (mode, [mode], [key])]
-    if not ours:
+    Raises:
+        BadInputError: a step does what `BertSentenceEncoder` does not, or its files are missing or broken.
+    """
+    (encoder, _), *later = steps
+    kept = [(kind, path) for kind, path in later if kind != "Dropout"]  # which does nothing after training
+    normalize = kept[-1][0] == "Normalize" if kept else False
+    kinds = [kind for kind, _ in kept]
+    dense_steps = [path for kind, path in kept if kind == "Dense"]
+    as_computed = ["Pooling", *["Dense"] * len(dense_steps), *["Normalize"] * normalize]
+    if encoder not in ("Transformer", "BERT") or kinds != as_computed or later[0][0] == "Dropout":
         raise BadInputError(
-            f"{path}: the pooling must be one of {', '.join(_POOLINGS)}. Received: pooling_mode={modes!r}. {remedy}"
+            f"{folder / MODULES_FILE}: the steps must be Transformer, Pooling, any number of Dense, and perhaps "
+            f"Normalize; Dropout may stand among them. Received: {_listed(steps)}. Load the encoder alone with "
+            "`load_backbone`."
         )
-    return ours[0]
+    if len(set(dense_steps)) < len(dense_steps):
+        raise BadInputError(
+            f"{folder / MODULES_FILE}: each Dense must have a `path` of its own. Received: {', '.join(dense_steps)}. "
+            "Load the encoder alone with `load_backbone`."
+        )
+    if normalize:
+        check_normalize(folder / kept[-1][1] / CONFIG_FILE)
+    pooling = read_pooling(folder / kept[0][1] / CONFIG_FILE)
+    width, projections, arrays, origin = (
+        stored.config.hidden_size * len(pooling),
+        [],
+        dict(stored.arrays),
+        stored.origin,
+    )
+    for path in dense_steps:
+        projections.append(read_dense(folder / path / CONFIG_FILE, width))
+        width = projections[-1]["units"]
+        weights = present_weights_file(folder / path)
+        arrays |= {f"{path}/{name}": array for name, array in read_weights(weights).items()}
+        origin += f", {path}/{weights.name} with {path}/{CONFIG_FILE}"
+    arguments = {"pooling": pooling, "normalize": normalize, "projections": projections}
+    task = sentence_task(arguments, stored.config, dense_steps)
+    return dataclasses.replace(stored, task=task, arrays=arrays, origin=origin, head_problem=None)

@@ -5,13 +5,17 @@ The encoder's own keys are `BertConfig`'s.
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasbert.checkpoints.architectures import Architecture
 from kerasbert.checkpoints.json_settings import JsonSettings, is_text
+from kerasbert.checkpoints.weight_names import Projection
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
+from kerasbert.layers.pooling import check_modes
+from kerasbert.models.sentence_encoder import check_projections
 from kerasbert.models.sequence_classification import PROBLEM_TYPES
 
 
@@ -23,11 +27,13 @@ class Task:
         num_labels: C; None for a model without a classifier.
         labels: their names in the order of their ids; None where nobody named them.
         arguments: what the model's constructor takes beside the backbone.
+        projections: the weights of a sentence encoder's dense layers.
     """
 
     num_labels: int | None = None
     labels: tuple[str, ...] | None = None
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    projections: tuple[Projection, ...] = ()
 
 
 def read_task(
@@ -49,6 +55,26 @@ def read_task(
         return _checked_task(settings, architecture, config, labels_in_weights), None
     except BadInputError as error:
         return Task(), f"{error} `load_backbone` takes the encoder alone."
+
+
+def sentence_task(arguments: Mapping[str, Any], config: BertConfig, folders: Sequence[str] = ()) -> Task:
+    """The task of a sentence encoder.
+
+    Args:
+        arguments: its constructor's.
+        config: the encoder's config.
+        folders: of its projections in sentence-transformers' layout.
+
+    Raises:
+        BadInputError: pooling or projections are impossible.
+    """
+    pooling = check_modes(arguments.get("pooling", "mean"))
+    width = config.hidden_size * (1 if isinstance(pooling, str) else len(pooling))
+    projections = []
+    for projection, folder in itertools.zip_longest(check_projections(arguments.get("projections", [])), folders):
+        projections.append(Projection(width, projection["units"], projection["use_bias"], folder or ""))
+        width = projection["units"]
+    return Task(arguments=dict(arguments), projections=tuple(projections))
 
 
 def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:

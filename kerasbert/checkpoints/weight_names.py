@@ -4,11 +4,12 @@ Reading and writing any format goes through these rows, so a name that is right 
 files to the modules of each format, and checking and assigning to `model_weights.py`.
 
 Axes: V vocabulary, P positions, S segments, H hidden size, A = N heads * D head size (equal to H), I intermediate size,
-C labels, 2 is two.
+C labels; a number is itself.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ FORMATS = ("google_tf1", "hugging_face", "model_garden", "keras_hub")
 ENCODER_PARTS = ("embeddings", "encoder")
 BACKBONE_PARTS = (*ENCODER_PARTS, "pooler")
 HEADS = ("masked_lm", "next_sentence", "classifier", "span")
+# The dense layers of a sentence encoder, of which each model has its own number and sizes.
+PROJECTIONS = "projections"
 # How names of the encoder's own weights begin in each format.
 _BACKBONE_PREFIXES = {
     "google_tf1": ("bert/",),
@@ -28,6 +31,22 @@ _BACKBONE_PREFIXES = {
     "model_garden": ("_",),
     "keras_hub": ("",),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Projection:
+    """What tells the weights of one dense layer of a sentence encoder.
+
+    Attributes:
+        inputs, units: the numbers of a vector before and after it.
+        use_bias: whether it has a bias.
+        folder: that of its step in sentence-transformers' layout.
+    """
+
+    inputs: int
+    units: int
+    use_bias: bool
+    folder: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +69,11 @@ class WeightName:
         name: str | None = getattr(self, format)
         return name
 
-    def numbered(self, index: int) -> "WeightName":
-        """The row of one encoder block: every `{i}` becomes the block's number."""
-        names = [(self.named(column) or "").format(i=index) or None for column in FORMATS]
-        return WeightName(self.part, self.ours.format(i=index), self.axes, *names)
+    def filled(self, **values: Any) -> "WeightName":
+        """The row of one layer among several: every `{i}` becomes the layer's number, and so on."""
+        names = [(self.named(column) or "").format(**values) or None for column in FORMATS]
+        axes = tuple(axis.format(**values) for axis in self.axes)
+        return WeightName(self.part, self.ours.format(**values), axes, *names)
 
 
 def _row(part: str, ours: str, axes: str, *names: str | None) -> WeightName:
@@ -176,16 +196,25 @@ _ROWS = (
          "cls/squad/output_weights", "qa_outputs.weight"),
     _row("span", "span_classifier.bias", "2",
          "cls/squad/output_bias", "qa_outputs.bias"),
+
+    # Hugging Face's column gives sentence-transformers' names: in the weights file of the step's own folder.
+    _row(PROJECTIONS, "projection_layers.{i}.kernel", "{inputs} {units}",
+         "sentence_encoder/projection_{i}/kernel", "{folder}/linear.weight"),
+    _row(PROJECTIONS, "projection_layers.{i}.bias", "{units}",
+         "sentence_encoder/projection_{i}/bias", "{folder}/linear.bias"),
 )
 # fmt: on
 
 
-def weight_names(parts: Iterable[str], num_hidden_layers: int) -> list[WeightName]:
-    """The rows of some parts, those of the encoder once for each block.
+def weight_names(
+    parts: Iterable[str], num_hidden_layers: int, projections: Sequence[Projection] = ()
+) -> list[WeightName]:
+    """The rows of some parts, those of the encoder once for each block, those of the projections once for each.
 
     Args:
-        parts: "embeddings", "encoder", "pooler", "masked_lm", "next_sentence", "classifier", "span".
+        parts: "embeddings", "encoder", "pooler", "masked_lm", "next_sentence", "classifier", "span", "projections".
         num_hidden_layers: encoder blocks.
+        projections: a sentence encoder's.
 
     Example:
         >>> [row.hugging_face for row in weight_names(["pooler"], num_hidden_layers=2)]
@@ -195,7 +224,14 @@ def weight_names(parts: Iterable[str], num_hidden_layers: int) -> list[WeightNam
     for part in parts:
         rows = [row for row in _ROWS if row.part == part]
         if part == "encoder":
-            names += [row.numbered(index) for index in range(num_hidden_layers) for row in rows]
+            names += [row.filled(i=index) for index in range(num_hidden_layers) for row in rows]
+        elif part == PROJECTIONS:
+            names += [
+                row.filled(i=index, **dataclasses.asdict(projection))
+                for index, projection in enumerate(projections)
+                for row in rows
+                if projection.use_bias or not row.ours.endswith(".bias")
+            ]
         else:
             names += rows
     return names
@@ -216,12 +252,11 @@ def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int =
         "A": (config.hidden_size,),
         "I": (config.intermediate_size,),
         "C": (num_labels,),
-        "2": (2,),
     }
     if _has_heads(format):
         sizes["A"] = (config.num_attention_heads, config.hidden_size // config.num_attention_heads)
     axes = tuple(reversed(row.axes)) if _is_transposed(row, format) else row.axes
-    return tuple(size for axis in axes for size in sizes[axis])
+    return tuple(size for axis in axes for size in (sizes[axis] if axis in sizes else (int(axis),)))
 
 
 def to_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig) -> np.ndarray:

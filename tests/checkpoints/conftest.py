@@ -43,6 +43,11 @@ HEADS: dict[str, Callable[..., keras.Model]] = {
     "choices": lambda backbone: models.BertMultipleChoice(backbone, dropout=0.0),
     "sentences": lambda backbone: models.BertSentenceEncoder(backbone, "mean", normalize=True),
     "sentences by maximum": lambda backbone: models.BertSentenceEncoder(backbone, "max", normalize=False),
+    "projected sentences": lambda backbone: models.BertSentenceEncoder(
+        backbone,
+        ["last", "cls"],
+        projections=[{"units": 6, "activation": "tanh"}, {"units": 5, "activation": "gelu_erf", "use_bias": False}],
+    ),
 }
 
 

@@ -12,7 +12,16 @@ from kerasbert.checkpoints.tensorflow_checkpoint import find_prefix, read_tensor
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 
-KINDS = ["backbone", "pretrainer", "single label", "multi-label", "regression", "spans", "sentences"]
+KINDS = [
+    "backbone",
+    "pretrainer",
+    "single label",
+    "multi-label",
+    "regression",
+    "spans",
+    "sentences",
+    "projected sentences",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -25,7 +34,7 @@ def test_comes_back_bit_for_bit(kind, make_model, config, saved, text_to_inputs,
     assert loaded.config == config
     assert loaded.text_to_inputs.get_config() == text_to_inputs.get_config()
     assert_same_weights(loaded.model, model)
-    for name in ("problem_type", "dropout", "num_labels", "pooling", "normalize"):
+    for name in ("problem_type", "dropout", "num_labels", "pooling", "normalize", "projections"):
         assert getattr(loaded.model, name, None) == getattr(model, name, None)
     assert set(largest_differences(model, loaded.model).values()) == {0.0}
     again = save(loaded.model, tmp_path / "again", loaded.text_to_inputs, format="google_tf1")

@@ -14,9 +14,9 @@ from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 TEXTS = ["The dogs playing!", "", "é cat"]
 KINDS = [
     *("backbone", "pretrainer", "single label", "multi-label", "regression", "tokens", "spans", "choices"),
-    *("sentences", "sentences by maximum"),
+    *("sentences", "sentences by maximum", "projected sentences"),
 ]
-ARGUMENTS = ("problem_type", "dropout", "num_labels", "pooling", "normalize")
+ARGUMENTS = ("problem_type", "dropout", "num_labels", "pooling", "normalize", "projections")
 
 
 @pytest.mark.backend

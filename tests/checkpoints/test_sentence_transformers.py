@@ -1,20 +1,33 @@
 """Sentence-transformers folders: pooling, normalization and longest input are honoured, other steps are refused,
-and the encoder can be taken out of any folder."""
+and the encoder can be taken out of any folder. Dense steps: see test_sentence_transformers_dense.py."""
 
 import json
 
 import numpy as np
 import pytest
 
-from kerasbert.checkpoints import load, load_backbone
+from kerasbert.checkpoints import load, load_backbone, save
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSentenceEncoder
 
+# Our name -> the flags of older versions, the name of newer ones.
 POOLINGS = {
     "mean": {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": False},
     "cls": {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
     "max": {"pooling_mode_max_tokens": True},
+    "mean_sqrt_len": {"pooling_mode_mean_sqrt_len_tokens": True},
+    "weighted_mean": {"pooling_mode_weightedmean_tokens": True, "pooling_mode_lasttoken": False},
+    "last": {"pooling_mode_lasttoken": True, "include_prompt": True},
+    ("cls", "max", "mean"): {
+        "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": True,
+        "pooling_mode_cls_token": True,
+    },
 }
+NAMES = {"mean_sqrt_len": "mean_sqrt_len_tokens", "weighted_mean": "weightedmean", "last": "lasttoken"}
+
+
+FIRST_FLAGS = ("pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_max_tokens")
 
 
 @pytest.fixture
@@ -38,8 +51,45 @@ def test_the_pooling_is_honoured(mode, folder):
     assert (loaded.model.pooling, loaded.model.normalize) == (mode, True)
     write_steps(folder, ("Transformer", ""), ("Pooling", "1_Pooling"))
     assert load(folder).model.normalize is False
-    (folder / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode": mode}))
-    assert load(folder).model.pooling == mode
+    names = [NAMES.get(name, name) for name in ([mode] if isinstance(mode, str) else mode)]
+    for named in (names, names[0]) if len(names) == 1 else (names,):
+        (folder / "1_Pooling/config.json").write_text(json.dumps({"embedding_dimension": 8, "pooling_mode": named}))
+        assert load(folder).model.pooling == mode
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ({"word_embedding_dimension": 8}, "mean"),
+        ({"pooling_mode_mean_tokens": False}, "mean"),
+        ({"pooling_mode": ["lasttoken", "cls"]}, ("last", "cls")),
+        ({"pooling_mode": "max", "pooling_mode_cls_token": True}, "max"),
+    ],
+)
+def test_poolings_are_read_as_sentence_transformers_reads_them(config, pooling, folder):
+    """Without any, it is the mean; a list has its own order; names are before flags."""
+    (folder / "1_Pooling/config.json").write_text(json.dumps(config))
+    assert load(folder).model.pooling == pooling
+
+
+@pytest.mark.parametrize(
+    ("pooling", "written"),
+    [
+        ("last", {**dict.fromkeys(FIRST_FLAGS, False), "pooling_mode_lasttoken": True}),
+        (["max", "mean"], dict(zip(FIRST_FLAGS, (False, True, True), strict=True))),
+        (
+            ["mean", "weighted_mean"],
+            {**dict(zip(FIRST_FLAGS, (False, True, False), strict=True)), "pooling_mode_weightedmean_tokens": True},
+        ),
+        (["mean", "max"], {"pooling_mode": ["mean", "max"]}),
+        (["cls", "cls"], {"pooling_mode": ["cls", "cls"]}),
+    ],
+)
+def test_poolings_are_written_in_flags_where_these_can_say_it(pooling, written, config, tmp_path):
+    model = BertSentenceEncoder(BertBackbone.from_config(config), pooling)
+    folder = save(model, tmp_path / "model")
+    assert json.loads((folder / "1_Pooling/config.json").read_text()) == {"word_embedding_dimension": 8, **written}
+    assert load(folder).model.pooling == model.pooling
 
 
 def test_what_is_written_is_what_sentence_transformers_writes(folder):
@@ -95,7 +145,13 @@ def test_an_encoder_without_pooler_is_whole(folder, edit_weights):
 
 OTHER_STEPS = {
     "no pooling": [("Transformer", "")],
-    "dense": [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense"), ("Normalize", "3_Normalize")],
+    "normalized before a dense": [
+        *[("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize"), ("Dense", "3_Dense")]
+    ],
+    "normalized twice": [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2"), ("Normalize", "3")],
+    "layer norm": [("Transformer", ""), ("Pooling", "1_Pooling"), ("LayerNorm", "2_LayerNorm")],
+    "dense on tokens": [("Transformer", ""), ("Dense", "1_Dense")],
+    "dropout on tokens": [("Transformer", ""), ("Dropout", "1_Dropout"), ("Pooling", "2_Pooling")],
     "splade": [("MLMTransformer", ""), ("SpladePooling", "1_SpladePooling")],
     "words counted before": [("BoW", "0_BoW"), ("Transformer", ""), ("Pooling", "1_Pooling")],
 }
@@ -133,12 +189,13 @@ def test_a_folder_without_encoder_is_refused(steps, folder):
 @pytest.mark.parametrize(
     "config",
     [
-        {"pooling_mode_mean_sqrt_len_tokens": True},
-        {"pooling_mode_cls_token": True, **POOLINGS["max"]},
-        {},
+        {"pooling_mode_attention": True},
+        {"pooling_mode_attention": True, **POOLINGS["max"]},
         {"pooling_mode": 5},
-        {"pooling_mode": "lasttoken"},
-        {"pooling_mode": ["cls", "mean"]},
+        {"pooling_mode": "sum"},
+        {"pooling_mode": []},
+        {"pooling_mode": ["cls", "sum"]},
+        {"pooling_mode": ["cls", ["mean"]]},
     ],
 )
 def test_other_poolings_are_refused_but_not_for_the_encoder_alone(config, folder):
@@ -146,6 +203,29 @@ def test_other_poolings_are_refused_but_not_for_the_encoder_alone(config, folder
     with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the pooling must be one of.*`load_backbone`"):
         load(folder)
     assert isinstance(load_backbone(folder).model, BertBackbone)
+
+
+def test_a_pooling_that_leaves_out_prompts_is_refused(folder):
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
+    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: `include_prompt` must be true.*`load_backbone`"):
+        load(folder)
+
+
+def test_a_step_of_another_package_is_refused_by_its_whole_name(folder):
+    """Its class may compute anything."""
+    text = (folder / "modules.json").read_text()
+    (folder / "modules.json").write_text(text.replace("sentence_transformers.models.Pooling", "custom_st.Pooling"))
+    with pytest.raises(BadInputError, match=r"Received: Transformer, custom_st\.Pooling, Normalize\."):
+        load(folder)
+
+
+def test_a_normalization_of_something_else_is_refused(folder):
+    config = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
+    (folder / "2_Normalize/config.json").write_text(json.dumps(config))
+    assert load(folder).model.normalize
+    (folder / "2_Normalize/config.json").write_text('{"module_input_name": "token_embeddings"}')
+    with pytest.raises(BadInputError, match=r"2_Normalize/config\.json: `module_input_name` must be 'sentence_embed"):
+        load(folder)
 
 
 @pytest.mark.parametrize(("length", "taken"), [(8.0, 8), (None, 10)])

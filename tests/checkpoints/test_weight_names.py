@@ -13,6 +13,8 @@ from kerasbert.checkpoints.weight_names import (
     BACKBONE_PARTS,
     FORMATS,
     HEADS,
+    PROJECTIONS,
+    Projection,
     from_ours,
     is_of_backbone,
     shape_of,
@@ -32,7 +34,9 @@ CONFIG = BertConfig(
     type_vocab_size=3,
 )
 LABELS = 5
-ROWS = weight_names((*BACKBONE_PARTS, *HEADS), CONFIG.num_hidden_layers)
+# The second has no bias.
+DENSE = (Projection(12, 8, True, "2_Dense"), Projection(8, 4, False, "3_Dense"))
+ROWS = weight_names((*BACKBONE_PARTS, *HEADS, PROJECTIONS), CONFIG.num_hidden_layers, DENSE)
 
 
 def names_and_shapes() -> dict[str, dict[str, str]]:
@@ -61,10 +65,10 @@ def test_no_two_weights_share_a_name(format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_there_and_back_is_the_same_array(format):
     generator = np.random.default_rng(0)
-    sizes = {"V": 11, "P": 9, "S": 3, "H": 6, "A": 6, "I": 7, "C": LABELS, "2": 2}
+    sizes = {"V": 11, "P": 9, "S": 3, "H": 6, "A": 6, "I": 7, "C": LABELS}
     for row in ROWS:
         if row.named(format):
-            ours = generator.normal(size=[sizes[axis] for axis in row.axes]).astype("float32")
+            ours = generator.normal(size=[sizes.get(axis) or int(axis) for axis in row.axes]).astype("float32")
             theirs = from_ours(row, format, ours, CONFIG)
             assert theirs.shape == shape_of(row, format, CONFIG, LABELS)
             assert theirs.flags.c_contiguous
