@@ -67,11 +67,7 @@ class TextInputs:
         return self.text_to_inputs(tf.ensure_shape(text, [None]))
 
     def _of_pairs(self, first: tf.Tensor, second: tf.Tensor) -> Inputs:
-        first, second = tf.ensure_shape(first, [None]), tf.ensure_shape(second, [None])
-        check = tf.debugging.assert_equal(tf.size(first), tf.size(second), "Each text needs exactly one `text_pair`.")
-        with tf.control_dependencies([check]):
-            first, second = tf.identity(first), tf.identity(second)
-        return self.text_to_inputs((first, second))
+        return self.text_to_inputs(tf.ensure_shape(first, [None]), tf.ensure_shape(second, [None]))
 
     def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the model sees of each text: ids, pieces and the bytes of the original text that they stand for.

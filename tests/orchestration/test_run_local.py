@@ -2,12 +2,14 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
+from kerasbert_pipelines.outdated import is_outdated
 from kerasbert_pipelines.peak_memory import PeakMemory
 from kerasbert_pipelines.resources import beam_args
 from kerasbert_pipelines.run_local import reason
@@ -91,6 +93,27 @@ def test_workers_are_processes_here_and_machines_on_dataflow() -> None:
     assert beam_args(there, "PretrainingInstances")[2:] == ["--num_workers=4", "--max_num_workers=4"]
     flink = PretrainSettings(resources=resources, beam_pipeline_args=("--runner=FlinkRunner", "--parallelism=3"))
     assert beam_args(flink, "PretrainingInstances") == ["--runner=FlinkRunner", "--parallelism=3"]
+
+
+def test_what_is_judged_against_a_pushed_model_is_outdated_by_another_one(tmp_path: Path) -> None:
+    pushed = tmp_path / "pushed"
+    for folder in (tmp_path / "model" / "Format-Serving", pushed / "1"):
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_text(folder.name)
+    cached = {"state": "cached", "seconds": 0.0, "peak_megabytes": 0.0, "figures": {}}
+    trainer = ComponentSummary(name="Trainer", outputs={"model": str(tmp_path / "model")}, **cached)
+
+    def outdated(name: str, **values: Any) -> bool:
+        component = ComponentSummary(name=name, outputs={}, **cached, **values)
+        return is_outdated(component, [trainer], str(pushed))
+
+    assert outdated("Evaluator", blessed=True)
+    assert not outdated("Evaluator", blessed=True, baseline=str(pushed / "1"))
+    assert not outdated("InfraValidator", blessed=True)
+    assert not outdated("Pusher", pushed_to=str(pushed / "1"))
+    assert outdated("Pusher", pushed_to=str(pushed / "2"))
+    (pushed / "1" / "saved_model.pb").write_text("Format-Serving")  # the very model that was judged
+    assert not outdated("Evaluator", blessed=True)
 
 
 def test_the_summary_in_words() -> None:
