@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", type=click.Path(), help="A .npy or .jsonl file in place of JSONL on standard output.")
 @click.option(
     "--pooling",
-    type=click.Choice(["mean", "cls", "max"]),
+    type=click.Choice(["mean", "cls", "max", "mean_sqrt_len", "weighted_mean", "last"]),
     help="In place of the model's own (sentence-transformers); mean where it has none.",
 )
 @click.option("--normalize/--no-normalize", default=None, help="Vectors of length 1. By default as the model says.")
@@ -40,7 +40,7 @@ def embed(
 ) -> None:
     """Make one vector of each of TEXTS, or of the texts of files, with MODEL (a folder of any layout).
 
-    A .npy file holds float32 [texts, hidden size], in the order of the texts.
+    A .npy file holds float32 [texts, numbers of a vector], in the order of the texts.
 
     \b
     Example:

@@ -77,6 +77,7 @@ def _card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> dict[s
             "kind": type(served.model).__name__,
             "parameters": int(served.model.count_params()),
             "labels": served.labels,
+            **_vector_size(served),
             **served.backbone.bert_config.to_dict(),
         },
         "preprocessing": served.text_inputs.text_to_inputs.get_config(),
@@ -92,6 +93,11 @@ def _card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> dict[s
         "versions": _versions(),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _vector_size(served: ServedModel) -> dict[str, int]:
+    """How many numbers a sentence encoder's vectors have, which need not be the hidden size."""
+    return {"embedding_size": served.model.embedding_size} if hasattr(served.model, "embedding_size") else {}
 
 
 def _items(fact: Any) -> list[Any]:
@@ -129,6 +135,7 @@ def _as_text(card: dict[str, Any]) -> str:
         f"# {model['kind']}",
         "",
         f"{model['parameters']:,} parameters, {model['num_hidden_layers']} layers of size {model['hidden_size']}.",
+        *([f"Its vectors have {model['embedding_size']} numbers."] if "embedding_size" in model else []),
         f"Exported on {card['created']} by kerasbert {card['versions']['kerasbert']}.",
         f"Needs TF Serving {serving} or later." if serving else "Has ops that no listed TF Serving links.",
         "",

@@ -1,6 +1,6 @@
 """What the users of an encoder get: hidden states, or one vector for a text to compare texts by.
 
-Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size.
+Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size, `E` numbers of a sentence's vector.
 """
 
 import tensorflow as tf
@@ -29,7 +29,7 @@ class ServedSentenceEncoder(ServedTextModel):
         return {**super().task_signatures(), "text_pair": by_pair}
 
     def outputs(self, inputs: Inputs) -> Outputs:
-        """`embedding` [B, H]."""
+        """`embedding` [B, E]."""
         return {"embedding": tf.cast(self.model(inputs, training=False), tf.float32)}
 
     @property

@@ -12,7 +12,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.models import BertSentenceEncoder
 from kerasbert.preprocessing import TextToInputs
 
-# N texts, H hidden size
+# N texts, E numbers of a vector
 
 # Batches whose texts are sorted by length before they are cut into batches, which saves padding.
 _LENGTH_WINDOW = 64
@@ -27,23 +27,25 @@ class SentenceEncoder:
 
     @property
     def size(self) -> int:
-        """H: the numbers of a vector."""
-        return int(self.model.backbone.hidden_size)
+        """E: the numbers of a vector."""
+        return self.model.embedding_size
 
 
 def load_sentence_encoder(
-    path: str | Path, pooling: str | None = None, normalize: bool | None = None
+    path: str | Path, pooling: str | Sequence[str] | None = None, normalize: bool | None = None
 ) -> SentenceEncoder:
     """Reads a model folder of any layout that `checkpoints.load` knows.
 
     Args:
         path: the folder.
-        pooling: "mean", "cls" or "max". None is what a sentence-transformers folder says, and "mean" elsewhere.
+        pooling: see `BertSentenceEncoder`. None is what a sentence-transformers folder says, and "mean" elsewhere. The
+            folder's projections stay.
         normalize: whether vectors get length 1. None is what a sentence-transformers folder says, and False elsewhere.
             Both defaults are sentence-transformers' own for a bare encoder.
 
     Raises:
-        BadInputError: the folder holds no checkpoint, or its vocabulary is missing.
+        BadInputError: the folder holds no checkpoint, its vocabulary is missing, or the pooling does not give as many
+            numbers as the projections take.
     """
     loaded = checkpoints.load(path)
     if loaded.text_to_inputs is None:
@@ -51,16 +53,33 @@ def load_sentence_encoder(
             f"A model must have its vocabulary beside it. Received: '{path}' without one. Copy its vocab.txt there."
         )
     model = loaded.model
-    has_own = isinstance(model, BertSentenceEncoder)
-    own = (model.pooling, model.normalize) if has_own else ("mean", False)
-    wanted = (own[0] if pooling is None else pooling, own[1] if normalize is None else normalize)
-    if not has_own or wanted != own:
-        model = BertSentenceEncoder(getattr(model, "backbone", model), *wanted)
+    if not isinstance(model, BertSentenceEncoder):
+        model = BertSentenceEncoder(getattr(model, "backbone", model), pooling or "mean", bool(normalize))
+    elif (pooling, normalize) != (None, None):
+        model = _changed(model, pooling, normalize)
     return SentenceEncoder(model, loaded.text_to_inputs)
 
 
+def _changed(
+    model: BertSentenceEncoder, pooling: str | Sequence[str] | None, normalize: bool | None
+) -> BertSentenceEncoder:
+    """The encoder with the same weights, but another pooling or normalization."""
+    pooling = model.pooling if pooling is None else pooling
+    normalize = model.normalize if normalize is None else normalize
+    changed = BertSentenceEncoder(model.backbone, pooling, normalize, model.projections)
+    for ours, theirs in zip(changed.projection_layers, model.projection_layers, strict=True):
+        wanted, given = theirs.kernel.shape[0], ours.kernel.shape[0]
+        if wanted != given:
+            raise BadInputError(
+                f"`pooling` must give the {wanted} numbers that the model's projection takes. Received: "
+                f"pooling={pooling!r}, which gives {given}. The model's own is {model.pooling!r}."
+            )
+        ours.set_weights(theirs.get_weights())
+    return changed
+
+
 def embed(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int = 32) -> Iterator[np.ndarray]:
-    """Gives the vectors in the order of the texts, some rows at a time: float32 [rows, H]."""
+    """Gives the vectors in the order of the texts, some rows at a time: float32 [rows, E]."""
     window = batch_size * _LENGTH_WINDOW
     for first in range(0, len(texts), window):
         rows = texts[first : first + window]

@@ -10,6 +10,7 @@ import pytest
 
 from kerasbert.checkpoints import load, save
 from kerasbert.models import BertSentenceEncoder
+from kerasbert.recipes.embedding import embed, load_sentence_encoder
 
 Command = Callable[..., object]
 TEXTS = ["the cat and the cow.", "the saw.", "", "the bread and the cheese and the soup.", "ein Käse 🧀"]
@@ -29,7 +30,8 @@ def vectors_by_hand(folder: Path, pooling: str, normalize: bool) -> np.ndarray:
     rows = []
     for text in TEXTS:
         hidden = np.asarray(loaded.model.backbone(loaded.text_to_inputs([text]))["sequence_output"])[0]
-        row = {"mean": hidden.mean(0), "max": hidden.max(0), "cls": hidden[0]}[pooling]
+        weighted = np.average(hidden, axis=0, weights=np.arange(1, len(hidden) + 1))
+        row = {"mean": hidden.mean(0), "max": hidden.max(0), "cls": hidden[0], "weighted_mean": weighted}[pooling]
         rows.append(row / np.linalg.norm(row) if normalize else row)
     return np.stack(rows)
 
@@ -52,6 +54,7 @@ def test_a_folder_s_own_pooling_is_honoured(command: Command, sentence_encoder: 
         ([], "mean", False),
         (["--normalize"], "mean", True),
         (["--pooling", "cls"], "cls", False),
+        (["--pooling", "weighted_mean"], "weighted_mean", False),
     ],
 )
 def test_a_bare_encoder_is_pooled_as_asked(
@@ -64,6 +67,43 @@ def test_a_bare_encoder_is_pooled_as_asked(
 def test_options_overrule_the_folder(command: Command, sentence_encoder: Path) -> None:
     _, vectors = jsonl(command("embed", sentence_encoder, *TEXTS, "--pooling", "mean", "--no-normalize").out)
     np.testing.assert_allclose(vectors, vectors_by_hand(sentence_encoder, "mean", False), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def projecting_encoder(pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence-transformers folder whose vectors are not as wide as the hidden states."""
+    loaded = load(pretrained / "model")
+    projections = [{"units": 5, "activation": "tanh"}]
+    model = BertSentenceEncoder(loaded.model.backbone, ["max", "mean"], True, projections)
+    (layer,) = model.projection_layers
+    layer.set_weights([np.random.default_rng(0).normal(0, 1, weight.shape) for weight in layer.get_weights()])
+    return save(model, tmp_path_factory.mktemp("models") / "projecting", loaded.text_to_inputs)
+
+
+def projected_by_hand(folder: Path, poolings: tuple[str, str], normalize: bool) -> np.ndarray:
+    pooled = np.concatenate([vectors_by_hand(folder, pooling, False) for pooling in poolings], axis=1)
+    kernel, bias = load(folder).model.projection_layers[0].get_weights()
+    vectors = np.tanh(pooled @ kernel + bias)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if normalize else vectors
+
+
+def test_vectors_are_as_wide_as_the_last_projection(command: Command, projecting_encoder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "vectors.npy"
+    result = command("embed", projecting_encoder, *TEXTS, "-o", output)
+    assert result.out == f"5 vectors of 5 numbers: {output}\n"
+    np.testing.assert_allclose(np.load(output), projected_by_hand(projecting_encoder, ("max", "mean"), True), atol=1e-5)
+    _, vectors = jsonl(command("embed", projecting_encoder, *TEXTS, "--no-normalize").out)
+    np.testing.assert_allclose(vectors, projected_by_hand(projecting_encoder, ("max", "mean"), False), atol=1e-5)
+
+
+def test_another_pooling_must_fit_the_projection(command: Command, projecting_encoder: Path) -> None:
+    result = command("embed", projecting_encoder, "a text", "--pooling", "last")
+    assert result.code == 1
+    assert "`pooling` must give the 64 numbers that the model's projection takes" in result.error
+    assert "pooling='last', which gives 32. The model's own is ('max', 'mean')" in result.error
+    encoder = load_sentence_encoder(projecting_encoder, ["cls", "max"], normalize=False)
+    (vectors,) = embed(encoder, TEXTS)
+    np.testing.assert_allclose(vectors, projected_by_hand(projecting_encoder, ("cls", "max"), False), atol=1e-5)
 
 
 def test_every_file_gives_the_same_vectors(command: Command, sentence_encoder: Path, tmp_path: Path) -> None:

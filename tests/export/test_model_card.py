@@ -9,6 +9,7 @@ import tensorflow as tf
 from kerasbert import export
 from kerasbert.export.model_card import write_model_card
 from kerasbert.export.serving_task import served_model
+from kerasbert.models import BertSentenceEncoder
 
 FACTS = {
     "data": {"training": "1,000 made-up texts", "licence": "none"},
@@ -34,6 +35,7 @@ def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, clas
     assert card["model"]["parameters"] == classifier.count_params()
     assert card["model"]["labels"] == ["x", "y", "ü"]
     assert card["model"]["hidden_size"] == 16
+    assert "embedding_size" not in card["model"]
     assert card["preprocessing"]["sequence_length"] == 24
     assert card["first_serving_version"] == "2.12"
     assert card["versions"]["tensorflow"] == tf.__version__
@@ -42,6 +44,16 @@ def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, clas
     assert text["outputs"]["probabilities"] == "float32 [batch, 3]"
     assert card["signatures"]["classify"]["method"] == "tensorflow/serving/classify"
     assert card["signatures"]["tokenize"]["outputs"]["pieces"] == "string [batch, ?]"
+
+
+def test_the_card_of_a_sentence_encoder_gives_the_size_of_its_vectors(make_backbone, text_to_inputs, tmp_path):
+    model = BertSentenceEncoder(make_backbone(), projections=[{"units": 5}])
+    folder = export.save(model, text_to_inputs, tmp_path, warm_up=None)
+    card = json.loads((folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
+    assert (card["model"]["embedding_size"], card["model"]["hidden_size"]) == (5, 16)
+    assert card["signatures"]["embed"]["outputs"]["embedding"] == "float32 [batch, 5]"
+    text = (folder / "assets.extra" / "README.md").read_text(encoding="utf-8")
+    assert "2 layers of size 16.\nIts vectors have 5 numbers.\n" in text
 
 
 def test_people_can_read_it_too(version_folder):

@@ -256,8 +256,19 @@ def test_the_best_choice_is_named(make_backbone, text_to_inputs, exported):
 # === Sentence vectors ===
 
 
-def test_sentences_have_vectors_and_similarities(make_backbone, text_to_inputs, exported):
-    model = BertSentenceEncoder(make_backbone())
+@pytest.mark.parametrize(
+    ("pooling", "projections"),
+    [
+        ("mean", []),
+        ("cls", [{"units": 5, "activation": "tanh"}]),
+        (["last", "weighted_mean"], [{"units": 6, "activation": "gelu_erf"}, {"units": 40, "use_bias": False}]),
+    ],
+)
+def test_sentences_have_vectors_and_similarities(make_backbone, text_to_inputs, exported, pooling, projections):
+    model = BertSentenceEncoder(make_backbone(), pooling, projections=projections)
+    generator = np.random.default_rng(2)
+    for layer in model.projection_layers:
+        layer.set_weights([generator.normal(0, 1, weight.shape) for weight in layer.get_weights()])
     signatures = exported(model)
     to_inputs = TextToInputs(text_to_inputs.tokenizer, sequence_length=24)
     expected = model(to_inputs(TEXTS), training=False).numpy()
@@ -269,6 +280,7 @@ def test_sentences_have_vectors_and_similarities(make_backbone, text_to_inputs, 
         ("examples", {"examples": examples}),
     ):
         np.testing.assert_allclose(signatures[name](**inputs)["embedding"], expected, atol=TOLERANCE)
+        assert signatures[name].structured_outputs["embedding"].shape[-1] == model.embedding_size
     pairs = signatures["text_pair"](text=tf.constant(TEXTS), text_pair=tf.constant(TEXTS[::-1]))
     np.testing.assert_allclose(pairs["similarity"], (expected * expected[::-1]).sum(axis=1), atol=TOLERANCE)
 
