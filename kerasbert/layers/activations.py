@@ -3,7 +3,6 @@
 Does not decide which form a checkpoint means: see `kerasbert.config`.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +14,21 @@ from kerasbert.errors import BadInputError
 
 Activation = str | Callable[[Any], Any]
 
-_GELU = {
-    GELU_TANH: functools.partial(ops.gelu, approximate=True),
-    GELU_ERF: functools.partial(ops.gelu, approximate=False),
-}
+
+# Registered, because Keras saves and clones a layer of its own that has one by the function's name.
+@keras.saving.register_keras_serializable(package="kerasbert")
+def gelu_tanh(x: Any) -> Any:
+    """GELU by the tanh approximation, elementwise. Hendrycks and Gimpel 2016; what google-research/bert computes."""
+    return ops.gelu(x, approximate=True)
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+def gelu_erf(x: Any) -> Any:
+    """GELU by the error function, elementwise. Hendrycks and Gimpel 2016; what most of Hugging Face's BERTs compute."""
+    return ops.gelu(x, approximate=False)
+
+
+_GELU = {GELU_TANH: gelu_tanh, GELU_ERF: gelu_erf}
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any]:

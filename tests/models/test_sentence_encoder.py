@@ -81,6 +81,14 @@ def test_projections_are_dense_layers_before_the_normalization(config, inputs, s
     assert model.embedding_size == 5
 
 
+@pytest.mark.parametrize("activation", ["gelu_erf", "gelu_tanh"])
+def test_a_model_with_projections_can_be_cloned(config, inputs, activation):
+    model = BertSentenceEncoder(BertBackbone.from_config(config), projections=[{"units": 5, "activation": activation}])
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(numpy(clone(inputs)), numpy(model(inputs)))
+
+
 def test_settings_left_out_of_a_projection_are_those_of_keras(config):
     model = BertSentenceEncoder(BertBackbone.from_config(config), projections=({"units": 5},))
     assert model.projections == [{"units": 5, "activation": "linear", "use_bias": True}]
