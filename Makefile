@@ -37,9 +37,9 @@ demo-seeds: $(VENV)/.installed  ## the demo's comparison over three seeds
 # === Tests ===
 
 .PHONY: test
-test: lint types test-tensorflow  ## lint, types, tests on TensorFlow and JAX, docs, wheel
-	@# What is left waits for processes to start more than it computes: two at once, each with its output in one piece.
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jax test-docs test-wheel
+test: lint types  ## lint, types, tests on TensorFlow and JAX, docs, wheel
+	@# Two at once: much of it waits for processes to start, which alone leaves a core idle.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-tensorflow test-docs test-jax test-wheel
 
 .PHONY: test-tensorflow
 test-tensorflow: $(VENV)/.installed  ## the test suite, without what is marked slow

@@ -15,16 +15,16 @@ import tensorflow as tf
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.orchestration.kubeflow.v2.pipeline_builder import DEFAULT_IMAGE_PATH_KEY
+from tfx.orchestration.pipeline import Pipeline
 
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 from kerasbert_pipelines.run_parameters import add_run_parameters
 from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
 
-PipelineFactory = Callable[[Any], tfx.dsl.Pipeline]
+PipelineFactory = Callable[[Any], Pipeline]
 # Settings that name files or folders.
 _PLACES = (
     *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "base_model", "start_from"),

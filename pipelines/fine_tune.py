@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tfx import v1 as tfx
+from tfx.components import BulkInferrer, ExampleValidator, InfraValidator, StatisticsGen, Trainer, Tuner
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import bulk_inferrer_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2
+from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuningSettings
@@ -39,7 +43,7 @@ _MODULE = "kerasbert_tfx.modules.fine_tuning"
 _NOT_FOR_TRAINING = ("start_from", "schema")
 
 
-def create_pipeline(settings: FineTuneSettings) -> tfx.dsl.Pipeline:
+def create_pipeline(settings: FineTuneSettings) -> Pipeline:
     """The pipeline, with new nodes at each call.
 
     Raises:
@@ -68,8 +72,8 @@ def create_pipeline(settings: FineTuneSettings) -> tfx.dsl.Pipeline:
         nodes.append(validator)
     pusher = ModelPusher(
         model=trainer.outputs["model"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=settings.push_folder)
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=settings.push_folder)
         ),
         **blessings,
     )
@@ -77,7 +81,7 @@ def create_pipeline(settings: FineTuneSettings) -> tfx.dsl.Pipeline:
     nodes.append(pusher)
     if settings.bulk_inference:
         nodes += _bulk_inference_nodes(settings, columns, trainer, evaluator)
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=settings.pipeline_name,
         pipeline_root=settings.pipeline_root,
         components=with_resources(nodes, settings),
@@ -158,7 +162,7 @@ def _example_gen(data: str, columns: Columns, shares: Mapping[str, float]) -> La
 
 def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNode, list[BaseNode]]:
     """The check that the rows must pass, and what it needs."""
-    statistics = tfx.components.StatisticsGen(
+    statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         stats_options=tfdv.StatsOptions(num_top_values=MOST_LABELS, num_rank_histogram_buckets=MOST_LABELS),
     )
@@ -169,9 +173,7 @@ def _data_nodes(settings: FineTuneSettings, examples: BaseNode) -> tuple[BaseNod
             statistics=statistics.outputs["statistics"],
             columns=json.dumps(dataclasses.asdict(_checked_columns(settings))),
         )
-    validator = tfx.components.ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    )
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     check = DataCheck(
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
@@ -193,14 +195,14 @@ def _training_nodes(
     nodes: list[BaseNode] = []
     shared: dict[str, Any] = {
         "examples": examples.outputs["examples"],
-        "train_args": tfx.proto.TrainArgs(splits=["train"]),
-        "eval_args": tfx.proto.EvalArgs(splits=[name for name, share in _shares(settings).items() if share][1:]),
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=[name for name, share in _shares(settings).items() if share][1:]),
     }
     config = _custom_config(settings, columns)
     if settings.start_from:
-        start = tfx.dsl.Importer(
+        start = Importer(
             source_uri=settings.start_from,
-            artifact_type=tfx.types.standard_artifacts.Model,
+            artifact_type=Model,
             # Another model under the same name is another artifact.
             custom_properties={"fingerprint": _fingerprint(settings.start_from)},
         ).with_id("StartModel")
@@ -208,12 +210,12 @@ def _training_nodes(
         shared["base_model"] = start.outputs["result"]
     best = None
     if settings.tune:
-        tuner = tfx.components.Tuner(
+        tuner = Tuner(
             tuner_fn=f"{_MODULE}.tuner_fn", custom_config={**config, "trials": settings.tuner_trials}, **shared
         )
         nodes.append(tuner)
         best = tuner.outputs["best_hyperparameters"]
-    trainer = tfx.components.Trainer(run_fn=f"{_MODULE}.run_fn", hyperparameters=best, custom_config=config, **shared)
+    trainer = Trainer(run_fn=f"{_MODULE}.run_fn", hyperparameters=best, custom_config=config, **shared)
     return trainer, [*nodes, trainer]
 
 
@@ -235,15 +237,16 @@ def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, An
 
 def _infra_validator(trainer: BaseNode, examples: BaseNode) -> BaseNode:
     """A TensorFlow Serving container must load the model and answer for a few rows."""
-    return tfx.components.InfraValidator(
+    return InfraValidator(
         model=trainer.outputs["model"],
         examples=examples.outputs["examples"],
-        serving_spec=tfx.proto.ServingSpec(
-            tensorflow_serving=tfx.proto.TensorFlowServing(tags=["latest"]),
-            local_docker=tfx.proto.LocalDockerConfig(),
+        serving_spec=infra_validator_pb2.ServingSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=["latest"]),
+            local_docker=infra_validator_pb2.LocalDockerConfig(),
         ),
-        request_spec=tfx.proto.RequestSpec(
-            tensorflow_serving=tfx.proto.TensorFlowServingRequestSpec(signature_names=[SIGNATURE]), num_examples=3
+        request_spec=infra_validator_pb2.RequestSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(signature_names=[SIGNATURE]),
+            num_examples=3,
         ),
     )
 
@@ -258,30 +261,32 @@ def _bulk_inference_nodes(
     if settings.task == "token_classification":
         signature = SIGNATURE
         names = ("entities", "labels", "probabilities", "starts", "ends")
-        columns_spec = tfx.proto.OutputColumnsSpec(
+        columns_spec = bulk_inferrer_pb2.OutputColumnsSpec(
             signature_name=signature,
-            predict_output=tfx.proto.PredictOutput(
-                output_columns=[tfx.proto.PredictOutputCol(output_key=name, output_column=name) for name in names]
+            predict_output=bulk_inferrer_pb2.PredictOutput(
+                output_columns=[
+                    bulk_inferrer_pb2.PredictOutputCol(output_key=name, output_column=name) for name in names
+                ]
             ),
         )
     elif settings.task == "regression":
         signature = "regress"
-        columns_spec = tfx.proto.OutputColumnsSpec(
-            signature_name=signature, regress_output=tfx.proto.RegressOutput(value_column="prediction")
+        columns_spec = bulk_inferrer_pb2.OutputColumnsSpec(
+            signature_name=signature, regress_output=bulk_inferrer_pb2.RegressOutput(value_column="prediction")
         )
     else:
         signature = "classify"
-        columns_spec = tfx.proto.OutputColumnsSpec(
+        columns_spec = bulk_inferrer_pb2.OutputColumnsSpec(
             signature_name=signature,
-            classify_output=tfx.proto.ClassifyOutput(label_column="labels", score_column="probabilities"),
+            classify_output=bulk_inferrer_pb2.ClassifyOutput(label_column="labels", score_column="probabilities"),
         )
-    inferrer = tfx.components.BulkInferrer(
+    inferrer = BulkInferrer(
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        data_spec=tfx.proto.DataSpec(),
-        model_spec=tfx.proto.ModelSpec(model_signature_name=[signature]),
-        output_example_spec=tfx.proto.OutputExampleSpec(output_columns_spec=[columns_spec]),
+        data_spec=bulk_inferrer_pb2.DataSpec(),
+        model_spec=bulk_inferrer_pb2.ModelSpec(model_signature_name=[signature]),
+        output_example_spec=bulk_inferrer_pb2.OutputExampleSpec(output_columns_spec=[columns_spec]),
     )
     return [examples, inferrer]
 

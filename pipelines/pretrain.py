@@ -9,9 +9,11 @@ import os
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tfx import v1 as tfx
+from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Trainer
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.proto import trainer_pb2
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
@@ -54,7 +56,7 @@ _FOR_EVALUATION = (
 _THRESHOLDS = ("min_masked_lm_accuracy", "min_next_sentence_accuracy", "max_masked_lm_loss", "max_loss_increase")
 
 
-def create_pipeline(settings: PretrainSettings) -> tfx.dsl.Pipeline:
+def create_pipeline(settings: PretrainSettings) -> Pipeline:
     """The pipeline, with new nodes at each call.
 
     Raises:
@@ -88,12 +90,12 @@ def create_pipeline(settings: PretrainSettings) -> tfx.dsl.Pipeline:
     pusher = ModelPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=settings.push_folder)
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=settings.push_folder)
         ),
     )
     nodes = [examples, *data_nodes, preprocessing, instances, *training_nodes, evaluator, pusher]
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=settings.pipeline_name,
         pipeline_root=settings.pipeline_root,
         components=with_resources(nodes, settings),
@@ -125,17 +127,15 @@ def recipe_values(settings: PretrainSettings) -> dict[str, Any]:
 
 def _data_nodes(settings: PretrainSettings, examples: BaseNode) -> tuple[BaseNode, list[BaseNode]]:
     """The check that the documents must pass, and what it needs."""
-    statistics = tfx.components.StatisticsGen(
+    statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=STATISTICS_FEATURES),
     )
     if settings.schema:
         schema = SchemaImport(path=settings.schema, fingerprint=_fingerprint(settings.schema))
     else:
-        schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
-    validator = tfx.components.ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    )
+        schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     check = DocumentCheck(
         anomalies=validator.outputs["anomalies"],
         schema=schema.outputs["schema"],
@@ -186,7 +186,7 @@ def _training_nodes(settings: PretrainSettings, instances: BaseNode) -> tuple[Ba
     nodes: list[BaseNode] = []
     base_model = None
     if settings.base_model:
-        importer = tfx.dsl.Importer(
+        importer = Importer(
             source_uri=settings.base_model,
             artifact_type=Model,
             # Another model under the same name is another artifact.
@@ -194,7 +194,7 @@ def _training_nodes(settings: PretrainSettings, instances: BaseNode) -> tuple[Ba
         ).with_id("BaseModel")
         nodes.append(importer)
         base_model = importer.outputs["result"]
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         run_fn="kerasbert_tfx.modules.pretraining.run_fn",
         examples=instances.outputs["instances"],
         base_model=base_model,

@@ -22,11 +22,11 @@ from typing import Any
 
 from absl import logging as absl_logging
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from tfx import v1 as tfx
 from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -38,7 +38,7 @@ from kerasbert_pipelines.run_summary import ComponentSummary, RunSummary, in_wor
 from kerasbert_pipelines.settings import PipelineSettings
 from kerasbert_tfx.modules.figures import read_figures
 
-PipelineFactory = Callable[[Any], tfx.dsl.Pipeline]
+PipelineFactory = Callable[[Any], Pipeline]
 Say = Callable[[str], None]
 
 _STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached"}
@@ -83,7 +83,7 @@ def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say 
     return summary
 
 
-def _compiled(pipeline: tfx.dsl.Pipeline) -> pipeline_pb2.Pipeline:
+def _compiled(pipeline: Pipeline) -> pipeline_pb2.Pipeline:
     """The pipeline as TFX executes it, with a name for this run."""
     compiled = compiler.Compiler().compile(pipeline)
     run_id = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}

@@ -14,14 +14,15 @@ WORDS = {
     "food": ["bread", "cheese", "apple", "soup", "rice", "bean", "carrot", "onion", "plum", "honey"],
 }
 
-has_tfx = importlib.util.find_spec("tfx") is not None and importlib.util.find_spec("tfx.v1") is not None
+has_tfx = importlib.util.find_spec("tfx") is not None and importlib.util.find_spec("tfx.components") is not None
 
 
 if has_tfx:
     with warnings.catch_warnings():
         # TFX's libraries are older than this Python's warnings of what will go.
         warnings.simplefilter("ignore")
-        import tfx.v1  # noqa: F401
+        import kfp  # noqa: F401
+        import tfx.components  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ PACKAGES = [
     "training",
 ]
 FORBIDDEN = [
-    "tfx.v1",
+    "tfx.components",
     "apache_beam",
     "grpc",
     "starlette",

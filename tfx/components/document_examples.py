@@ -9,7 +9,6 @@ from typing import Any
 
 import apache_beam as beam
 from google.protobuf import any_pb2, struct_pb2
-from tfx import v1 as tfx
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.example_gen.driver import FileBasedDriver
 from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
@@ -17,6 +16,7 @@ from tfx.components.util import examples_utils
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.orchestration.data_types import ComponentInfo, PipelineInfo
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
@@ -60,7 +60,7 @@ class DocumentExamplesExecutor(BaseBeamExecutor):
         options = _options(exec_properties)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        examples_utils.set_payload_format(examples, tfx.proto.PayloadFormat.FORMAT_TF_EXAMPLE)
+        examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
         write_document_examples(
             self._make_beam_pipeline(),
@@ -157,14 +157,14 @@ class DocumentExamples(FileBasedExampleGen):
         folder, pattern = folder_and_pattern(texts)
         super().__init__(
             input_base=folder,
-            input_config=tfx.proto.Input(splits=[tfx.proto.Input.Split(name="texts", pattern=pattern)]),
-            custom_config=tfx.proto.CustomConfig(custom_config=packed),
+            input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="texts", pattern=pattern)]),
+            custom_config=example_gen_pb2.CustomConfig(custom_config=packed),
         )
 
 
 def _options(exec_properties: dict[str, Any]) -> dict[str, Any]:
     """The options that the component was made with."""
-    custom = tfx.proto.CustomConfig()
+    custom = example_gen_pb2.CustomConfig()
     proto_utils.json_to_proto(exec_properties["custom_config"], custom)
     options = struct_pb2.Struct()
     custom.custom_config.Unpack(options)
