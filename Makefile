@@ -39,7 +39,7 @@ demo-seeds: $(VENV)/.installed  ## the demo's comparison over three seeds
 .PHONY: test
 test: lint types  ## lint, types, tests on TensorFlow and JAX, docs, wheel
 	@# Two at once: much of it waits for processes to start, which alone leaves a core idle.
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-tensorflow test-docs test-jax test-wheel
+	@$(MAKE) --no-print-directory --jobs 2 test-tensorflow test-docs test-jax test-wheel
 
 .PHONY: test-tensorflow
 test-tensorflow: $(VENV)/.installed  ## the test suite, without what is marked slow
