@@ -14,7 +14,7 @@ from kerasbert_pipelines.run_summary import ComponentSummary
 from kerasbert_tfx.components.comparing_evaluator import newest_version
 from kerasbert_tfx.modules.fingerprints import fingerprint
 
-INFRA_VALIDATOR = "InfraValidator"
+_INFRA_VALIDATOR = "InfraValidator"
 
 
 def is_outdated(component: ComponentSummary, before: Sequence[ComponentSummary], push_folder: str) -> bool:
@@ -29,7 +29,7 @@ def is_outdated(component: ComponentSummary, before: Sequence[ComponentSummary],
         return False
     if component.pushed_to is not None:
         return not Path(component.pushed_to).exists()
-    if component.name == INFRA_VALIDATOR:
+    if component.name == _INFRA_VALIDATOR:
         return False  # asks whether the model can be served, and looks at no other
     newest = newest_version(push_folder)
     if component.blessed is None or newest is None or newest == component.baseline:

@@ -153,12 +153,8 @@ def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, 
     if normalize:
         check_normalize(folder / kept[-1][1] / CONFIG_FILE)
     pooling = read_pooling(folder / kept[0][1] / CONFIG_FILE)
-    width, projections, arrays, origin = (
-        stored.config.hidden_size * len(pooling),
-        [],
-        dict(stored.arrays),
-        stored.origin,
-    )
+    width = stored.config.hidden_size * len(pooling)
+    projections, arrays, origin = [], dict(stored.arrays), stored.origin
     for path in dense_steps:
         projections.append(read_dense(folder / path / CONFIG_FILE, width))
         width = projections[-1]["units"]

@@ -117,7 +117,7 @@ def write_tokenizer_files(folder: Path, text_to_inputs: TextToInputs) -> None:
         **{f"{token[1:-1].lower()}_token": token for token in SPECIAL_TOKENS},
     }
     if tokenizer.added_tokens:
-        own = [AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS]
+        own = map(AddedToken.as_special, SPECIAL_TOKENS)
         settings["added_tokens_decoder"] = {
             str(tokenizer.vocabulary.id_of(token.content)): {
                 **dataclasses.asdict(token),
@@ -162,7 +162,8 @@ def _added_tokens(
     """
     ids = _checked_ids(JsonSettings.read(folder / ADDED_TOKENS_FILE, TEXT_REMEDY), "the file")
     special_tokens_file = JsonSettings.read(folder / SPECIAL_TOKENS_FILE, TEXT_REMEDY)
-    special = {*_extra_special_tokens(settings), *_extra_special_tokens(special_tokens_file)}
+    # In the order of the files, as the tokenizer's settings hold it.
+    special = dict.fromkeys([*_extra_special_tokens(settings), *_extra_special_tokens(special_tokens_file)])
     attributes = {
         token: {"normalized": token not in special, "special": token in special} for token in (*ids, *special)
     }
@@ -170,13 +171,15 @@ def _added_tokens(
     for key in decoder.values:
         if not key.isdecimal():
             raise decoder.refusal(key, "must be the id of an added token")
-        content = _content(decoder.section(key))
-        ids[content], attributes[content] = int(key), _attributes(decoder.section(key))
+        token = decoder.section(key)
+        content = _content(token)
+        ids[content], attributes[content] = int(key), _attributes(token)
     for token in tokenizer_file.sections("added_tokens"):
         index = token.whole_number("id", 0)
         if index is None:
             raise token.refusal("id", "must be the token's id")
-        ids[_content(token)], attributes[_content(token)] = index, _attributes(token)
+        content = _content(token)
+        ids[content], attributes[content] = index, _attributes(token)
     whole = [{"content": token, **values} for token, values in attributes.items() if token not in SPECIAL_TOKENS]
     return ids, whole
 

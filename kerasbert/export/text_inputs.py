@@ -114,7 +114,7 @@ def _with_masks(tokenizer: WordPieceTokenizer) -> WordPieceTokenizer:
     """The tokenizer, by which `[MASK]` in a text is the mask token."""
     config = tokenizer.get_config()
     others = [token for token in tokenizer.added_tokens if token.content != MASK]
-    config["added_tokens"] = [*others, AddedToken(MASK, normalized=False, special=True)]
+    config["added_tokens"] = [*others, AddedToken.as_special(MASK)]
     return WordPieceTokenizer(tokenizer.vocabulary, **config)
 
 

@@ -42,6 +42,11 @@ class AddedToken:
     single_word: bool = False
     special: bool = False
 
+    @classmethod
+    def as_special(cls, content: str) -> "AddedToken":
+        """A special token such as `[MASK]`: looked for as written."""
+        return cls(content, normalized=False, special=True)
+
     def __post_init__(self) -> None:
         if not isinstance(self.content, str) or not self.content.strip():
             raise ValueError(f"An added token's `content` must be its text. Received: content={self.content!r}.")

@@ -94,7 +94,7 @@ class WordPieceTokenizer(tf.Module):
         self.normalizer = TextNormalizer(normalization, lower_case, self.strip_accents, split_cjk, max_word_length)
         whole = {token.content: token for token in self.added_tokens}
         if keep_special_tokens:
-            whole |= {token: AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS}
+            whole |= {token: AddedToken.as_special(token) for token in SPECIAL_TOKENS}
         self._as_written, self._as_normalized = self._cutters(tuple(whole.values()))
         with tf.init_scope():
             self._pieces = tf.constant(vocabulary.pieces)

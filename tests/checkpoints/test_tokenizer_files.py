@@ -6,7 +6,7 @@ import pytest
 
 from kerasbert.checkpoints import load, save
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import AddedToken
+from kerasbert.preprocessing import AddedToken, Vocabulary
 
 BERT_NORMALIZER = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
 
@@ -119,6 +119,14 @@ def test_tokens_that_are_listed_as_special_are_looked_for_as_written(where, list
     assert text_to_inputs.tokenizer.added_tokens == (AddedToken("<name>", normalized=False, special=True),)
     assert 13 in text_to_inputs(["<name>"])["token_ids"].numpy()
     assert 13 not in text_to_inputs(["<NAME>"])["token_ids"].numpy()
+
+
+def test_special_tokens_come_in_the_order_of_the_files(bare, edit_json):
+    pieces = Vocabulary.from_file(bare / "vocab.txt").pieces
+    listed = [piece for piece in reversed(pieces) if not piece.startswith("[")]
+    edit_json(bare / "tokenizer_config.json", additional_special_tokens=listed[:4])
+    edit_json(bare / "special_tokens_map.json", additional_special_tokens=listed[2:])
+    assert [token.content for token in load(bare).text_to_inputs.tokenizer.added_tokens] == listed
 
 
 def test_the_rules_of_added_tokens_come_in_and_go_out(short, edit_json, tmp_path):
