@@ -52,7 +52,7 @@ test-jax: $(VENV)/.installed  ## the layer, model and training tests on the JAX 
 .PHONY: test-docs
 test-docs: $(VENV)/.installed  ## doctests and the README's blocks
 	@# The demo's steps import TFX, whose libraries are older than the warnings of this Python, and have no examples.
-	$(BIN)/$(PYTEST) --doctest-modules kerasbert --ignore=kerasbert/cli/demo_steps.py
+	$(BIN)/$(PYTEST) --doctest-modules kerasbert --ignore=kerasbert/cli/commands/demo_steps.py
 	$(BIN)/$(PYTEST) tests/docs
 
 .PHONY: test-wheel

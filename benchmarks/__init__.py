@@ -1,1 +1,1 @@
-"""Which figures can be measured, and how? One module a question; each prints one JSON object on standard output."""
+"""Which metrics can be measured, and how? One module a question; each prints one JSON object on standard output."""

@@ -31,37 +31,37 @@ def main() -> None:
 
 
 def _run(name: str, output: Path, earlier: Path | None) -> bool:
-    """Runs one benchmark, prints its figures; says whether it went well."""
+    """Runs one benchmark, prints its metrics; says whether it went well."""
     print(f"== {name}", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}"], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
         return False
-    figures = json.loads(done.stdout)
-    (output / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    metrics = json.loads(done.stdout)
+    (output / f"{name}.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     before = _earlier(earlier / f"{name}.json") if earlier else {}
-    for key, value in _flat(figures):
+    for key, value in _flat(metrics):
         ratio = f"   {value / before[key]:.2f} of before" if before.get(key) else ""
         print(f"  {key:60s} {value:.6g}{ratio}")
     return True
 
 
 def _earlier(path: Path) -> dict[str, float]:
-    """The figures of an earlier run, where there are any."""
+    """The metrics of an earlier run, where there are any."""
     return dict(_flat(json.loads(path.read_text(encoding="utf-8")))) if path.is_file() else {}
 
 
-def _flat(figures: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+def _flat(metrics: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
     """Every number with the path that leads to it."""
-    if isinstance(figures, dict):
-        for key, value in figures.items():
+    if isinstance(metrics, dict):
+        for key, value in metrics.items():
             yield from _flat(value, f"{prefix}{key}.")
-    elif isinstance(figures, list):
-        for index, value in enumerate(figures):
+    elif isinstance(metrics, list):
+        for index, value in enumerate(metrics):
             yield from _flat(value, f"{prefix}{index}.")
-    elif isinstance(figures, int | float) and not isinstance(figures, bool):
-        yield prefix.rstrip("."), float(figures)
+    elif isinstance(metrics, int | float) and not isinstance(metrics, bool):
+        yield prefix.rstrip("."), float(metrics)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments)))
         return
-    figures = {}
+    metrics = {}
     with tempfile.TemporaryDirectory() as folder:
         source = write_python_documentation(folder).texts["train"]
         for factor in map(float, arguments.factors.split(",")):
             work = Path(folder, f"{factor:g}x")
             write_corpus(source, work, arguments.megabytes * factor * 1e6)
-            figures[f"{factor:g}x"] = measured_apart(work, arguments)
-    print(json.dumps(figures, indent=2))
+            metrics[f"{factor:g}x"] = measured_apart(work, arguments)
+    print(json.dumps(metrics, indent=2))
 
 
 def write_corpus(source: Path, folder: Path, size: float) -> None:
@@ -71,13 +71,13 @@ def write_corpus(source: Path, folder: Path, size: float) -> None:
 
 
 def measured_apart(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """The figures of one size, from a process that does nothing else."""
+    """The metrics of one size, from a process that does nothing else."""
     command = [sys.executable, "-m", "benchmarks.beam_pretraining_data", "--one", str(folder)]
     command += ["--dupe-factor", str(arguments.dupe_factor)]
     command += [f"--runner-argument={argument}" for argument in arguments.runner_argument]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    metrics: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return metrics
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -85,10 +85,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from kerasbert_pipelines.pretraining_data import make_instances
+    from kerasbert_tfx.components.component_metrics import read_metrics
     from kerasbert_tfx.components.document_examples import write_document_examples
-    from kerasbert_tfx.modules.document_records import read_counts
-    from kerasbert_tfx.modules.figures import read_figures
+    from kerasbert_tfx.records.document_records import read_counts
+    from kerasbert_tfx.records.instance_making import make_instances
 
     def pipeline() -> beam.Pipeline:
         given = arguments.runner_argument or ["--direct_running_mode=in_memory"]
@@ -96,21 +96,21 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
 
     megabytes = sum(path.stat().st_size for path in (folder / "texts").iterdir()) / 1e6
     documents, instances = str(folder / "documents"), str(folder / "instances")
-    figures = {"megabytes": megabytes, "memory_before_megabytes": peak_megabytes()}
+    metrics = {"megabytes": megabytes, "memory_before_megabytes": peak_megabytes()}
     start, cpu = time.perf_counter(), cpu_seconds()
     write_document_examples(pipeline(), documents, str(folder / "texts"), 0.05)
-    figures |= _rates("read", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
+    metrics |= _rates("read", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
     counts, _ = read_counts(documents)
     options = {"lengths": LENGTHS, "dupe_factor": arguments.dupe_factor, "bucket_characters": 4_000_000}
     start, cpu = time.perf_counter(), cpu_seconds()
     make_instances(pipeline(), documents, counts, str(folder / "preprocessing"), instances, options)
-    figures |= _rates("make", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
-    made = read_figures(instances)
+    metrics |= _rates("make", megabytes, time.perf_counter() - start, cpu_seconds() - cpu)
+    made = read_metrics(instances)
     pairs = made["train_short_pairs"] + made["train_long_pairs"]
-    figures |= {"pairs": pairs, "pairs_per_core_second": pairs / (cpu_seconds() - cpu)}
-    figures["peak_memory_megabytes"] = peak_megabytes()
-    figures["instances_megabytes"] = sum(path.stat().st_size for path in Path(instances).rglob("*.tfrecord")) / 1e6
-    return figures
+    metrics |= {"pairs": pairs, "pairs_per_core_second": pairs / (cpu_seconds() - cpu)}
+    metrics["peak_memory_megabytes"] = peak_megabytes()
+    metrics["instances_megabytes"] = sum(path.stat().st_size for path in Path(instances).rglob("*.tfrecord")) / 1e6
+    return metrics
 
 
 def _rates(name: str, megabytes: float, seconds: float, cpu: float) -> dict[str, float]:

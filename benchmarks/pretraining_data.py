@@ -35,8 +35,8 @@ def main() -> None:
     parser.add_argument("--sequence-length", type=int, default=128)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), arguments)
-    print(json.dumps(figures, indent=2))
+        metrics = measure(Path(folder), arguments)
+    print(json.dumps(metrics, indent=2))
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -48,10 +48,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     megabytes = text.stat().st_size / 1e6
     vocabulary = learn_vocabulary(source.splitlines(), 8000)
     tokenizer = WordPieceTokenizer(vocabulary)
-    figures = {"megabytes": megabytes}
+    metrics = {"megabytes": megabytes}
 
     lines, seconds, cpu_seconds = timed(lambda: sum(map(len, read_documents(text))))
-    figures |= {"lines": lines, **rates("read_megabytes", megabytes, seconds, cpu_seconds)}
+    metrics |= {"lines": lines, **rates("read_megabytes", megabytes, seconds, cpu_seconds)}
 
     def write(dupe_factor: int) -> WrittenPairs:
         documents = read_documents(text)
@@ -61,11 +61,11 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
 
     for dupe_factor in (1, 5):
         written, seconds, cpu_seconds = timed(lambda factor=dupe_factor: write(factor))
-        figures |= rates(f"make_megabytes_dupe_{dupe_factor}", megabytes, seconds, cpu_seconds)
-        figures |= rates(f"make_pairs_dupe_{dupe_factor}", written.pairs, seconds, cpu_seconds)
-    figures |= batch_figures(folder / "pairs", vocabulary, arguments)
-    figures["peak_memory_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return figures
+        metrics |= rates(f"make_megabytes_dupe_{dupe_factor}", megabytes, seconds, cpu_seconds)
+        metrics |= rates(f"make_pairs_dupe_{dupe_factor}", written.pairs, seconds, cpu_seconds)
+    metrics |= batch_metrics(folder / "pairs", vocabulary, arguments)
+    metrics["peak_memory_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return metrics
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
@@ -80,11 +80,11 @@ def rates(name: str, amount: float, seconds: float, cpu_seconds: float) -> dict[
     return {f"{name}_per_second": amount / seconds, f"{name}_per_core_second": amount / cpu_seconds}
 
 
-def batch_figures(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[str, float]:
+def batch_metrics(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[str, float]:
     """Batches per second without a model, as they come and by length, and how long a late start takes."""
     pack = SegmentPacker(vocabulary, arguments.sequence_length)
     mask = MaskedLMMasker(vocabulary)
-    figures = {}
+    metrics = {}
     for length_window in (1, 16):
         settings = {"batch_size": arguments.batch_size, "seed": 1, "length_window": length_window}
         batches = iter(pretraining_dataset(pairs, pack, mask, **settings))
@@ -92,13 +92,13 @@ def batch_figures(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Names
         widths, seconds, cpu_seconds = timed(
             lambda rest=batches: [x["token_ids"].shape[1] for x, _, _ in itertools.islice(rest, arguments.batches)]
         )
-        figures |= rates(f"batches_window_{length_window}", arguments.batches, seconds, cpu_seconds)
-        figures[f"mean_padded_length_window_{length_window}"] = sum(widths) / arguments.batches
+        metrics |= rates(f"batches_window_{length_window}", arguments.batches, seconds, cpu_seconds)
+        metrics[f"mean_padded_length_window_{length_window}"] = sum(widths) / arguments.batches
         _, seconds, _ = timed(
             lambda given=settings: next(iter(pretraining_dataset(pairs, pack, mask, start_batch=100_003, **given)))
         )
-        figures[f"seconds_to_batch_100003_window_{length_window}"] = seconds
-    return figures
+        metrics[f"seconds_to_batch_100003_window_{length_window}"] = seconds
+    return metrics
 
 
 if __name__ == "__main__":

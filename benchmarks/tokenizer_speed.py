@@ -85,10 +85,10 @@ def measure(functions: dict[str, Callable], lines: list[str], size: int, rounds:
             if turn >= 2:  # the first rounds warm up
                 times[name].append((time.perf_counter() - started) / calls)
     medians = {name: statistics.median(each) for name, each in times.items()}
-    figures = {f"{name}, microseconds": round(median * 1e6, 1) for name, median in medians.items()}
+    metrics = {f"{name}, microseconds": round(median * 1e6, 1) for name, median in medians.items()}
     for name in ("google", "tf_text"):
-        figures[f"{name} / FastBertTokenizer"] = round(medians[name] / medians["FastBertTokenizer"], 3)
-    return figures
+        metrics[f"{name} / FastBertTokenizer"] = round(medians[name] / medians["FastBertTokenizer"], 3)
+    return metrics
 
 
 def main() -> None:
@@ -98,11 +98,11 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     texts = texts_of()
     functions = tokenizers(vocabulary_of(texts))
-    figures = {
+    metrics = {
         name: {f"batch {size}": measure(functions, lines, size, rounds) for size in BATCH_SIZES}
         for name, lines in texts.items()
     }
-    json.dump(figures, sys.stdout, indent=2)
+    json.dump(metrics, sys.stdout, indent=2)
     print()
 
 

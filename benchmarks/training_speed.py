@@ -57,7 +57,7 @@ def parsed_options() -> argparse.Namespace:
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
-    """One way's figures, in this process."""
+    """One way's metrics, in this process."""
     import keras
     import tensorflow as tf
 
@@ -106,7 +106,7 @@ def dataset(options: argparse.Namespace):
         "token_ids": random.integers(5, options.vocab_size, shape, dtype=np.int32),
         "segment_ids": np.zeros(shape, np.int32),
         "padding_mask": np.ones(shape, np.int32),
-        "masked_positions": random.integers(0, options.length, masked_shape, dtype=np.int32),
+        "mask_positions": random.integers(0, options.length, masked_shape, dtype=np.int32),
     }
     labels = {
         "masked_lm": random.integers(5, options.vocab_size, masked_shape, dtype=np.int32),

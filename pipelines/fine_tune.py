@@ -1,6 +1,6 @@
 """The fine-tuning pipeline: labelled rows in, a served model out.
 
-Runs by LocalDagRunner and compiles, unchanged, by KubeflowV2DagRunner. Which figures let a model through: see
+Runs by LocalDagRunner and compiles, unchanged, by KubeflowV2DagRunner. Which metrics let a model through: see
 fine_tune_evaluation.py. What training does: see `kerasbert.recipes.fine_tune`.
 """
 
@@ -23,9 +23,9 @@ from tfx.types.standard_artifacts import Model
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuningSettings
 from kerasbert_pipelines.fine_tune_evaluation import SIGNATURE, eval_config
-from kerasbert_pipelines.metadata_store import metadata_connection
-from kerasbert_pipelines.resources import with_resources
+from kerasbert_pipelines.local.metadata_store import metadata_connection
 from kerasbert_pipelines.settings import FineTuneSettings, shared_values
+from kerasbert_pipelines.vertex_and_kubeflow.resources import with_resources
 from kerasbert_tfx.components.comparing_evaluator import ComparingEvaluator
 from kerasbert_tfx.components.data_check import DataCheck
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen
@@ -33,10 +33,10 @@ from kerasbert_tfx.components.labelled_schema_gen import MOST_LABELS, LabelledSc
 from kerasbert_tfx.components.model_pusher import ModelPusher
 from kerasbert_tfx.components.schema_import import SchemaImport
 from kerasbert_tfx.components.skew_check import SkewCheck
-from kerasbert_tfx.modules import evaluation_views
-from kerasbert_tfx.modules.fingerprints import fingerprint
-from kerasbert_tfx.modules.labelled_records import UNLABELLED, Columns
-from kerasbert_tfx.modules.text_ranges import folder_and_pattern
+from kerasbert_tfx.evaluation import evaluation_views
+from kerasbert_tfx.records.fingerprints import fingerprint
+from kerasbert_tfx.records.labelled_records import UNLABELLED, Columns
+from kerasbert_tfx.records.text_ranges import folder_and_pattern
 
 _MODULE = "kerasbert_tfx.modules.fine_tuning"
 # Settings of training that the rows or the pipeline's own artifacts take the place of.

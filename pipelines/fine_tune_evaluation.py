@@ -1,6 +1,6 @@
 """What the fine-tuning pipeline measures of a model with TFMA, on which slices, and which model it lets through.
 
-How labels as strings become numbers that TFMA can pair: see `kerasbert_tfx.modules.evaluation_views`.
+How labels as strings become numbers that TFMA can pair: see `kerasbert_tfx.evaluation.evaluation_views`.
 """
 
 import json
@@ -11,8 +11,8 @@ from google.protobuf.wrappers_pb2 import DoubleValue
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import FineTuneSettings
-from kerasbert_tfx.modules import classification_figures, ranking_figures
-from kerasbert_tfx.modules.evaluation_views import TEXT_LENGTH
+from kerasbert_tfx.evaluation import classification_metrics, ranking_metrics
+from kerasbert_tfx.evaluation.evaluation_views import TEXT_LENGTH
 
 # The signature that takes serialized tf.Examples.
 SIGNATURE = "examples"
@@ -33,7 +33,7 @@ def eval_config(settings: FineTuneSettings) -> tfma.EvalConfig:
     """TFMA's configuration for the task.
 
     Raises:
-        BadInputError: `metric` is none of the task's figures.
+        BadInputError: `metric` is none of the task's metrics.
     """
     specs = _metrics_specs(settings.task)
     metric = settings.metric or _DEFAULT_METRIC[settings.task]
@@ -58,7 +58,7 @@ def eval_config(settings: FineTuneSettings) -> tfma.EvalConfig:
 
 
 def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
-    """The figures of a task, by the view that each is taken of."""
+    """The metrics of a task, by the view that each is taken of."""
     micro = tfma.AggregationOptions(micro_average=True)
     if task == "regression":
         return [
@@ -76,16 +76,16 @@ def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
     view = "entities" if is_tokens else "class_flags" if is_multi else "class_probabilities"
     counted = _spec(view, ("ExampleCount", "example_count"))
     # Which entity of its row one is says nothing: only all of them together have a figure.
-    for average in ("micro",) if is_tokens else classification_figures.AVERAGES:
+    for average in ("micro",) if is_tokens else classification_metrics.AVERAGES:
         config = {"name": f"{average}_f1", "average": average, "multi_label": is_multi}
         counted.metrics.add(
-            class_name="F1OverLabels", module=classification_figures.__name__, config=json.dumps(config)
+            class_name="F1OverLabels", module=classification_metrics.__name__, config=json.dumps(config)
         )
     if is_tokens:
         return [_spec(view, ("Precision", "precision"), ("Recall", "recall"), aggregate=micro), counted]
     counted.metrics.add(
         class_name="AUCOverDecisions",
-        module=ranking_figures.__name__,
+        module=ranking_metrics.__name__,
         config=json.dumps({"name": "auc", "multi_label": is_multi}),
     )
     if is_multi:
@@ -105,7 +105,7 @@ def _add_threshold(specs: list[tfma.MetricsSpec], metric: str, settings: FineTun
     known = {json.loads(config.config)["name"]: config for spec in specs for config in spec.metrics}
     if metric not in known or metric == "example_count":
         raise BadInputError(
-            f"`metric` must be one of the task's figures. Received: metric={metric!r}, task={settings.task!r}. "
+            f"`metric` must be one of the task's metrics. Received: metric={metric!r}, task={settings.task!r}. "
             f"Choose among {', '.join(sorted(set(known) - {'example_count'}))}."
         )
     is_error = metric in _ERRORS

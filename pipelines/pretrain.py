@@ -18,9 +18,9 @@ from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.pretraining import PretrainingSettings
-from kerasbert_pipelines.metadata_store import metadata_connection
-from kerasbert_pipelines.resources import with_resources
+from kerasbert_pipelines.local.metadata_store import metadata_connection
 from kerasbert_pipelines.settings import PretrainSettings, shared_values
+from kerasbert_pipelines.vertex_and_kubeflow.resources import with_resources
 from kerasbert_tfx.components.document_check import DocumentCheck
 from kerasbert_tfx.components.document_examples import DocumentExamples
 from kerasbert_tfx.components.model_pusher import ModelPusher
@@ -28,8 +28,8 @@ from kerasbert_tfx.components.preprocessing_maker import PreprocessingMaker
 from kerasbert_tfx.components.pretraining_evaluator import PretrainingEvaluator
 from kerasbert_tfx.components.pretraining_instances import PretrainingInstances
 from kerasbert_tfx.components.schema_import import SchemaImport
-from kerasbert_tfx.modules.document_records import STATISTICS_FEATURES
-from kerasbert_tfx.modules.fingerprints import fingerprint
+from kerasbert_tfx.records.document_records import STATISTICS_FEATURES
+from kerasbert_tfx.records.fingerprints import fingerprint
 
 _MEGABYTE = 1_000_000
 # Settings of the recipe that the pipeline's own artifacts take the place of.
@@ -41,7 +41,7 @@ _NOT_FOR_TRAINING = (
     "dupe_factor",
     "short_sequence_probability",
 )
-# What the held-out figures depend on.
+# What the held-out metrics depend on.
 _FOR_EVALUATION = (
     "sequence_length",
     "long_sequence_length",
@@ -74,7 +74,7 @@ def create_pipeline(settings: PretrainSettings) -> Pipeline:
     instances = PretrainingInstances(
         examples=examples.outputs["examples"],
         preprocessing=preprocessing.outputs["preprocessing"],
-        make_fn="kerasbert_pipelines.pretraining_data.make_instances",
+        make_fn="kerasbert_tfx.records.instance_making.make_instances",
         options=_json(_instance_options(settings, recipe)),
     )
     for node in (preprocessing, instances):
@@ -163,7 +163,7 @@ def _preprocessing_options(settings: PretrainSettings) -> dict[str, Any]:
 
 
 def _instance_options(settings: PretrainSettings, recipe: PretrainingSettings) -> dict[str, Any]:
-    """Fields of `kerasbert_pipelines.pretraining_data.InstanceSettings`: only what the records depend on."""
+    """Fields of `kerasbert_tfx.records.instance_making.InstanceSettings`: only what the records depend on."""
     options: dict[str, Any] = {
         "lengths": recipe.lengths(),
         "seed": settings.seed,

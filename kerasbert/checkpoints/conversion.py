@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kerasbert.checkpoints.comparison import differing_weights, largest_differences
 from kerasbert.checkpoints.loading import Checkpoint, load
+from kerasbert.checkpoints.model_comparison import differing_weights, largest_differences
 from kerasbert.checkpoints.saving import save
 from kerasbert.errors import BadInputError
 

@@ -11,13 +11,13 @@ from typing import Any
 import keras
 
 from kerasbert.checkpoints.building import build_backbone, build_model
-from kerasbert.checkpoints.google_checkpoint import GOOGLE_CONFIG_FILE, read_google
-from kerasbert.checkpoints.hugging_face_folder import CONFIG_FILE, read_hugging_face, weights_file
-from kerasbert.checkpoints.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
-from kerasbert.checkpoints.model_garden import read_model_garden
-from kerasbert.checkpoints.sentence_transformers_folder import MODULES_FILE, read_sentence_transformers
+from kerasbert.checkpoints.formats.google_checkpoint import GOOGLE_CONFIG_FILE, read_google
+from kerasbert.checkpoints.formats.hugging_face_folder import CONFIG_FILE, read_hugging_face, weights_file
+from kerasbert.checkpoints.formats.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
+from kerasbert.checkpoints.formats.model_garden import read_model_garden
+from kerasbert.checkpoints.formats.sentence_transformers_folder import MODULES_FILE, read_sentence_transformers
+from kerasbert.checkpoints.formats.tensorflow_checkpoint import OBJECT_GRAPH, find_prefix, read_tensorflow
 from kerasbert.checkpoints.stored_model import StoredModel
-from kerasbert.checkpoints.tensorflow_checkpoint import OBJECT_GRAPH, find_prefix, read_tensorflow
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs

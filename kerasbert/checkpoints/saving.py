@@ -10,14 +10,14 @@ from pathlib import Path
 import keras
 
 from kerasbert.checkpoints.architectures import SENTENCE_ENCODER, architecture_of_model
-from kerasbert.checkpoints.google_checkpoint import write_google
-from kerasbert.checkpoints.hugging_face_folder import write_hugging_face
-from kerasbert.checkpoints.keras_hub import write_preset
+from kerasbert.checkpoints.formats.google_checkpoint import write_google
+from kerasbert.checkpoints.formats.hugging_face_folder import write_hugging_face
+from kerasbert.checkpoints.formats.keras_hub import write_preset
+from kerasbert.checkpoints.formats.sentence_transformers_folder import write_sentence_transformers
+from kerasbert.checkpoints.formats.tokenizer_files import check_fits
 from kerasbert.checkpoints.loading import is_checkpoint
 from kerasbert.checkpoints.model_weights import zero_parts
-from kerasbert.checkpoints.sentence_transformers_folder import write_sentence_transformers
 from kerasbert.checkpoints.stored_model import OutgoingModel
-from kerasbert.checkpoints.tokenizer_files import check_fits
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_folder_aside
 from kerasbert.preprocessing import TextToInputs

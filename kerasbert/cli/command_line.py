@@ -23,7 +23,7 @@ SUBCOMMANDS = {
     "export": "Write a SavedModel that takes raw strings.",
     "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
     "pipeline": "Run pretraining or fine-tuning as a TFX pipeline, here or elsewhere.",
-    "report": "Write a run's figures and curves as one HTML page.",
+    "report": "Write a run's metrics and curves as one HTML page.",
     "demo": "Run all of it on Python's own documentation.",
 }
 
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.subcommands:
             return None
         name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"kerasbert.cli.{self.module_prefix}{name}")
+        module = importlib.import_module(f"kerasbert.cli.commands.{self.module_prefix}{name}")
         command: click.Command = getattr(module, name)
         return command
 

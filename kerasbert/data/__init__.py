@@ -1,14 +1,21 @@
 """How do files become batches? Documents -> segment pairs -> tf.Example -> tf.data, and labelled texts -> tf.data."""
 
-from kerasbert.data.documents import read_documents, read_lines
-from kerasbert.data.examples import WrittenPairs, find_shards, from_example, read_pairs, to_example, write_pairs
-from kerasbert.data.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled, read_texts
-from kerasbert.data.labelled_dataset import labelled_dataset
-from kerasbert.data.labels import Labels
-from kerasbert.data.pretraining_dataset import pretraining_dataset
-from kerasbert.data.python_documentation import CorpusReport, write_python_documentation
-from kerasbert.data.segment_pairs import SegmentPair, segment_pairs
+from kerasbert.data.pretraining.documents import read_documents, read_lines
+from kerasbert.data.pretraining.pretraining_dataset import pretraining_dataset
+from kerasbert.data.pretraining.pretraining_examples import (
+    WrittenPairs,
+    find_shards,
+    from_example,
+    read_pairs,
+    to_example,
+    write_pairs,
+)
+from kerasbert.data.pretraining.python_documentation import CorpusReport, write_python_documentation
+from kerasbert.data.pretraining.segment_pairs import SegmentPair, segment_pairs
 from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_split
+from kerasbert.data.tables.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled, read_texts
+from kerasbert.data.tables.labelled_dataset import labelled_dataset
+from kerasbert.data.tables.labels import Labels
 from kerasbert.data.text_files import ReadReport, find_text_files
 
 __all__ = [

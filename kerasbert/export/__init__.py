@@ -1,6 +1,6 @@
 """Answers: how does a trained model become a SavedModel that takes raw strings and that TF Serving can serve?"""
 
-from kerasbert.export.answer_search import AnswerSearch
+from kerasbert.export.graph.answer_search import AnswerSearch
 from kerasbert.export.saved_model import save, write
 from kerasbert.export.serving_compatibility import check_serving_version, first_serving_version
 from kerasbert.export.warm_up import WarmUp

@@ -14,7 +14,7 @@ from typing import Any
 
 from kerasbert.errors import BadInputError
 from kerasbert.export.saved_model_file import read_saved_model, signature_definitions, tensor_text
-from kerasbert.export.served_model import ServedModel
+from kerasbert.export.served.model import ServedModel
 from kerasbert.export.serving_compatibility import first_serving_version
 from kerasbert.version import __version__
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.export.answer_search import AnswerSearch
+from kerasbert.export.graph.answer_search import AnswerSearch
 from kerasbert.export.model_card import check_facts, write_model_card
 from kerasbert.export.saved_model_file import finish_saved_model
-from kerasbert.export.served_model import ServedModel, Signature
+from kerasbert.export.served.model import ServedModel, Signature
+from kerasbert.export.served.task import served_model
 from kerasbert.export.serving_compatibility import check_serving_version, parsed_version
-from kerasbert.export.serving_task import served_model
 from kerasbert.export.version_folders import next_version_folder
 from kerasbert.export.warm_up import WarmUp, write_warm_up
 from kerasbert.files import write_folder_aside

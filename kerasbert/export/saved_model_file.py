@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from kerasbert.export.served_model import METHODS
+from kerasbert.export.served.model import METHODS
 
 NAME = "saved_model.pb"
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasbert.errors import BadInputError
 from kerasbert.export.prediction_log import example_log, predict_log
-from kerasbert.export.served_model import METHODS, ServedModel, Signature
+from kerasbert.export.served.model import METHODS, ServedModel, Signature
 
 # TensorFlow Serving's place and name for the file.
 FOLDER, FILE = "assets.extra", "tf_serving_warmup_requests"
@@ -95,7 +95,7 @@ def _tensors(served: ServedModel, length: int, batch: int) -> dict[str, np.ndarr
         "choices": np.stack([texts, texts], axis=1),
         "examples": np.array([_example(served, text, row) for row in range(batch)], dtype=object),
         **{name: values.numpy() for name, values in inputs.items()},
-        "masked_positions": np.zeros([batch, 1], np.int32),
+        "mask_positions": np.zeros([batch, 1], np.int32),
     }
 
 

@@ -31,7 +31,7 @@ class MaskedLMHead(keras.layers.Layer):
 
     Call arguments:
         sequence_output: hidden states [B, T, H].
-        masked_positions: int32 [B, P], each from 0 to T - 1.
+        mask_positions: int32 [B, P], each from 0 to T - 1.
 
     Returns:
         Logits [B, P, V].
@@ -82,7 +82,7 @@ class MaskedLMHead(keras.layers.Layer):
                     self._tracker.lock()
         return super().__call__(sequence_output, *args, **kwargs)
 
-    def build(self, sequence_output_shape: Any, masked_positions_shape: Any = None) -> None:
+    def build(self, sequence_output_shape: Any, mask_positions_shape: Any = None) -> None:
         """Creates the transform, its norm and the output bias [V]."""
         hidden_size = sequence_output_shape[-1]
         matrix = self._embedding_matrix()
@@ -112,14 +112,14 @@ class MaskedLMHead(keras.layers.Layer):
         matrix = getattr(self.token_embedding, "word_embeddings", None)
         return getattr(self.token_embedding, "embeddings", None) if matrix is None else matrix
 
-    def call(self, sequence_output: Any, masked_positions: Any) -> Any:
+    def call(self, sequence_output: Any, mask_positions: Any) -> Any:
         """Hidden states [B, T, H] and positions [B, P] -> logits [B, P, V]."""
         batch, tokens, hidden_size = ops.shape(sequence_output)
-        masked_positions = ops.cast(masked_positions, "int32")
+        mask_positions = ops.cast(mask_positions, "int32")
         # A position outside its row must be an error of the gather, never a token of the neighbouring row.
-        is_inside = ops.logical_and(masked_positions >= 0, masked_positions < tokens)
+        is_inside = ops.logical_and(mask_positions >= 0, mask_positions < tokens)
         row_starts = ops.expand_dims(ops.arange(batch, dtype="int32") * tokens, -1)  # [B, 1]
-        indices = ops.where(is_inside, masked_positions + row_starts, batch * tokens)
+        indices = ops.where(is_inside, mask_positions + row_starts, batch * tokens)
         flat = ops.reshape(sequence_output, (-1, hidden_size))  # [B, T, H] -> [B*T, H]
         gathered = ops.take(flat, ops.reshape(indices, (-1,)), axis=0)  # [B*P, H]
 
@@ -127,7 +127,7 @@ class MaskedLMHead(keras.layers.Layer):
         matrix = ops.convert_to_tensor(self._embedding_matrix())
         logits = ops.matmul(transformed, ops.transpose(matrix))  # [B*P, H] x [H, V] -> [B*P, V]
         logits = logits + self.output_bias
-        return ops.reshape(logits, (batch, ops.shape(masked_positions)[1], logits.shape[-1]))
+        return ops.reshape(logits, (batch, ops.shape(mask_positions)[1], logits.shape[-1]))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         """The logits are of masked positions, to which a mask of the tokens says nothing."""

@@ -15,7 +15,7 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 class BertPretrainer(BackboneTask):
     """Masked language model and next-sentence prediction, jointly.
 
-    Inputs: the backbone's dict and `masked_positions`, int32 [B, P], 0 where fewer than P are masked.
+    Inputs: the backbone's dict and `mask_positions`, int32 [B, P], 0 where fewer than P are masked.
     Outputs: a dict of logits: `masked_lm` [B, P, V] and `next_sentence` [B, 2] (label 0 = is next, 1 = random).
 
     Args:
@@ -31,7 +31,7 @@ class BertPretrainer(BackboneTask):
         >>> from kerasbert.config import BertConfig
         >>> model = BertPretrainer(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
         >>> ids = keras.ops.ones((2, 5), dtype="int32")
-        >>> inputs = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids, "masked_positions": ids[:, :3]}
+        >>> inputs = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids, "mask_positions": ids[:, :3]}
         >>> {name: tuple(logits.shape) for name, logits in sorted(model(inputs).items())}
         {'masked_lm': (2, 3, 100), 'next_sentence': (2, 2)}
     """
@@ -56,11 +56,11 @@ class BertPretrainer(BackboneTask):
         )
 
         # === Functional model ===
-        masked_positions = keras.Input(shape=(None,), dtype="int32", name="masked_positions")
-        inputs = {**backbone.input, "masked_positions": masked_positions}
+        mask_positions = keras.Input(shape=(None,), dtype="int32", name="mask_positions")
+        inputs = {**backbone.input, "mask_positions": mask_positions}
         encoded = backbone(backbone.input)
         outputs = {
-            "masked_lm": masked_lm_head(encoded["sequence_output"], masked_positions),
+            "masked_lm": masked_lm_head(encoded["sequence_output"], mask_positions),
             "next_sentence": next_sentence_head(encoded["pooled_output"]),
         }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

@@ -39,7 +39,7 @@ class MaskedLMMasker(tf.Module):
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
         >>> masker = MaskedLMMasker(vocabulary, max_predictions=2, mask_share=1.0, random_share=0.0)
         >>> masked = masker(tf.ragged.constant([[2, 5, 3]]))
-        >>> masked["token_ids"].to_list(), masked["masked_positions"].numpy().tolist()
+        >>> masked["token_ids"].to_list(), masked["mask_positions"].numpy().tolist()
         ([[2, 4, 3]], [[1, 0]])
         >>> masked["masked_ids"].numpy().tolist(), masked["masked_weights"].numpy().tolist()
         ([[5, 0]], [[1.0, 0.0]])
@@ -83,7 +83,7 @@ class MaskedLMMasker(tf.Module):
             seed: two integers (a stateless seed, such as `[run seed, batch index]`), or None for the masker's own.
 
         Returns:
-            A dictionary: `token_ids` masked, ragged int32 [B, (T)]; `masked_positions` in rising order and
+            A dictionary: `token_ids` masked, ragged int32 [B, (T)]; `mask_positions` in rising order and
             `masked_ids` (what stood there), int32 [B, P]; `masked_weights`, float32 [B, P], 1 for a real position. The
             places that a row does not need hold zeros.
         """
@@ -104,7 +104,7 @@ class MaskedLMMasker(tf.Module):
         originals = tf.gather(_with_column(tokens), positions, batch_dims=1) * tf.cast(weights, tf.int32)
         return {
             "token_ids": tf.RaggedTensor.from_tensor(masked, lengths=row_lengths, row_splits_dtype=tf.int64),
-            "masked_positions": positions,
+            "mask_positions": positions,
             "masked_ids": originals,
             "masked_weights": weights,
         }

@@ -30,7 +30,7 @@ def export_model(
     """Writes `folder/<version>` from a model folder.
 
     Args:
-        model: a folder that `kerasbert.checkpoints.load` reads. Where it is a run's, the run's data and figures go into
+        model: a folder that `kerasbert.checkpoints.load` reads. Where it is a run's, the run's data and metrics go into
             the model card.
         folder: the served model's folder.
         version: above those that are there. By default the next one.

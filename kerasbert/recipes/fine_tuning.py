@@ -12,18 +12,18 @@ import tensorflow as tf
 
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, ReadReport, labelled_dataset, read_labelled
-from kerasbert.data.labelled import ProblemType
-from kerasbert.data.tagged import TaggedTexts, read_tagged
+from kerasbert.data.tables.labelled import ProblemType
+from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.figures import text_figures
 from kerasbert.recipes.run_folder import RunFolder
 from kerasbert.recipes.start import Start
-from kerasbert.recipes.token_classification import TOKEN_FIGURES, evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.recipes.text_metrics import text_metrics
+from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
-from kerasbert.training.evaluation import CLASSIFIER_FIGURES
+from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
 # Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
 _LENGTH_WINDOW = 8
@@ -41,7 +41,7 @@ class FineTuningSettings(Start):
         train: tables with the training rows.
         validation: tables to watch during training. Empty: a stable share of the training rows is held out.
         validation_share: that share.
-        test: tables for the final figures. Empty: those of the validation rows are final.
+        test: tables for the final metrics. Empty: those of the validation rows are final.
         text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
         problem_type: "single_label_classification", "multi_label_classification", "regression", or
             "token_classification" on files of tagged words (see `read_tagged`).
@@ -85,13 +85,13 @@ class FineTuningSettings(Start):
         """The validation figure that tells a better model.
 
         Raises:
-            BadInputError: `monitor` is none of the task's figures.
+            BadInputError: `monitor` is none of the task's metrics.
         """
-        figures = {**CLASSIFIER_FIGURES, "token_classification": TOKEN_FIGURES}[self.problem_type]
-        if self.monitor and self.monitor not in figures:
+        metrics = {**CLASSIFIER_METRICS, "token_classification": TOKEN_METRICS}[self.problem_type]
+        if self.monitor and self.monitor not in metrics:
             raise BadInputError(
                 f"`monitor` must be a figure of the task. Received: monitor={self.monitor!r} for {self.problem_type}. "
-                f"Give one of {', '.join(figures)}."
+                f"Give one of {', '.join(metrics)}."
             )
         defaults = {
             "single_label_classification": "accuracy",
@@ -103,7 +103,7 @@ class FineTuningSettings(Start):
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning gave: the model, its preprocessing and labels, the history and the final figures."""
+    """What fine-tuning gave: the model, its preprocessing and labels, the history and the final metrics."""
 
     model: Classifier
     text_to_inputs: TextToInputs
@@ -120,7 +120,7 @@ class FineTuningRows:
     Attributes:
         train: to learn from. They alone say which labels there are.
         validation: to watch during training.
-        test: for the final figures; None takes those of validation.
+        test: for the final metrics; None takes those of validation.
     """
 
     train: Rows
@@ -129,7 +129,7 @@ class FineTuningRows:
 
     @property
     def final(self) -> Rows:
-        """The rows of the final figures."""
+        """The rows of the final metrics."""
         return self.validation if self.test is None else self.test
 
     @functools.cached_property
@@ -181,22 +181,22 @@ def fine_tune(
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
-    figures = _evaluate(model, rows.final, rows.labels, to_inputs, settings.batch_size)
+    metrics = _evaluate(model, rows.final, rows.labels, to_inputs, settings.batch_size)
     checkpoints.save(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
-    confusion = figures.pop("confusion_matrix", None)
+    confusion = metrics.pop("confusion_matrix", None)
     folder.write_evaluation(
         {
             "split": "validation" if rows.test is None else "test",
-            "metrics": figures,
+            "metrics": metrics,
             "confusion_matrix": confusion,
             "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
             "sequence_length": settings.sequence_length,
-            **text_figures(model, to_inputs, rows.train, rows.final),
+            **text_metrics(model, to_inputs, rows.train, rows.final),
         }
     )
-    return FineTuned(model, to_inputs, rows.labels, history, figures, folder)
+    return FineTuned(model, to_inputs, rows.labels, history, metrics, folder)
 
 
 def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows: Rows) -> None:
@@ -263,7 +263,7 @@ def _training_batches(
 def _evaluate(
     model: Classifier, rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
 ) -> dict[str, Any]:
-    """The task's figures on some rows."""
+    """The task's metrics on some rows."""
     if isinstance(rows, TaggedTexts):
         return evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)

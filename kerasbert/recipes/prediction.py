@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, labelled_dataset
-from kerasbert.data.labelled import ProblemType
+from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertSequenceClassifier
 from kerasbert.preprocessing import TextToInputs
@@ -51,7 +51,7 @@ def load_classifier(path: str | Path) -> Classifier:
 
 
 def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -> dict[str, Any]:
-    """The task's figures on labelled rows: see `evaluate_classifier`.
+    """The task's metrics on labelled rows: see `evaluate_classifier`.
 
     Raises:
         BadInputError: a label is unseen in training.

@@ -14,15 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from kerasbert import checkpoints
-from kerasbert.data import (
-    ReadReport,
-    is_held_out,
-    pretraining_dataset,
-    read_documents,
-    segment_pairs,
-    write_pairs,
-)
-from kerasbert.data.masked_examples import masked_dataset
+from kerasbert.data import ReadReport, is_held_out, pretraining_dataset, read_documents, segment_pairs, write_pairs
+from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
@@ -95,7 +88,7 @@ class Records:
 
     Attributes:
         train, held_out: what `write_pairs` writes, in `train/short` and so on.
-        is_masked: whether those for training are masked already (see `kerasbert.data.masked_examples`).
+        is_masked: whether those for training are masked already (see `kerasbert.data.pretraining.masked_examples`).
     """
 
     train: Path
@@ -105,7 +98,7 @@ class Records:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What pretraining gave: the model, its preprocessing, the history and the figures on held-out text."""
+    """What pretraining gave: the model, its preprocessing, the history and the metrics on held-out text."""
 
     model: BertPretrainer
     text_to_inputs: TextToInputs
@@ -169,7 +162,7 @@ def pretrain(
 def evaluate_on_records(
     model: BertPretrainer, to_inputs: TextToInputs, settings: PretrainingSettings, records: Records
 ) -> dict[str, float]:
-    """The figures on held-out pairs that `pretrain` gives, for a model that was trained before."""
+    """The metrics on held-out pairs that `pretrain` gives, for a model that was trained before."""
     name, length = next(iter(settings.lengths().items()))
     maker = _InstanceMaker(settings, to_inputs, length, Records(records.train / name, records.held_out / name))
     return evaluate_pretrainer(model, maker.held_out_batches())

@@ -1,12 +1,12 @@
 """The folder of one run: what lies where, and whether a run that was begun there may go on.
 
 settings.json     what the run was started with, and the versions of what it ran on
-history.jsonl     figures during training
+history.jsonl     metrics during training
 checkpoints/      training states, from which a killed run goes on
-tensorboard/      the same figures for TensorBoard
+tensorboard/      the same metrics for TensorBoard
 data/             instances made from text (pretraining)
 model/            the trained model with its vocabulary and labels
-evaluation.json   figures on held-out text
+evaluation.json   metrics on held-out text
 """
 
 import json
@@ -84,7 +84,7 @@ class RunFolder:
         self.settings.unlink()
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
-        """Writes `evaluation.json`, whose form `kerasbert.reports.run_folder` documents."""
+        """Writes `evaluation.json`, whose form `kerasbert.reports.run_reading` documents."""
         self._write_json(self.evaluation, evaluation)
 
     def _check_same(self, command: str, settings: Mapping[str, Any]) -> None:

@@ -17,14 +17,14 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbert.data import Labels, labelled_dataset
-from kerasbert.data.tagged import OUTSIDE, TaggedTexts
-from kerasbert.export.tag_scheme import BEGINS, FINISHES, INSIDE, parsed_tag
+from kerasbert.data.tables.tag_scheme import BEGINS, FINISHES, INSIDE, parsed_tag
+from kerasbert.data.tables.tagged import OUTSIDE, TaggedTexts
 from kerasbert.preprocessing import TextToInputs
 
 # Of a piece that counts for nothing.
 _IGNORED = -1
 # What `evaluate_tokens` measures, counts aside.
-TOKEN_FIGURES = ("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1")
+TOKEN_METRICS = ("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1")
 # What stands at the end of several words, where the prefix stands on one that is the whole entity, or its end.
 _LAST = {"S": "E", "E": "E", "U": "L", "L": "L"}
 
@@ -72,7 +72,7 @@ def tagged_dataset(
 def evaluate_tokens(
     model: keras.Model, rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, batch_size: int
 ) -> dict[str, Any]:
-    """Figures over all rows, by the words whose first piece the model sees.
+    """Metrics over all rows, by the words whose first piece the model sees.
 
     Returns:
         `loss` and `accuracy` over labelled pieces, `entity_precision`, `entity_recall` and `entity_f1` over entities
@@ -109,7 +109,7 @@ def spans(tags: list[str]) -> list[Span]:
     """The entities of a sequence of tags: first word, word behind the last, kind.
 
     Neighbours of the same kind are one entity, unless a prefix says that it begins or has ended, as in an exported
-    model's answer (see kerasbert/export/tag_scheme.py).
+    model's answer (see kerasbert/data/tables/tag_scheme.py).
 
     Example:
         >>> spans(["O", "B-place", "I-place", "B-place", "I-person"])

@@ -5,8 +5,8 @@ no outside asset. Needs the extra `report` (jinja2, matplotlib), which is import
 """
 
 from kerasbert.reports.report import Report
-from kerasbert.reports.run_folder import Run, read_run
+from kerasbert.reports.run_reading import Run, read_run
 from kerasbert.reports.run_report import add_run, write_run_report
-from kerasbert.reports.vocabulary_statistics import vocabulary_statistics
+from kerasbert.reports.sections.vocabulary_statistics import vocabulary_statistics
 
 __all__ = ["Report", "Run", "add_run", "read_run", "vocabulary_statistics", "write_run_report"]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from kerasbert.files import write_aside
-from kerasbert.reports.answers import answers as _answers
-from kerasbert.reports.attention import attention as _attention
-from kerasbert.reports.confusion_matrix import confusion_matrix as _confusion_matrix
 from kerasbert.reports.drawing import require_extra
-from kerasbert.reports.length_histogram import length_histogram as _length_histogram
-from kerasbert.reports.section import Block, Details, Section, Table, Tiles, table
-from kerasbert.reports.training_curves import training_curves as _training_curves
-from kerasbert.reports.vocabulary import vocabulary as _vocabulary
+from kerasbert.reports.sections.attention_maps import attention as _attention
+from kerasbert.reports.sections.confusion_matrix import confusion_matrix as _confusion_matrix
+from kerasbert.reports.sections.length_histogram import length_histogram as _length_histogram
+from kerasbert.reports.sections.section import Block, Details, Section, Table, Tiles, table
+from kerasbert.reports.sections.served_answers import answers as _answers
+from kerasbert.reports.sections.training_curves import training_curves as _training_curves
+from kerasbert.reports.sections.vocabulary_coverage import vocabulary as _vocabulary
 from kerasbert.reports.wording import is_number, metric_name, named_number, plain_text, setting
 from kerasbert.version import __version__
 
@@ -55,10 +55,10 @@ class Report:
         self.sections.append(Section(plain_text(title), note=plain_text(note), level=1))
 
     def add_metrics(self, metrics: Mapping[str, Any], title: str = "Evaluation", note: str = "") -> None:
-        """Shows the few figures that matter most, large.
+        """Shows the few metrics that matter most, large.
 
         Args:
-            metrics: name to number. A mapping of names to mappings of numbers, such as figures per label, becomes a
+            metrics: name to number. A mapping of names to mappings of numbers, such as metrics per label, becomes a
                 table that can be opened; what is neither is left out.
             title: the section's heading.
             note: a sentence below it.
@@ -75,7 +75,7 @@ class Report:
         )
         self._add(title, ((Tiles(items),) if items else ()) + tables, note)
 
-    def add_figures_table(
+    def add_metrics_table(
         self,
         title: str,
         columns: Sequence[object],
@@ -237,7 +237,7 @@ def _is_table(value: object) -> bool:
 
 
 def _nested(value: Mapping[str, Mapping[str, object]]) -> Table:
-    """Figures per label as a table."""
+    """Metrics per label as a table."""
     names = list(dict.fromkeys(name for row in value.values() for name in row))
     columns = ["", *(metric_name(name) for name in names)]
     rows = [[label, *(row.get(name) for name in names)] for label, row in value.items()]

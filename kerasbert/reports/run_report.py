@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasbert.errors import BadInputError
 from kerasbert.reports.report import Report
-from kerasbert.reports.run_folder import EVALUATION, HISTORY, SETTINGS, Run, read_run
+from kerasbert.reports.run_reading import EVALUATION, HISTORY, SETTINGS, Run, read_run
 from kerasbert.reports.wording import shortened
 
 
@@ -56,7 +56,7 @@ def add_run(report: Report, run: Run, heading: str = "") -> None:
     with _naming(run.folder / HISTORY):
         report.add_training_curves(run.history)
     with _naming(run.folder / EVALUATION):
-        _add_text_figures(report, evaluation)
+        _add_text_metrics(report, evaluation)
     with _naming(run.folder / SETTINGS):
         report.add_settings(run.settings)
 
@@ -65,14 +65,14 @@ def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
     """How good the model is."""
     split = evaluation.get("split", "")
     if "metrics" in evaluation:
-        # The confusion matrix brings the figures of each label along.
+        # The confusion matrix brings the metrics of each label along.
         twice = "per_label" if "confusion_matrix" in evaluation else None
         metrics = {name: value for name, value in evaluation["metrics"].items() if name != twice}
         report.add_metrics(metrics, note=f"Measured on the {split} split." if split else "")
     if "comparison" in evaluation:
         comparison = _with_lists("comparison", evaluation["comparison"], "columns", "rows")
         title, note = (str(comparison.get(name) or "") for name in ("title", "note"))
-        report.add_figures_table(title or "Comparison", comparison["columns"], comparison["rows"], note)
+        report.add_metrics_table(title or "Comparison", comparison["columns"], comparison["rows"], note)
     if "confusion_matrix" in evaluation and "labels" not in evaluation:
         raise ValueError(
             "`confusion_matrix` must come with `labels`. Received: no labels. "
@@ -82,7 +82,7 @@ def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
         report.add_confusion_matrix(evaluation["confusion_matrix"], evaluation["labels"])
 
 
-def _add_text_figures(report: Report, evaluation: Mapping[str, Any]) -> None:
+def _add_text_metrics(report: Report, evaluation: Mapping[str, Any]) -> None:
     """What the texts are like and what the model makes of them."""
     if "answers" in evaluation:
         report.add_answers(evaluation["answers"])

@@ -16,7 +16,7 @@ NOTHING = "–"
 
 _SHARES = re.compile(r"(^|[_ -])(accuracy|precision|recall|rate|share|f1)$", re.IGNORECASE)
 _NO_SHARES = re.compile(r"learning[_ -]rate$", re.IGNORECASE)
-# Lone surrogates cannot be encoded, and the others are not allowed in XML, which the figures are made of.
+# Lone surrogates cannot be encoded, and the others are not allowed in XML, which the metrics are made of.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _WORDS = {"lm": "LM", "mlm": "MLM", "nsp": "NSP", "f1": "F1", "id": "ID", "ids": "IDs", "grpc": "gRPC", "rest": "REST"}
 

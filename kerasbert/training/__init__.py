@@ -5,7 +5,7 @@ from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrain
 from kerasbert.training.fit import fit
 from kerasbert.training.history import History
 from kerasbert.training.losses import MaskedLMLoss, classification_loss, next_sentence_loss
-from kerasbert.training.metrics import classification_figures, multi_label_figures, regression_figures
+from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
 from kerasbert.training.phase import Phase
 from kerasbert.training.schedules import LinearWarmupDecay, OriginalWarmupDecay
@@ -19,16 +19,16 @@ __all__ = [
     "OriginalWarmupDecay",
     "Phase",
     "adamw",
-    "classification_figures",
     "classification_loss",
+    "classification_metrics",
     "compile_classifier",
     "compile_pretrainer",
     "evaluate_classifier",
     "evaluate_pretrainer",
     "fit",
     "majority_class",
-    "multi_label_figures",
+    "multi_label_metrics",
     "next_sentence_loss",
     "original_adamw",
-    "regression_figures",
+    "regression_metrics",
 ]

@@ -40,7 +40,7 @@ class BestResult:
         if self.metric not in row:
             found = sorted(name for name in row if name not in ("phase", "step", "split"))
             raise BadInputError(
-                f"The validation must give the watched figure as a finite number. Received: figures {found}, without "
+                f"The validation must give the watched figure as a finite number. Received: metrics {found}, without "
                 f"{self.metric!r}. Give `monitor` one of them."
             )
         value = row[self.metric]

@@ -1,4 +1,4 @@
-"""Gives a model its losses, running figures and optimizer, so that Keras' own `fit` and ours train it alike."""
+"""Gives a model its losses, running metrics and optimizer, so that Keras' own `fit` and ours train it alike."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kerasbert.training.losses import MaskedLMLoss, classification_loss, next_se
 def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | None = None) -> None:
     """Prepares masked LM and next-sentence prediction, trained jointly: the total loss is the sum of both.
 
-    The running figures are called `loss`, `masked_lm_loss`, `masked_lm_accuracy` (over masked positions, weighted),
+    The running metrics are called `loss`, `masked_lm_loss`, `masked_lm_accuracy` (over masked positions, weighted),
     `next_sentence_loss` and `next_sentence_accuracy`.
 
     Args:
@@ -34,7 +34,7 @@ def compile_classifier(
 ) -> None:
     """Prepares a model with one output, logits [B, C], for fine-tuning.
 
-    The running figures are called `loss` and `accuracy`, or `loss` and `mean_absolute_error` for regression.
+    The running metrics are called `loss` and `accuracy`, or `loss` and `mean_absolute_error` for regression.
 
     Args:
         model: such as `BertSequenceClassifier`.

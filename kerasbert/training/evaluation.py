@@ -1,6 +1,6 @@
-"""Figures of a model over a whole dataset, exact: means over all rows, never means of batches' means.
+"""Metrics of a model over a whole dataset, exact: means over all rows, never means of batches' means.
 
-What the figures mean: see metrics.py.
+What the metrics mean: see metrics.py.
 """
 
 from collections import Counter
@@ -14,10 +14,10 @@ from keras import ops
 from kerasbert.errors import BadInputError
 from kerasbert.training.losses import MaskedLMLoss
 from kerasbert.training.metrics import (
-    classification_figures,
+    classification_metrics,
     confusion_matrix,
-    multi_label_figures,
-    regression_figures,
+    multi_label_metrics,
+    regression_metrics,
 )
 
 # B batch, P masked positions, V vocabulary, C labels, R rows of the whole dataset
@@ -25,7 +25,7 @@ from kerasbert.training.metrics import (
 Forward = Callable[[Any], Any]
 
 # What `evaluate_classifier` measures in single numbers, counts aside, by problem type.
-CLASSIFIER_FIGURES = {
+CLASSIFIER_METRICS = {
     "single_label_classification": ("loss", "accuracy", "macro_f1", "weighted_f1"),
     "multi_label_classification": ("loss", "accuracy", "subset_accuracy", "micro_f1", "macro_f1"),
     "regression": ("loss", "mse", "mae", "pearson", "spearman"),
@@ -33,7 +33,7 @@ CLASSIFIER_FIGURES = {
 
 
 def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str, float]:
-    """Masked-LM and next-sentence figures over a dataset that ends.
+    """Masked-LM and next-sentence metrics over a dataset that ends.
 
     Args:
         model: a model with the outputs `masked_lm` [B, P, V] and `next_sentence` [B, 2]. It need not be compiled.
@@ -41,7 +41,7 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
 
     Returns:
         `masked_lm_loss`, `masked_lm_accuracy` (both over masked positions, by their weights), `next_sentence_loss`,
-        `next_sentence_accuracy` (over rows), `loss` (the sum of both losses), `masked_positions` and `rows` (counts).
+        `next_sentence_accuracy` (over rows), `loss` (the sum of both losses), `mask_positions` and `rows` (counts).
 
     Raises:
         BadInputError: the dataset has no masked position or no row.
@@ -56,17 +56,17 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
             losses = np.asarray(_cross_entropy(target, outputs[name]), np.float64)
             is_right = _array(ops.argmax(outputs[name], axis=-1)) == target
             sums[name] += ((losses * weight).sum(), (is_right * weight).sum(), weight.sum())
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, (loss, right, weight) in sums.items():
         if weight == 0:
             raise BadInputError(
                 f"The evaluation data must have rows that count for {name}. Received: none. "
                 "Give more text, or a smaller batch where incomplete batches are dropped."
             )
-        figures[f"{name}_loss"], figures[f"{name}_accuracy"] = float(loss / weight), float(right / weight)
-    figures["loss"] = figures["masked_lm_loss"] + figures["next_sentence_loss"]
-    figures["masked_positions"], figures["rows"] = (float(sums[name][2]) for name in names)
-    return figures
+        metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = float(loss / weight), float(right / weight)
+    metrics["loss"] = metrics["masked_lm_loss"] + metrics["next_sentence_loss"]
+    metrics["mask_positions"], metrics["rows"] = (float(sums[name][2]) for name in names)
+    return metrics
 
 
 def evaluate_classifier(
@@ -75,7 +75,7 @@ def evaluate_classifier(
     labels: Sequence[str] | None = None,
     problem_type: str | None = None,
 ) -> dict[str, Any]:
-    """Figures of a classifier, or of a regression, over a dataset that ends.
+    """Metrics of a classifier, or of a regression, over a dataset that ends.
 
     Args:
         model: a model with one output, logits [B, C]. It need not be compiled.
@@ -86,7 +86,7 @@ def evaluate_classifier(
             model's own `problem_type`, or else a single label.
 
     Returns:
-        `loss`, `rows` and what `classification_figures`, `multi_label_figures` or `regression_figures` gives.
+        `loss`, `rows` and what `classification_metrics`, `multi_label_metrics` or `regression_metrics` gives.
 
     Raises:
         BadInputError: the dataset is empty, or a label's number is outside the model's.
@@ -102,25 +102,25 @@ def evaluate_classifier(
             "Give the labels that the model was trained with."
         )
     if problem_type == "regression":
-        figures: dict[str, Any] = dict(regression_figures(targets, logits))
-        loss = figures["mse"]
+        metrics: dict[str, Any] = dict(regression_metrics(targets, logits))
+        loss = metrics["mse"]
     elif problem_type == "multi_label_classification":
         loss = float(np.mean(np.logaddexp(0.0, logits) - logits * targets))
-        figures = multi_label_figures(targets, logits > 0.0, names)
+        metrics = multi_label_metrics(targets, logits > 0.0, names)
     elif problem_type == "single_label_classification":
         ids = _checked_ids(targets, num_labels)
         loss = float(np.mean(_cross_entropy(ids, logits)))
-        figures = classification_figures(confusion_matrix(ids, logits.argmax(axis=1), num_labels), names)
+        metrics = classification_metrics(confusion_matrix(ids, logits.argmax(axis=1), num_labels), names)
     else:
         raise ValueError(
             "`problem_type` must be single_label_classification, multi_label_classification or regression. "
             f"Received: problem_type={problem_type!r}. Choose one of them."
         )
-    return {"loss": loss, "rows": len(targets), **figures}
+    return {"loss": loss, "rows": len(targets), **metrics}
 
 
 def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labels: Sequence[str]) -> dict[str, Any]:
-    """The figures of always answering the training data's most frequent label: what a model must beat.
+    """The metrics of always answering the training data's most frequent label: what a model must beat.
 
     Args:
         training_targets: label numbers of the training rows.
@@ -128,14 +128,14 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
         labels: the names, by number.
 
     Returns:
-        `label`, the answer always given, and what `classification_figures` gives.
+        `label`, the answer always given, and what `classification_metrics` gives.
 
     Raises:
         BadInputError: there are no training rows or no rows to judge by.
 
     Example:
-        >>> figures = majority_class([0, 1, 1], [1, 1, 0, 1], ["no", "yes"])
-        >>> figures["label"], figures["accuracy"]
+        >>> metrics = majority_class([0, 1, 1], [1, 1, 0, 1], ["no", "yes"])
+        >>> metrics["label"], metrics["accuracy"]
         ('yes', 0.75)
     """
     counts = Counter(int(target) for target in training_targets)
@@ -147,7 +147,7 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
         )
     answer = min(counts, key=lambda label: (-counts[label], label))
     confusion = confusion_matrix(ids, np.full_like(ids, answer), len(labels))
-    return {"label": labels[answer], **classification_figures(confusion, labels)}
+    return {"label": labels[answer], **classification_metrics(confusion, labels)}
 
 
 def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:

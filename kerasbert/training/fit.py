@@ -35,7 +35,7 @@ def fit(
     """Trains a compiled model and keeps `run_dir` such that the same call goes on after a kill.
 
     A run that was killed at any moment and called again ends with bit-identical weights on the same machine, backend
-    and number of cores: a training state holds weights, optimizer, random seeds, running figures and position.
+    and number of cores: a training state holds weights, optimizer, random seeds, running metrics and position.
 
     Args:
         model: built and compiled, such as by `compile_pretrainer`. Where a run goes on, its weights and seeds become
@@ -44,9 +44,9 @@ def fit(
         steps: batches to train on, with a single `make_dataset`. With gradient accumulation an update takes several.
         run_dir: folder for `checkpoints/`, `history.jsonl` and `tensorboard/`.
         checkpoint_every: steps between training states. The last step writes one too.
-        log_every: steps over which the figures of one "train" row are taken. A phase's last step ends a row too.
-        validate: maps the model to figures by name, such as `lambda model: evaluate_classifier(model, held_out)`.
-            Figures that are no single number stay out of the history.
+        log_every: steps over which the metrics of one "train" row are taken. A phase's last step ends a row too.
+        validate: maps the model to metrics by name, such as `lambda model: evaluate_classifier(model, held_out)`.
+            Metrics that are no single number stay out of the history.
         validate_every: steps between validations; None validates at the end of each phase. The last step validates too.
         monitor: the validation figure that tells the best row: lower is better for losses and errors, else higher.
         early_stopping_patience: validations without a better figure after which the run ends. With it, the model ends

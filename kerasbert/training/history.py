@@ -1,4 +1,4 @@
-"""The figures of a run, in memory and as lines of `history.jsonl`, without lost or doubled lines after a kill."""
+"""The metrics of a run, in memory and as lines of `history.jsonl`, without lost or doubled lines after a kill."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ class History:
 
     Attributes:
         rows: one dict per line of `history.jsonl`: `phase`, `step` (batches trained on, over all phases), `split`
-            ("train" or "validation") and figures by name.
+            ("train" or "validation") and metrics by name.
         best: the validation row that was best by the watched figure, or None without validation.
         steps: batches trained on, over all phases.
         stopped_early: whether validation ended the run before its last step.
@@ -47,9 +47,9 @@ class HistoryFile:
         text = path.read_text(encoding="utf-8")
         self.rows: list[Row] = [json.loads(line) for line in text.splitlines()]
 
-    def append(self, phase: str, step: int, split: str, figures: Mapping[str, Any]) -> Row:
+    def append(self, phase: str, step: int, split: str, metrics: Mapping[str, Any]) -> Row:
         """Adds one row and returns it; what is not a finite number is left out."""
-        row: Row = {"phase": phase, "step": step, "split": split, **_numbers(figures)}
+        row: Row = {"phase": phase, "step": step, "split": split, **_numbers(metrics)}
         with self.path.open("ab") as file:
             file.write(json.dumps(row).encode() + b"\n")
         self.rows.append(row)
@@ -62,10 +62,10 @@ class HistoryFile:
             return file.tell()
 
 
-def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
-    """The figures that are single finite numbers: no confusion matrix, and no NaN, which JSON does not know."""
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are single finite numbers: no confusion matrix, and no NaN, which JSON does not know."""
     numbers: dict[str, float] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         try:
             number = float(value)
         except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """What training makes small: the masked-LM and next-sentence losses, and one loss per kind of answer of a classifier.
 
-All are computed in float32, whatever the model computes in. The figures that people read: see metrics.py.
+All are computed in float32, whatever the model computes in. The metrics that people read: see metrics.py.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The figures that people read, from targets and predictions as NumPy arrays. What training makes small: see losses.py.
+"""The metrics that people read, from targets and predictions as NumPy arrays. What training makes small: see losses.py.
 
 A figure that is not defined (precision of a label that was never predicted, correlation with a constant) is 0.
 """
@@ -22,8 +22,8 @@ def confusion_matrix(targets: np.ndarray, predictions: np.ndarray, num_labels: i
     return np.bincount(pairs, minlength=num_labels**2).reshape(num_labels, num_labels)
 
 
-def classification_figures(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, F1 and the figures of each label, for rows with exactly one label.
+def classification_metrics(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """Accuracy, F1 and the metrics of each label, for rows with exactly one label.
 
     Macro F1 is the mean over all labels, those without rows included.
 
@@ -36,14 +36,14 @@ def classification_figures(confusion: np.ndarray, labels: Sequence[str]) -> dict
         `confusion_matrix` (nested lists).
 
     Example:
-        >>> figures = classification_figures(np.array([[1, 0], [1, 1]]), ["no", "yes"])
-        >>> round(figures["accuracy"], 3), round(figures["macro_f1"], 3), figures["per_label"]["yes"]["recall"]
+        >>> metrics = classification_metrics(np.array([[1, 0], [1, 1]]), ["no", "yes"])
+        >>> round(metrics["accuracy"], 3), round(metrics["macro_f1"], 3), metrics["per_label"]["yes"]["recall"]
         (0.667, 0.667, 0.5)
     """
     hits = np.diag(confusion)
     support = confusion.sum(axis=1)
     per_label = _per_label(hits, confusion.sum(axis=0), support, labels)
-    f1 = np.array([figures["f1"] for figures in per_label.values()])
+    f1 = np.array([metrics["f1"] for metrics in per_label.values()])
     return {
         "accuracy": _ratio(hits.sum(), confusion.sum()),
         "macro_f1": float(f1.mean()),
@@ -53,8 +53,8 @@ def classification_figures(confusion: np.ndarray, labels: Sequence[str]) -> dict
     }
 
 
-def multi_label_figures(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Figures for rows with any number of labels.
+def multi_label_metrics(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """Metrics for rows with any number of labels.
 
     Args:
         targets: 0 and 1, [R, C].
@@ -63,11 +63,11 @@ def multi_label_figures(targets: np.ndarray, predictions: np.ndarray, labels: Se
 
     Returns:
         `accuracy` (share of right decisions), `subset_accuracy` (share of rows without a wrong decision), `micro_f1`,
-        `macro_f1` and `per_label` as in `classification_figures`.
+        `macro_f1` and `per_label` as in `classification_metrics`.
 
     Example:
-        >>> figures = multi_label_figures(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]]), ["a", "b"])
-        >>> figures["accuracy"], figures["subset_accuracy"], round(figures["micro_f1"], 2)
+        >>> metrics = multi_label_metrics(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [0, 1]]), ["a", "b"])
+        >>> metrics["accuracy"], metrics["subset_accuracy"], round(metrics["micro_f1"], 2)
         (0.75, 0.5, 0.8)
     """
     targets, predictions = np.asarray(targets, bool), np.asarray(predictions, bool)
@@ -78,13 +78,13 @@ def multi_label_figures(targets: np.ndarray, predictions: np.ndarray, labels: Se
         "accuracy": float((targets == predictions).mean()),
         "subset_accuracy": float((targets == predictions).all(axis=1).mean()),
         "micro_f1": _ratio(2 * hits.sum(), predicted.sum() + support.sum()),
-        "macro_f1": float(np.mean([figures["f1"] for figures in per_label.values()])),
+        "macro_f1": float(np.mean([metrics["f1"] for metrics in per_label.values()])),
         "per_label": per_label,
     }
 
 
-def regression_figures(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Figures for predicted numbers.
+def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
+    """Metrics for predicted numbers.
 
     Args:
         targets: [R] or [R, C].
@@ -94,7 +94,7 @@ def regression_figures(targets: np.ndarray, predictions: np.ndarray) -> dict[str
         `mse`, `mae`, `pearson` and `spearman` (both the mean over the C columns).
 
     Example:
-        >>> regression_figures(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 6.0]))["spearman"]
+        >>> regression_metrics(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 6.0]))["spearman"]
         1.0
     """
     targets = np.asarray(targets, np.float64).reshape(len(targets), -1)

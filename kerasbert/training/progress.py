@@ -26,7 +26,7 @@ _WORDS = {
 
 
 class Progress:
-    """Step, figures, tokens per second (without padding) and time left.
+    """Step, metrics, tokens per second (without padding) and time left.
 
     Args:
         total: steps in all.
@@ -55,19 +55,19 @@ class Progress:
         if is_shown and self._stream.isatty():
             self._bar = tqdm(total=total, initial=initial, file=self._stream, unit="step", dynamic_ncols=True)
 
-    def update(self, step: int, phase: str, figures: Mapping[str, float], tokens: int) -> None:
-        """Takes a step that is done: its number, the running figures, and its tokens."""
+    def update(self, step: int, phase: str, metrics: Mapping[str, float], tokens: int) -> None:
+        """Takes a step that is done: its number, the running metrics, and its tokens."""
         self._tokens += tokens
         now = time.monotonic()
         if self._bar is not None:
             self._bar.set_description(phase, refresh=False)
-            self._bar.set_postfix_str(", ".join(self._words(figures, now)), refresh=False)
+            self._bar.set_postfix_str(", ".join(self._words(metrics, now)), refresh=False)
             self._bar.update(step - self._step)
         self._step = step
         is_due = now - self._last_line >= self._seconds_between_lines or step == self._total
         if self._bar is None and self._is_shown and is_due:
             self._last_line = now
-            self.say(f"{phase}: step {step}/{self._total}, {', '.join(self._words(figures, now))}, {self._left(now)}")
+            self.say(f"{phase}: step {step}/{self._total}, {', '.join(self._words(metrics, now))}, {self._left(now)}")
 
     def say(self, line: str) -> None:
         """Shows a line of its own, above the bar."""
@@ -86,9 +86,9 @@ class Progress:
         """Real tokens per second since the beginning of this process's part of the run."""
         return self._tokens / max(time.monotonic() - self._start, 1e-9)
 
-    def _words(self, figures: Mapping[str, float], now: float) -> list[str]:
-        """The figures worth a place on the line."""
-        words = figures_in_words(figures)
+    def _words(self, metrics: Mapping[str, float], now: float) -> list[str]:
+        """The metrics worth a place on the line."""
+        words = metrics_in_words(metrics)
         if self._tokens:
             words.append(f"{self._tokens / max(now - self._start, 1e-9):,.0f} tokens/s")
         return words
@@ -100,6 +100,6 @@ class Progress:
         return f"{tqdm.format_interval(seconds)} left"
 
 
-def figures_in_words(figures: Mapping[str, float]) -> list[str]:
-    """The figures that are worth a place on a line, such as "NSP accuracy 0.750"."""
-    return [f"{_WORDS.get(name, name)} {figures[name]:.3f}" for name in _SHOWN if name in figures]
+def metrics_in_words(metrics: Mapping[str, float]) -> list[str]:
+    """The metrics that are worth a place on a line, such as "NSP accuracy 0.750"."""
+    return [f"{_WORDS.get(name, name)} {metrics[name]:.3f}" for name in _SHOWN if name in metrics]

@@ -1,10 +1,10 @@
-"""Writes a run's figures for TensorBoard: one curve for training and one for validation, by step."""
+"""Writes a run's metrics for TensorBoard: one curve for training and one for validation, by step."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_NOT_FIGURES = ("phase", "step", "split")
+_NOT_METRICS = ("phase", "step", "split")
 
 
 class TensorBoardWriter:
@@ -29,7 +29,7 @@ class TensorBoardWriter:
             self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
         with self._writers[split].as_default():
             for name, value in row.items():
-                if name not in _NOT_FIGURES:
+                if name not in _NOT_METRICS:
                     tf.summary.scalar(name, value, step=row["step"])
 
     def flush(self) -> None:

@@ -70,14 +70,14 @@ class TrainStep:
         return self.model.train_step
 
     def __call__(self, batch: Batch) -> dict[str, float]:
-        """Updates the model by one batch; returns the running figures since the last `reset_metrics`."""
+        """Updates the model by one batch; returns the running metrics since the last `reset_metrics`."""
         if self._backend == "jax":
             if self._jax_state is None:
                 self._jax_state = tuple([variable.value for variable in group] for group in self._groups())
-            figures, self._jax_state = self._function(self._jax_state, own_rows(batch))
+            metrics, self._jax_state = self._function(self._jax_state, own_rows(batch))
         else:
-            figures = self._function(tree.map_structure(ops.convert_to_tensor, batch))
-        return {name: float(value) for name, value in figures.items()}
+            metrics = self._function(tree.map_structure(ops.convert_to_tensor, batch))
+        return {name: float(value) for name, value in metrics.items()}
 
     def _groups(self) -> tuple[list[keras.Variable], ...]:
         """All variables that a step changes, in the order of Keras' JAX `train_step` state."""
@@ -99,7 +99,7 @@ class TrainStep:
         self._jax_state = None
 
     def reset_metrics(self) -> None:
-        """Begins a new window of running figures."""
+        """Begins a new window of running metrics."""
         self.read_back()
         self.model.reset_metrics()
 

@@ -1,6 +1,6 @@
 """One call of `fit`: the loop over steps, and what happens between them.
 
-The step itself: see train_step.py; the file that a run goes on from: training_state.py; the figures: history.py.
+The step itself: see train_step.py; the file that a run goes on from: training_state.py; the metrics: history.py.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from kerasbert.training.best_result import BestResult
 from kerasbert.training.history import History, HistoryFile
 from kerasbert.training.interruption import Interruption, noted_interruption
 from kerasbert.training.phase import Phase, check_same_beginning, start_of
-from kerasbert.training.progress import Progress, figures_in_words
+from kerasbert.training.progress import Progress, metrics_in_words
 from kerasbert.training.tensorboard import TensorBoardWriter
 from kerasbert.training.train_step import Batch, TrainStep, build_metrics, real_tokens
 from kerasbert.training.training_state import (
@@ -72,7 +72,7 @@ class TrainingRun:
         self._train_step = TrainStep(model)
         self._best = BestResult(settings.monitor, settings.early_stopping_patience)
         self._best_arrays: Arrays = []
-        self._figures: dict[str, float] = {}
+        self._metrics: dict[str, float] = {}
         self._tensorboard = TensorBoardWriter(settings.run_dir / "tensorboard" if settings.tensorboard else None)
         self._callbacks = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=model)
         self._state: TrainingState | None = None
@@ -126,7 +126,7 @@ class TrainingRun:
             self._history = HistoryFile(self.settings.run_dir / "history.jsonl", about["history_bytes"])
 
     def _restore(self, *groups: str) -> None:
-        """Sets the model's, the optimizer's and the figures' variables to the training state, after checking all."""
+        """Sets the model's, the optimizer's and the metrics' variables to the training state, after checking all."""
         if self._state is None:
             return
         variables = self._train_step.variables()
@@ -161,19 +161,19 @@ class TrainingRun:
                     is_ready = True
                 self._one_step(phase, batch)
                 self._after_step(phase, end, interruption)
-        self._callbacks.on_train_end(self._figures)
+        self._callbacks.on_train_end(self._metrics)
 
     def _one_step(self, phase: Phase, batch: Batch) -> None:
         """Trains on one batch."""
         self._callbacks.on_train_batch_begin(self.step)
-        self._figures = self._train_step(batch)
+        self._metrics = self._train_step(batch)
         self.step += 1
-        if not math.isfinite(self._figures["loss"]):
-            raise self._stopped(f"The loss must be a finite number. Received: loss={self._figures['loss']}")
-        self._progress.update(self.step, phase.name, self._figures, real_tokens(batch))
+        if not math.isfinite(self._metrics["loss"]):
+            raise self._stopped(f"The loss must be a finite number. Received: loss={self._metrics['loss']}")
+        self._progress.update(self.step, phase.name, self._metrics, real_tokens(batch))
         if self._callbacks.callbacks:
             self._train_step.read_back()
-            self._callbacks.on_train_batch_end(self.step - 1, self._figures)
+            self._callbacks.on_train_batch_end(self.step - 1, self._metrics)
 
     def _after_step(self, phase: Phase, end: int, interruption: Interruption) -> None:
         """What is due after a step: a row, a validation, a training state, an end."""
@@ -197,32 +197,32 @@ class TrainingRun:
             raise interruption.error()
 
     def _log(self, phase: Phase) -> None:
-        """Writes a "train" row and begins a new window of running figures."""
+        """Writes a "train" row and begins a new window of running metrics."""
         self._train_step.read_back()
-        figures = {**self._figures, "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate))}
+        metrics = {**self._metrics, "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate))}
         if self._progress.tokens_per_second() > 0:
-            figures["tokens_per_second"] = round(self._progress.tokens_per_second(), 1)
-        self._write_row(phase, "train", figures)
+            metrics["tokens_per_second"] = round(self._progress.tokens_per_second(), 1)
+        self._write_row(phase, "train", metrics)
         self._train_step.reset_metrics()
         epoch = len(self._history.rows)
-        self._callbacks.on_epoch_end(epoch, figures)
+        self._callbacks.on_epoch_end(epoch, metrics)
 
     def _run_validation(self, phase: Phase, validate: Validate) -> None:
         """Writes a "validation" row; keeps the weights if they are the best and early stopping wants them."""
         variables = self._train_step.variables()
-        running_figures = arrays_of(variables["metrics"])
-        figures = validate(self.model)
-        assign(running_figures, variables["metrics"])
-        row = self._write_row(phase, "validation", figures)
+        running_metrics = arrays_of(variables["metrics"])
+        metrics = validate(self.model)
+        assign(running_metrics, variables["metrics"])
+        row = self._write_row(phase, "validation", metrics)
         if self._best.update(row) and self._best.patience is not None:
             self._best_arrays = arrays_of(variables["model"])
         self.stopped_early = self._best.is_exhausted and self.step < self.total
-        self._progress.say(f"Validation at step {self.step}: {', '.join(figures_in_words(row))}")
+        self._progress.say(f"Validation at step {self.step}: {', '.join(metrics_in_words(row))}")
 
-    def _write_row(self, phase: Phase, split: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    def _write_row(self, phase: Phase, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Writes a row to the history and to TensorBoard."""
         with _writable(self.settings.run_dir):
-            row = self._history.append(phase.name, self.step, split, figures)
+            row = self._history.append(phase.name, self.step, split, metrics)
         self._tensorboard.write(row)
         return row
 

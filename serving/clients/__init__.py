@@ -3,19 +3,6 @@
 Texts go in, small dataclasses come out; nothing here loads TensorFlow. `docs/clients.md` tells the rest.
 """
 
-from kerasbert_serving.clients.answers import (
-    Classification,
-    Embedding,
-    Entity,
-    ModelMetadata,
-    QuestionAnswer,
-    Regression,
-    SignatureInfo,
-    Span,
-    TensorInfo,
-    Token,
-    VersionStatus,
-)
 from kerasbert_serving.clients.errors import (
     AccessDeniedError,
     DeadlineError,
@@ -30,6 +17,19 @@ from kerasbert_serving.clients.errors import (
 from kerasbert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
 from kerasbert_serving.clients.rest_client import AsyncRestClient, RestClient
 from kerasbert_serving.clients.retries import Retries
+from kerasbert_serving.clients.typed_replies import (
+    Classification,
+    Embedding,
+    Entity,
+    ModelMetadata,
+    QuestionAnswer,
+    Regression,
+    SignatureInfo,
+    Span,
+    TensorInfo,
+    Token,
+    VersionStatus,
+)
 
 __all__ = [
     "AccessDeniedError",

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kerasbert_serving.clients import questions
-from kerasbert_serving.clients.answers import (
+from kerasbert_serving.clients import typed_requests
+from kerasbert_serving.clients.errors import ServingClientError
+from kerasbert_serving.clients.retries import Attempts, Deadline, Retries
+from kerasbert_serving.clients.target import Target
+from kerasbert_serving.clients.typed_replies import (
     Classification,
     Embedding,
     Entity,
@@ -22,10 +25,7 @@ from kerasbert_serving.clients.answers import (
     Token,
     VersionStatus,
 )
-from kerasbert_serving.clients.errors import ServingClientError
-from kerasbert_serving.clients.questions import Question, Texts
-from kerasbert_serving.clients.retries import Attempts, Deadline, Retries
-from kerasbert_serving.clients.target import Target
+from kerasbert_serving.clients.typed_requests import Question, Texts
 
 Self = TypeVar("Self", bound="AsyncClient")
 
@@ -54,7 +54,7 @@ class AsyncClient(ABC):
         timeout: float | None = None,
     ) -> Classification | list[Classification]:
         """Labels with their probabilities, for texts or for pairs of texts."""
-        return await self._ask(questions.classify(texts, text_pairs, signature_name), timeout)
+        return await self._ask(typed_requests.classify(texts, text_pairs, signature_name), timeout)
 
     async def regress(
         self,
@@ -65,25 +65,25 @@ class AsyncClient(ABC):
         timeout: float | None = None,
     ) -> Regression | list[Regression]:
         """The numbers that a regression model predicts, for texts or for pairs of texts."""
-        return await self._ask(questions.regress(texts, text_pairs, signature_name), timeout)
+        return await self._ask(typed_requests.regress(texts, text_pairs, signature_name), timeout)
 
     async def embed(
         self, texts: Texts, *, signature_name: str = "embed", timeout: float | None = None
     ) -> Embedding | list[Embedding]:
         """Vectors of texts."""
-        return await self._ask(questions.embed(texts, signature_name), timeout)
+        return await self._ask(typed_requests.embed(texts, signature_name), timeout)
 
     async def tokenize(
         self, texts: Texts, *, signature_name: str = "tokenize", timeout: float | None = None
     ) -> tuple[Token, ...] | list[tuple[Token, ...]]:
         """The pieces that the model sees of texts, and where they stand."""
-        return await self._ask(questions.tokenize(texts, signature_name), timeout)
+        return await self._ask(typed_requests.tokenize(texts, signature_name), timeout)
 
     async def find_entities(
         self, texts: Texts, *, signature_name: str = "serving_default", timeout: float | None = None
     ) -> tuple[Entity, ...] | list[tuple[Entity, ...]]:
         """The labelled stretches of texts."""
-        return await self._ask(questions.find_entities(texts, signature_name), timeout)
+        return await self._ask(typed_requests.find_entities(texts, signature_name), timeout)
 
     async def answer(
         self,
@@ -94,7 +94,7 @@ class AsyncClient(ABC):
         timeout: float | None = None,
     ) -> QuestionAnswer | list[QuestionAnswer]:
         """The stretches of each context that answer the question beside it."""
-        return await self._ask(questions.answer(question_texts, contexts, signature_name), timeout)
+        return await self._ask(typed_requests.answer(question_texts, contexts, signature_name), timeout)
 
     async def predict(
         self, inputs: Mapping[str, Any], *, signature_name: str = "serving_default", timeout: float | None = None

@@ -8,8 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kerasbert_serving.clients import questions
-from kerasbert_serving.clients.answers import (
+from kerasbert_serving.clients import typed_requests
+from kerasbert_serving.clients.errors import ServingClientError
+from kerasbert_serving.clients.retries import Attempts, Deadline, Retries
+from kerasbert_serving.clients.target import Target
+from kerasbert_serving.clients.typed_replies import (
     Classification,
     Embedding,
     Entity,
@@ -19,10 +22,7 @@ from kerasbert_serving.clients.answers import (
     Token,
     VersionStatus,
 )
-from kerasbert_serving.clients.errors import ServingClientError
-from kerasbert_serving.clients.questions import Question, Texts
-from kerasbert_serving.clients.retries import Attempts, Deadline, Retries
-from kerasbert_serving.clients.target import Target
+from kerasbert_serving.clients.typed_requests import Question, Texts
 
 Self = TypeVar("Self", bound="BlockingClient")
 
@@ -51,7 +51,7 @@ class BlockingClient(ABC):
         timeout: float | None = None,
     ) -> Classification | list[Classification]:
         """Labels with their probabilities, for texts or for pairs of texts."""
-        return self._ask(questions.classify(texts, text_pairs, signature_name), timeout)
+        return self._ask(typed_requests.classify(texts, text_pairs, signature_name), timeout)
 
     def regress(
         self,
@@ -62,25 +62,25 @@ class BlockingClient(ABC):
         timeout: float | None = None,
     ) -> Regression | list[Regression]:
         """The numbers that a regression model predicts, for texts or for pairs of texts."""
-        return self._ask(questions.regress(texts, text_pairs, signature_name), timeout)
+        return self._ask(typed_requests.regress(texts, text_pairs, signature_name), timeout)
 
     def embed(
         self, texts: Texts, *, signature_name: str = "embed", timeout: float | None = None
     ) -> Embedding | list[Embedding]:
         """Vectors of texts."""
-        return self._ask(questions.embed(texts, signature_name), timeout)
+        return self._ask(typed_requests.embed(texts, signature_name), timeout)
 
     def tokenize(
         self, texts: Texts, *, signature_name: str = "tokenize", timeout: float | None = None
     ) -> tuple[Token, ...] | list[tuple[Token, ...]]:
         """The pieces that the model sees of texts, and where they stand."""
-        return self._ask(questions.tokenize(texts, signature_name), timeout)
+        return self._ask(typed_requests.tokenize(texts, signature_name), timeout)
 
     def find_entities(
         self, texts: Texts, *, signature_name: str = "serving_default", timeout: float | None = None
     ) -> tuple[Entity, ...] | list[tuple[Entity, ...]]:
         """The labelled stretches of texts."""
-        return self._ask(questions.find_entities(texts, signature_name), timeout)
+        return self._ask(typed_requests.find_entities(texts, signature_name), timeout)
 
     def answer(
         self,
@@ -91,7 +91,7 @@ class BlockingClient(ABC):
         timeout: float | None = None,
     ) -> QuestionAnswer | list[QuestionAnswer]:
         """The stretches of each context that answer the question beside it."""
-        return self._ask(questions.answer(question_texts, contexts, signature_name), timeout)
+        return self._ask(typed_requests.answer(question_texts, contexts, signature_name), timeout)
 
     def predict(
         self, inputs: Mapping[str, Any], *, signature_name: str = "serving_default", timeout: float | None = None

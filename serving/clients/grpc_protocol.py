@@ -10,10 +10,10 @@ from typing import Any
 from google.protobuf.message import Message
 
 from kerasbert_serving.clients import dtypes, errors, tensor_messages
-from kerasbert_serving.clients.answers import ModelMetadata, SignatureInfo, TensorInfo, VersionStatus
 from kerasbert_serving.clients.serving_messages import CLASSES, STATES
 from kerasbert_serving.clients.target import Target
 from kerasbert_serving.clients.tensors import as_arrays, needs_dtypes, with_dtypes
+from kerasbert_serving.clients.typed_replies import ModelMetadata, SignatureInfo, TensorInfo, VersionStatus
 
 _CODES = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"]
 _CODES += ["PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE"]

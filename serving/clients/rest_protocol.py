@@ -14,9 +14,9 @@ from urllib.parse import quote
 import numpy as np
 
 from kerasbert_serving.clients import dtypes, errors
-from kerasbert_serving.clients.answers import ModelMetadata, SignatureInfo, TensorInfo, VersionStatus
 from kerasbert_serving.clients.target import Target
 from kerasbert_serving.clients.tensors import as_arrays
+from kerasbert_serving.clients.typed_replies import ModelMetadata, SignatureInfo, TensorInfo, VersionStatus
 
 _MAX_SHOWN = 200
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from kerasbert_serving.clients import dtypes
-from kerasbert_serving.clients.answers import TensorInfo
-from kerasbert_serving.clients.questions import to_bytes
+from kerasbert_serving.clients.typed_replies import TensorInfo
+from kerasbert_serving.clients.typed_requests import to_bytes
 
 # Which kinds of numbers, in NumPy's letters, become a dtype of which kind.
 _TAKEN = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeout", type=float, default=30, help="seconds for a request (%(default)s)")
     parser.add_argument("--max-in-flight", type=int, default=5000, help="open loop: unanswered at once (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of texts and arrivals (%(default)s)")
-    parser.add_argument("--json", help="file for the figures")
+    parser.add_argument("--json", help="file for the metrics")
     parser.add_argument("--plot", help="file for a picture: .png, .svg or .pdf; needs matplotlib")
     return parser
 

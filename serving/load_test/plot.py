@@ -20,11 +20,11 @@ def save_plot(report: Report, path: str | os.PathLike) -> None:
     by_percentile, over_time = figure.subplots(1, 2)
     _draw_percentiles(by_percentile, np.array(report.latencies()) * 1000)
     _draw_time(over_time, report)
-    figures = report.to_dict()
+    metrics = report.to_dict()
     load = f"{report.load.rate:g} requests/s" if report.load.rate else f"{report.load.concurrency} clients"
     figure.suptitle(
-        f"{report.load.model_name} over {'REST' if report.load.rest else 'gRPC'}, {figures['loop']} loop, {load}: "
-        f"{figures['requests_per_second']:g} answers/s, {sum(report.errors.values())} errors"
+        f"{report.load.model_name} over {'REST' if report.load.rest else 'gRPC'}, {metrics['loop']} loop, {load}: "
+        f"{metrics['requests_per_second']:g} answers/s, {sum(report.errors.values())} errors"
     )
     figure.savefig(Path(path), dpi=120)
 

@@ -58,14 +58,14 @@ class Report:
         return sorted(sample.latency for sample in self.samples if sample.error is None)
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures; latencies in milliseconds."""
+        """All metrics; latencies in milliseconds."""
         load = {name: value for name, value in asdict(self.load).items() if name != "texts"}
         latencies = self.latencies()
         lags = sorted(sample.sent - sample.due for sample in self.samples)
-        figures = {f"p{percent:g}": _milliseconds(percentile(latencies, percent)) for percent in PERCENTILES}
+        metrics = {f"p{percent:g}": _milliseconds(percentile(latencies, percent)) for percent in PERCENTILES}
         if latencies:
-            figures["mean"] = _milliseconds(sum(latencies) / len(latencies))
-            figures["max"] = _milliseconds(latencies[-1])
+            metrics["mean"] = _milliseconds(sum(latencies) / len(latencies))
+            metrics["max"] = _milliseconds(latencies[-1])
         return {
             "loop": "closed" if self.load.rate is None else "open",
             "load": load,
@@ -75,25 +75,25 @@ class Report:
             "answered": self.answered,
             "requests_per_second": round(self.answered / self.seconds, 2),
             "texts_per_second": round(self.answered * self.load.batch_size / self.seconds, 2),
-            "latency_ms": figures,
-            # Where this grows, the figures tell more of the sending machine than of the server.
+            "latency_ms": metrics,
+            # Where this grows, the metrics tell more of the sending machine than of the server.
             "sent_late_ms": {"p99": _milliseconds(percentile(lags, 99))},
             "errors": self.errors,
         }
 
     def to_json(self) -> str:
-        """The figures as JSON."""
+        """The metrics as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:
-        figures = self.to_dict()
+        metrics = self.to_dict()
         lines = [
-            f"{figures['answered']} of {figures['requests']} requests answered in {figures['seconds']:g} s: "
-            f"{figures['requests_per_second']:g} requests/s"
+            f"{metrics['answered']} of {metrics['requests']} requests answered in {metrics['seconds']:g} s: "
+            f"{metrics['requests_per_second']:g} requests/s"
         ]
-        for name, value in figures["latency_ms"].items():
+        for name, value in metrics["latency_ms"].items():
             lines.append(f"  {name:<6}{'–' if value is None else f'{value:.2f} ms':>12}")
-        lines.extend(f"  {count} errors: {kind}" for kind, count in figures["errors"].items())
+        lines.extend(f"  {count} errors: {kind}" for kind, count in metrics["errors"].items())
         return "\n".join(lines)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tensorflow.core.framework import types_pb2
 
-from kerasbert_serving.server import dtypes
-from kerasbert_serving.server.servable import Call, Servable
-from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE, Signature
+from kerasbert_serving.server.models import dtypes
+from kerasbert_serving.server.models.servable import Call, Servable
+from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"

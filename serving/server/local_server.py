@@ -23,18 +23,18 @@ import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from kerasbert_serving.server.config_files import read_model_config_file, with_config_files
-from kerasbert_serving.server.grpc_services import ModelService, PredictionService
-from kerasbert_serving.server.http_protocol import BoundedHttpProtocol
+from kerasbert_serving.server.grpc.grpc_services import ModelService, PredictionService
 from kerasbert_serving.server.metrics import Metrics
-from kerasbert_serving.server.model_config import ModelConfig, model_configs
-from kerasbert_serving.server.model_store import ModelStore
+from kerasbert_serving.server.models.config_files import read_model_config_file, with_config_files
+from kerasbert_serving.server.models.model_config import ModelConfig, model_configs
+from kerasbert_serving.server.models.model_store import ModelStore
+from kerasbert_serving.server.models.servable import Servable
+from kerasbert_serving.server.models.warmup import warm_up
 from kerasbert_serving.server.options import ServerOptions
-from kerasbert_serving.server.rest_api import rest_application
-from kerasbert_serving.server.servable import Servable
+from kerasbert_serving.server.rest.http_protocol import BoundedHttpProtocol
+from kerasbert_serving.server.rest.rest_api import rest_application
 from kerasbert_serving.server.serving_core import ServingCore
 from kerasbert_serving.server.statuses import ServingError
-from kerasbert_serving.server.warmup import warm_up
 
 log = logging.getLogger("kerasbert_serving")
 

@@ -7,9 +7,9 @@ import numpy as np
 from tensorflow_serving.apis import inference_pb2
 
 from kerasbert_serving.server import inference
-from kerasbert_serving.server.examples import serialized_examples
-from kerasbert_serving.server.servable import Call, Servable
-from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE, Signature
+from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
+from kerasbert_serving.server.models.servable import Call, Servable
+from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from tensorflow_serving.apis import inference_pb2, input_pb2
 
-from kerasbert_serving.server import inference, json_tensors, multi_inference
-from kerasbert_serving.server.examples import serialized_examples
+from kerasbert_serving.server import inference, multi_inference
+from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
 from kerasbert_serving.server.metrics import Metrics
-from kerasbert_serving.server.model_store import ModelStore
+from kerasbert_serving.server.models.model_store import ModelStore
+from kerasbert_serving.server.models.servable import Call, Servable
+from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.options import ServerOptions
-from kerasbert_serving.server.servable import Call, Servable
-from kerasbert_serving.server.signatures import DEFAULT_SIGNATURE, Signature
+from kerasbert_serving.server.rest import json_tensors
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 
 # Parsing a longer body takes a thread, so that the event loop goes on.

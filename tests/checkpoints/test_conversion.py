@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasbert.checkpoints import ConversionReport, convert, load
-from kerasbert.checkpoints.comparison import differing_weights, fixed_inputs, largest_differences
+from kerasbert.checkpoints.model_comparison import differing_weights, fixed_inputs, largest_differences
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone
 
@@ -55,7 +55,7 @@ def test_absent_parts_stay_absent(saved, edit_weights, edit_json, tmp_path):
     convert(tmp_path / "google", tmp_path / "back")
     assert (tmp_path / "back/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     model = load(tmp_path / "back").model
-    outputs = model({**fixed_inputs(model.backbone.bert_config), "masked_positions": np.array([[0]] * 3, "int32")})
+    outputs = model({**fixed_inputs(model.backbone.bert_config), "mask_positions": np.array([[0]] * 3, "int32")})
     assert not np.any(np.asarray(outputs["next_sentence"]))
 
 
@@ -86,7 +86,7 @@ def test_a_destination_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
     def other_weights(folder, arrays):
         write(folder, {name: array + (name == "pooler.dense.bias") for name, array in arrays.items()})
 
-    from kerasbert.checkpoints import hugging_face_folder
+    from kerasbert.checkpoints.formats import hugging_face_folder
 
     write = hugging_face_folder.write_safetensors
     monkeypatch.setattr(hugging_face_folder, "write_safetensors", other_weights)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasbert.checkpoints import convert, largest_differences, load, load_backbone, save
-from kerasbert.checkpoints.tensorflow_checkpoint import find_prefix, read_tensorflow, write_tensorflow
+from kerasbert.checkpoints.formats.tensorflow_checkpoint import find_prefix, read_tensorflow, write_tensorflow
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 

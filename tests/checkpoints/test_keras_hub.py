@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasbert.checkpoints import convert, from_keras_hub, largest_differences, load, save, to_keras_hub
-from kerasbert.checkpoints.comparison import fixed_inputs, layer_outputs
+from kerasbert.checkpoints.model_comparison import fixed_inputs, layer_outputs
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 

@@ -185,7 +185,7 @@ def test_an_interrupted_save_leaves_the_earlier_model(make_model, saved, tmp_pat
     def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kerasbert.checkpoints.hugging_face_folder.write_safetensors", full_disk)
+    monkeypatch.setattr("kerasbert.checkpoints.formats.hugging_face_folder.write_safetensors", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save(BertSequenceClassifier(make_model("backbone"), 2), folder)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from kerasbert.checkpoints import load
-from kerasbert.checkpoints.pytorch_file import read_pytorch
-from kerasbert.checkpoints.safetensors_file import read_safetensors
+from kerasbert.checkpoints.formats.pytorch_file import read_pytorch
+from kerasbert.checkpoints.formats.safetensors_file import read_safetensors
 from kerasbert.errors import BadInputError
 
 BASE = np.arange(20, dtype="float32").reshape(10, 2)

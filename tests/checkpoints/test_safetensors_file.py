@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from kerasbert.checkpoints import load
-from kerasbert.checkpoints.safetensors_file import read_safetensors, read_shards, write_safetensors
+from kerasbert.checkpoints.formats.safetensors_file import read_safetensors, read_shards, write_safetensors
 from kerasbert.errors import BadInputError
 
 ARRAYS = {

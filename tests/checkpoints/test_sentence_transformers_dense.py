@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kerasbert.checkpoints import convert, load, load_backbone, save
-from kerasbert.checkpoints.comparison import fixed_inputs
-from kerasbert.checkpoints.tensorflow_checkpoint import read_tensorflow
+from kerasbert.checkpoints.formats.tensorflow_checkpoint import read_tensorflow
+from kerasbert.checkpoints.model_comparison import fixed_inputs
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSentenceEncoder
 

@@ -71,15 +71,15 @@ def test_bytes_of_an_argument_that_are_no_utf8_are_read_as_in_a_file(
         assert json.loads(direct.out)["text"] == "the cat \ufffd\ufffd é"
 
 
-def test_evaluate_gives_the_figures_of_training(
+def test_evaluate_gives_the_metrics_of_training(
     command: Command, fine_tuned: Path, table: Path, tmp_path: Path
 ) -> None:
-    output = tmp_path / "figures.json"
+    output = tmp_path / "metrics.json"
     assert command("evaluate", fine_tuned / "model", table, "--output", output).code == 0
-    figures = json.loads(output.read_text())
-    assert figures["rows"] == 120
-    assert figures["accuracy"] > 0.9
-    assert set(figures["per_label"]) == {"animals", "food", "tools"}
+    metrics = json.loads(output.read_text())
+    assert metrics["rows"] == 120
+    assert metrics["accuracy"] > 0.9
+    assert set(metrics["per_label"]) == {"animals", "food", "tools"}
 
 
 def test_evaluate_counts_invalid_utf8_and_goes_on(command: Command, fine_tuned: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 _PROGRAM = """
 import resource, sys
 import tensorflow as tf
-from kerasbert.data import pretraining_dataset, read_documents, segment_pairs, write_pairs
+from kerasbert.data import read_documents, write_pairs
+from kerasbert.data import pretraining_dataset, segment_pairs
 
 def tokenize(sentences):
     return [[len(word) for word in sentence.split()] for sentence in sentences]
@@ -19,7 +20,7 @@ def pack(first, second):
 
 def mask(token_ids, seed):
     positions = tf.zeros([token_ids.nrows(), 1], tf.int32)
-    return {"token_ids": token_ids, "masked_positions": positions, "masked_ids": positions,
+    return {"token_ids": token_ids, "mask_positions": positions, "masked_ids": positions,
             "masked_weights": tf.ones_like(positions, tf.float32)}
 
 text, folder = sys.argv[1:]

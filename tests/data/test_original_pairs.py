@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kerasbert.data import segment_pairs
-from kerasbert.data.segment_pairs import _DocumentBuffer
-from kerasbert.data.tokenized_documents import TokenizedDocument
+from kerasbert.data.pretraining.segment_pairs import _DocumentBuffer
+from kerasbert.data.pretraining.tokenized_documents import TokenizedDocument
 
 MAX_TOKENS = 29  # a sequence length of 32
 
@@ -55,7 +55,7 @@ def corpus():
     ]
 
 
-def figures(pairs):
+def metrics(pairs):
     """What a difference in any rule would move."""
     first, second = (np.array([len(pair[side]) for pair in pairs]) for side in (0, 1))
     return {
@@ -75,7 +75,7 @@ def test_counts_and_lengths_are_those_of_the_published_rules():
     documents, rng, passes = corpus(), random.Random(1), 60
     theirs = [pair for index in range(60) for _ in range(passes) for pair in original_pairs(documents, index, rng)]
     ours = list(segment_pairs(documents, lambda rows: rows, max_tokens=MAX_TOKENS, seed=2, dupe_factor=passes))
-    expected, found = figures(theirs), figures([(a.tolist(), b.tolist(), r) for a, b, r in ours])
+    expected, found = metrics(theirs), metrics([(a.tolist(), b.tolist(), r) for a, b, r in ours])
     assert len(theirs) > 20_000
     for name, value in expected.items():
         # Four standard errors of a share or a mean of so many pairs, or 1.5% of a larger number.

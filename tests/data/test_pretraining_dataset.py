@@ -42,7 +42,7 @@ def plain_mask(token_ids, seed):
     ids = tf.gather(token_ids, positions, batch_dims=1)
     return {
         "token_ids": token_ids,
-        "masked_positions": positions,
+        "mask_positions": positions,
         "masked_ids": ids,
         "masked_weights": tf.ones_like(positions, tf.float32),
     }
@@ -65,7 +65,7 @@ def unmasked(batch):
     x, y, weight = batch
     ids = x["token_ids"].copy()
     for row, column in zip(*np.nonzero(weight["masked_lm"]), strict=True):
-        ids[row, x["masked_positions"][row, column]] = y["masked_lm"][row, column]
+        ids[row, x["mask_positions"][row, column]] = y["masked_lm"][row, column]
     return ids
 
 
@@ -75,11 +75,11 @@ def numbers(many):
 
 def test_what_is_in_a_batch(folder):
     x, y, weight = batches(1, folder, pack=PACK, mask=MASK)[0]
-    assert set(x) == {"token_ids", "segment_ids", "padding_mask", "masked_positions"}
+    assert set(x) == {"token_ids", "segment_ids", "padding_mask", "mask_positions"}
     assert all(value.dtype == np.int32 and value.ndim == 2 for value in x.values())
     assert x["token_ids"].shape == x["segment_ids"].shape == x["padding_mask"].shape
     assert x["token_ids"].shape[1] % 8 == 0
-    assert y["masked_lm"].shape == weight["masked_lm"].shape == x["masked_positions"].shape == (8, 5)
+    assert y["masked_lm"].shape == weight["masked_lm"].shape == x["mask_positions"].shape == (8, 5)
     assert y["next_sentence"].tolist() == [number % 2 for number in numbers([(x, y, weight)])]
     assert weight["next_sentence"].tolist() == [1.0] * 8
     assert weight["masked_lm"].dtype == weight["next_sentence"].dtype == np.float32
@@ -91,13 +91,13 @@ def test_what_is_in_a_batch(folder):
         assert (x["segment_ids"][row, length:] == 0).all()
         assert x["token_ids"][row, 0] == VOCABULARY.cls_id
         assert x["token_ids"][row, length - 1] == VOCABULARY.sep_id
-        assert (x["masked_positions"][row] < length).all()
+        assert (x["mask_positions"][row] < length).all()
 
 
 def test_element_spec_is_what_a_model_needs(folder):
     x, y, weight = dataset(folder, pack=PACK, mask=MASK).element_spec
     assert x["token_ids"] == tf.TensorSpec([None, None], tf.int32)
-    assert x["masked_positions"] == y["masked_lm"] == tf.TensorSpec([None, 5], tf.int32)
+    assert x["mask_positions"] == y["masked_lm"] == tf.TensorSpec([None, 5], tf.int32)
     assert weight["masked_lm"] == tf.TensorSpec([None, 5], tf.float32)
     x, _, _ = dataset(folder, pad_to_multiple=32, sequence_length=32).element_spec
     assert x["token_ids"] == tf.TensorSpec([None, 32], tf.int32)

@@ -6,8 +6,8 @@ import hashlib
 import pytest
 
 from kerasbert.data import read_documents, segment_pairs, write_python_documentation
-from kerasbert.data.docstring_sentences import sentences
-from kerasbert.data.python_documentation import standard_library_docstrings
+from kerasbert.data.pretraining.docstring_sentences import sentences
+from kerasbert.data.pretraining.python_documentation import standard_library_docstrings
 from kerasbert.errors import BadInputError
 
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasbert.data import segment_pairs
-from kerasbert.data.segment_pairs import _truncated
-from kerasbert.data.tokenized_documents import TokenizedDocument
+from kerasbert.data.pretraining.segment_pairs import _truncated
+from kerasbert.data.pretraining.tokenized_documents import TokenizedDocument
 from kerasbert.errors import BadInputError
 
 
@@ -159,7 +159,7 @@ def test_the_seed_decides():
 
 def test_pairs_do_not_depend_on_how_many_documents_one_call_tokenizes(monkeypatch):
     expected = as_lists(pairs_of(corpus(60)))
-    monkeypatch.setattr("kerasbert.data.tokenized_documents._TOKENIZE_CHARACTERS", 50)
+    monkeypatch.setattr("kerasbert.data.pretraining.tokenized_documents._TOKENIZE_CHARACTERS", 50)
     assert as_lists(pairs_of(corpus(60))) == expected
 
 
@@ -172,7 +172,7 @@ def test_a_ragged_tensor_does_as_well_as_lists():
 
 
 def test_tokenizing_is_bounded_in_one_call(monkeypatch):
-    monkeypatch.setattr("kerasbert.data.tokenized_documents._TOKENIZE_CHARACTERS", 500)
+    monkeypatch.setattr("kerasbert.data.pretraining.tokenized_documents._TOKENIZE_CHARACTERS", 500)
     sizes = []
 
     def measured(sentences):
@@ -238,7 +238,7 @@ def test_sentence_borders():
 
 
 def test_memory_does_not_grow_with_the_corpus(monkeypatch):
-    monkeypatch.setattr("kerasbert.data.tokenized_documents._TOKENIZE_CHARACTERS", 10_000)
+    monkeypatch.setattr("kerasbert.data.pretraining.tokenized_documents._TOKENIZE_CHARACTERS", 10_000)
 
     def peak(num_documents):
         documents = corpus(num_documents, num_sentences=20)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kerasbert.data.stable_split import stable_split
-from kerasbert.data.tagged import read_tagged
+from kerasbert.data.tables.tagged import read_tagged
 from kerasbert.errors import BadInputError
 
 CONLL = "-DOCSTART- -X- O\n\nNew NNP B-place\nYork NNP I-place\n\n\nJürgen\tB-person\n!\tO"

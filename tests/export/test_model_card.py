@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasbert import export
 from kerasbert.export.model_card import write_model_card
-from kerasbert.export.serving_task import served_model
+from kerasbert.export.served.task import served_model
 from kerasbert.models import BertSentenceEncoder
 
 FACTS = {

@@ -167,7 +167,7 @@ def test_a_masked_language_model_fills_its_masks(pretrainer, text_to_inputs, voc
         "token_ids": tf.constant([ids]),
         "segment_ids": tf.zeros([1, 6], tf.int32),
         "padding_mask": tf.ones([1, 6], tf.int32),
-        "masked_positions": tf.constant([[2, 4]]),
+        "mask_positions": tf.constant([[2, 4]]),
     }
     logits = pretrainer(inputs, training=False)["masked_lm"][0, :, : len(vocabulary)]
     probabilities = tf.nn.softmax(logits).numpy()
@@ -183,7 +183,7 @@ def test_a_masked_language_model_fills_its_masks(pretrainer, text_to_inputs, voc
 def test_a_pretrainer_tells_how_likely_the_second_text_follows(pretrainer, text_to_inputs, pretrainer_signatures):
     answer = pretrainer_signatures["text_pair"](text=tf.constant(TEXTS), text_pair=tf.constant(PAIRS))
     inputs = dict(text_to_inputs((TEXTS, PAIRS)))
-    inputs["masked_positions"] = tf.zeros([len(TEXTS), 1], tf.int32)
+    inputs["mask_positions"] = tf.zeros([len(TEXTS), 1], tf.int32)
     live = pretrainer(inputs, training=False)
     np.testing.assert_allclose(
         answer["is_next_probability"], tf.nn.softmax(live["next_sentence"])[:, 0], atol=TOLERANCE

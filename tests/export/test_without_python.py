@@ -169,7 +169,7 @@ def test_nothing_kills_a_masked_language_model(native, pretrainer, text_to_input
     good += text_calls("text_pair", "text", "text_pair")[0] + text_calls("tokenize", "text")[0]
     good.append(("text", {"text": np.array(["[MASK]" * 100000, "[MASK", "", "a[MASK]"], object)}))
     name, inputs = ids_call([[2, 4, 3]])
-    good.append((name, {**inputs, "masked_positions": np.array([[1]], np.int32)}))
+    good.append((name, {**inputs, "mask_positions": np.array([[1]], np.int32)}))
     for positions in ([[3]], [[-1]], [1], [[1], [1]]):
-        wrong.append((name, {**inputs, "masked_positions": np.array(positions, np.int32)}))
+        wrong.append((name, {**inputs, "mask_positions": np.array(positions, np.int32)}))
     check(native, folder, good, wrong)

@@ -36,7 +36,7 @@ def strangers_model():
 def test_contract():
     embedding = keras.layers.Embedding(11, 8)
     embedding.build()
-    inputs = {"sequence_output": HIDDEN, "masked_positions": POSITIONS}
+    inputs = {"sequence_output": HIDDEN, "mask_positions": POSITIONS}
     check_layer(MaskedLMHead, {"token_embedding": embedding, "activation": "relu"}, inputs)
 
 

@@ -75,8 +75,8 @@ def test_everything_else_stays(backbone, make):
     before = [weight.copy() for weight in model.get_weights()]
     ids = np.array([[1, 2, 3]], "int32")
     inputs = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids * 0 + 1}
-    if "masked_positions" in model.input:
-        inputs["masked_positions"] = np.array([[1]], "int32")
+    if "mask_positions" in model.input:
+        inputs["mask_positions"] = np.array([[1]], "int32")
     resized = resize_positions(model, 8, method="hierarchical")
     assert type(resized) is type(model)
     assert {**resized.get_config(), "backbone": 0, "max_position_embeddings": 3} == {

@@ -18,7 +18,7 @@ def numpy(tensor):
 
 @pytest.fixture
 def pretraining_inputs(inputs):
-    return {**inputs, "masked_positions": POSITIONS}
+    return {**inputs, "mask_positions": POSITIONS}
 
 
 def test_contract(calm_config, pretraining_inputs):

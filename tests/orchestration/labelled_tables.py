@@ -14,7 +14,7 @@ from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_pipelines.settings import FineTuneSettings
-from kerasbert_tfx.modules.ranking_figures import log_odds_steps
+from kerasbert_tfx.evaluation.ranking_metrics import log_odds_steps
 
 from .conftest import WORDS
 

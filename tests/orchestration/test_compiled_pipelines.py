@@ -17,10 +17,16 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines import fine_tune, pretrain
-from kerasbert_pipelines.compile import check_job, compile_pipeline, compiled_job, local_places, run_parameters
-from kerasbert_pipelines.run_parameters import add_run_parameters
 from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PretrainSettings
-from kerasbert_tfx.modules.labelled_records import read_examples
+from kerasbert_pipelines.vertex_and_kubeflow.compile import (
+    check_job,
+    compile_pipeline,
+    compiled_job,
+    local_places,
+    run_parameters,
+)
+from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
+from kerasbert_tfx.records.labelled_records import read_examples
 
 from .compiled_steps import execute
 from .conftest import WORDS, documents, write_documents

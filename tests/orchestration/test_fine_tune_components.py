@@ -24,11 +24,11 @@ from kerasbert_tfx.components.comparing_evaluator import newest_version
 from kerasbert_tfx.components.document_examples import DocumentExamples
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, rows_of_file
 from kerasbert_tfx.components.model_pusher import push
-from kerasbert_tfx.modules.fingerprints import files_fingerprint, fingerprint
-from kerasbert_tfx.modules.labelled_records import Columns, read_rows, split_key, to_example
 from kerasbert_tfx.modules.model_folder import find_model
-from kerasbert_tfx.modules.text_ranges import folder_and_pattern
 from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
+from kerasbert_tfx.records.fingerprints import files_fingerprint, fingerprint
+from kerasbert_tfx.records.labelled_records import Columns, read_rows, split_key, to_example
+from kerasbert_tfx.records.text_ranges import folder_and_pattern
 
 from .labelled_tables import save_tiny_model, topic_rows, write_table
 

@@ -20,11 +20,11 @@ from kerasbert.data import LabelledTexts, read_labelled
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines import fine_tune
 from kerasbert_pipelines.fine_tune import create_pipeline
-from kerasbert_pipelines.run_local import ComponentFailedError, run
-from kerasbert_pipelines.run_summary import RunSummary
+from kerasbert_pipelines.local.run_local import ComponentFailedError, run
+from kerasbert_pipelines.local.run_summary import RunSummary
 from kerasbert_pipelines.settings import FineTuneSettings
-from kerasbert_tfx.modules.evaluation_views import length_class
-from kerasbert_tfx.modules.labelled_records import Columns, read_rows
+from kerasbert_tfx.evaluation.evaluation_views import length_class
+from kerasbert_tfx.records.labelled_records import Columns, read_rows
 
 from .labelled_tables import (
     TOPICS,
@@ -79,7 +79,7 @@ def test_a_table_becomes_a_pushed_model(first: First) -> None:
     settings, summary = first
     assert summary.states == dict.fromkeys(COMPONENTS, "done")
     assert summary.blessed is True
-    assert sum(summary["LabelledExampleGen"].figures[f"{split}_rows"] for split in ("train", "eval", "test")) == 300
+    assert sum(summary["LabelledExampleGen"].metrics[f"{split}_rows"] for split in ("train", "eval", "test")) == 300
     pushed = Path(summary.pushed_to or "")
     assert pushed.parent == Path(settings.push_folder)
     kept = Path(summary["Trainer"].outputs["model_run"])
@@ -100,7 +100,7 @@ def test_a_table_becomes_a_pushed_model(first: First) -> None:
     np.testing.assert_allclose(answer["logits"], logits, atol=1e-5)
 
 
-def test_the_figures_of_tfma_are_those_of_scikit_learn(first: First) -> None:
+def test_the_metrics_of_tfma_are_those_of_scikit_learn(first: First) -> None:
     _, summary = first
     rows = rows_of(summary, "test")
     served = tf.saved_model.load(summary.pushed_to)
@@ -112,18 +112,18 @@ def test_the_figures_of_tfma_are_those_of_scikit_learn(first: First) -> None:
     np.testing.assert_allclose(probabilities, tf.nn.softmax(answer["logits"]), atol=1e-6)
     true = np.array([labels.index(label) for label in rows.labels or ()])
     best = probabilities.argmax(axis=1)
-    figures = summary["ComparingEvaluator"].figures
-    assert 0.4 < figures["accuracy"] <= 1
-    assert figures["example_count"] == len(rows)
-    assert figures["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(true, best))
-    assert figures["calibration"] == pytest.approx(probabilities.max(axis=1).sum() / (best == true).sum(), rel=1e-5)
+    metrics = summary["ComparingEvaluator"].metrics
+    assert 0.4 < metrics["accuracy"] <= 1
+    assert metrics["example_count"] == len(rows)
+    assert metrics["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(true, best))
+    assert metrics["calibration"] == pytest.approx(probabilities.max(axis=1).sum() / (best == true).sum(), rel=1e-5)
     for average in ("macro", "micro", "weighted"):
         expected = sklearn.metrics.f1_score(true, best, labels=[0, 1, 2], average=average, zero_division=0)
-        assert figures[f"{average}_f1"] == pytest.approx(expected)
-    assert figures["auc"] == pytest.approx(*auc_and_its_bound(np.eye(3)[true], probabilities))
-    assert summary["Trainer"].figures["accuracy"] == pytest.approx(figures["accuracy"])
+        assert metrics[f"{average}_f1"] == pytest.approx(expected)
+    assert metrics["auc"] == pytest.approx(*auc_and_its_bound(np.eye(3)[true], probabilities))
+    assert summary["Trainer"].metrics["accuracy"] == pytest.approx(metrics["accuracy"])
 
-    slices = slice_figures(summary["ComparingEvaluator"].outputs["evaluation"], "accuracy")
+    slices = slice_metrics(summary["ComparingEvaluator"].outputs["evaluation"], "accuracy")
     for index, label in enumerate(labels):
         assert slices[("label", label)] == pytest.approx((best == true)[true == index].mean())
     lengths = np.array([length_class([text]) for text in rows.texts])
@@ -132,8 +132,8 @@ def test_the_figures_of_tfma_are_those_of_scikit_learn(first: First) -> None:
         assert slices[("text_length", length)] == pytest.approx((best == true)[lengths == length].mean())
 
 
-def slice_figures(evaluation: str, name: str) -> dict[tuple[str, str], float]:
-    """Slice -> one of its figures."""
+def slice_metrics(evaluation: str, name: str) -> dict[tuple[str, str], float]:
+    """Slice -> one of its metrics."""
     found = {}
     for part in tfma.load_metrics(evaluation):
         for key in part.slice_key.single_slice_keys:
@@ -155,15 +155,15 @@ def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
     stricter = run(create_pipeline, dataclasses.replace(settings, min_metric=1.01))
     assert executed(stricter) == {"ComparingEvaluator", "ModelPusher"}
     assert stricter.pushed_to is None
-    assert "beyond its lower bound 1.0100" in stricter["ComparingEvaluator"].figures["verdict"]
+    assert "beyond its lower bound 1.0100" in stricter["ComparingEvaluator"].metrics["verdict"]
 
     worse = run(create_pipeline, dataclasses.replace(settings, learning_rate=1e-9, epochs=1))
     assert executed(worse) == {"Trainer", *AFTER_TRAINING}
     assert worse.blessed is False
     assert worse.pushed_to is None
-    figures = worse["ComparingEvaluator"].figures
-    assert figures["accuracy"] < figures["baseline_accuracy"]
-    assert "of the pushed model" in figures["verdict"]
+    metrics = worse["ComparingEvaluator"].metrics
+    assert metrics["accuracy"] < metrics["baseline_accuracy"]
+    assert "of the pushed model" in metrics["verdict"]
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
@@ -183,7 +183,7 @@ def test_a_model_is_judged_and_pushed_anew_when_the_pushed_ones_have_changed(fir
     compared = run(create_pipeline, settings)
     assert executed(compared) == {"ComparingEvaluator", "ModelPusher"}
     assert compared["ComparingEvaluator"].baseline == str(newer)
-    assert "baseline_accuracy" in compared["ComparingEvaluator"].figures
+    assert "baseline_accuracy" in compared["ComparingEvaluator"].metrics
 
 
 # === Bad input ===
@@ -245,8 +245,8 @@ def test_rows_in_words_that_the_vocabulary_lacks(first: First, tmp_path: Path, f
     with data.open("ab") as file:
         file.write("café,food\n".encode("latin-1"))
     message = refused(dataclasses.replace(settings, data=str(data), pipeline_root=str(tmp_path / "root")))
-    (figures,) = (tmp_path / "root" / "LabelledExampleGen").rglob("figures.json")
-    assert json.loads(figures.read_text())["note"].startswith("1 rows hold U+FFFD")
+    (metrics,) = (tmp_path / "root" / "LabelledExampleGen").rglob("metrics.json")
+    assert json.loads(metrics.read_text())["note"].startswith("1 rows hold U+FFFD")
     assert message.startswith("Trainer: The vocabulary must know the text's words.")
     assert f"unknown to '{settings.start_from}'" in message
     assert "`max_unknown_share`" in message

@@ -20,9 +20,9 @@ import tensorflow_text  # noqa: F401 (registers the ops of the exported tokenize
 from kerasbert import checkpoints
 from kerasbert.recipes.token_classification import spans
 from kerasbert_pipelines.fine_tune import create_pipeline
-from kerasbert_pipelines.run_local import run
-from kerasbert_pipelines.run_summary import RunSummary
-from kerasbert_tfx.modules.labelled_records import Columns, read_examples, read_rows
+from kerasbert_pipelines.local.run_local import run
+from kerasbert_pipelines.local.run_summary import RunSummary
+from kerasbert_tfx.records.labelled_records import Columns, read_examples, read_rows
 
 from .labelled_tables import (
     TOPICS,
@@ -83,13 +83,13 @@ def test_multi_label(tmp_path: Path, start: Path) -> None:
     test = held_out_rows(summary, columns)
     true = test.targets(test.label_names())
     probabilities = tf.nn.sigmoid(answers(summary, test.texts)["logits"]).numpy()
-    figures = summary["ComparingEvaluator"].figures
-    assert figures["accuracy"] == pytest.approx(((probabilities > 0.5) == true).mean())
+    metrics = summary["ComparingEvaluator"].metrics
+    assert metrics["accuracy"] == pytest.approx(((probabilities > 0.5) == true).mean())
     for average in ("micro", "macro", "weighted"):
         expected = sklearn.metrics.f1_score(true, probabilities > 0.5, average=average, zero_division=0)
-        assert figures[f"{average}_f1"] == pytest.approx(expected)
-    assert figures["auc"] == pytest.approx(*auc_and_its_bound(true, probabilities))
-    assert figures["calibration"] == pytest.approx(probabilities.sum() / true.sum(), rel=1e-5)
+        assert metrics[f"{average}_f1"] == pytest.approx(expected)
+    assert metrics["auc"] == pytest.approx(*auc_and_its_bound(true, probabilities))
+    assert metrics["calibration"] == pytest.approx(probabilities.sum() / true.sum(), rel=1e-5)
 
     found = inferred(summary)
     assert len(found) == 20
@@ -119,10 +119,10 @@ def test_regression(tmp_path: Path, start: Path) -> None:
     summary = run(create_pipeline, settings)
     test = held_out_rows(summary, Columns(text="sentence", label="score", task="regression"))
     true, found = np.array(test.labels), answers(summary, test.texts)["prediction"]
-    figures = summary["ComparingEvaluator"].figures
-    assert figures["mean_squared_error"] == pytest.approx(((true - found) ** 2).mean(), rel=1e-4)
-    assert figures["mean_absolute_error"] == pytest.approx(np.abs(true - found).mean(), rel=1e-4)
-    assert figures["squared_pearson_correlation"] == pytest.approx(np.corrcoef(true, found)[0, 1] ** 2, rel=1e-3)
+    metrics = summary["ComparingEvaluator"].metrics
+    assert metrics["mean_squared_error"] == pytest.approx(((true - found) ** 2).mean(), rel=1e-4)
+    assert metrics["mean_absolute_error"] == pytest.approx(np.abs(true - found).mean(), rel=1e-4)
+    assert metrics["squared_pearson_correlation"] == pytest.approx(np.corrcoef(true, found)[0, 1] ** 2, rel=1e-3)
     worse = run(create_pipeline, dataclasses.replace(settings, learning_rate=1e-9, epochs=1))
     assert worse.blessed is False
     assert worse.pushed_to is None
@@ -154,7 +154,7 @@ def test_pairs_with_a_search_and_bulk_inference(tmp_path: Path, start: Path) -> 
     test = held_out_rows(summary, Columns(text="one", pair="two"))
     best = [answer[0].decode() for answer in answers(summary, test.texts, test.pairs)["labels"]]
     expected = sklearn.metrics.accuracy_score(test.labels, best)
-    assert summary["ComparingEvaluator"].figures["accuracy"] == pytest.approx(expected)
+    assert summary["ComparingEvaluator"].metrics["accuracy"] == pytest.approx(expected)
 
     tuned = Path(summary["Tuner"].outputs["best_hyperparameters"], "best_hyperparameters.txt")
     values = json.loads(tuned.read_text())["values"]
@@ -207,11 +207,11 @@ def test_token_classification(tmp_path: Path, start: Path) -> None:
             )
         }
         hits, found, true = hits + len(wanted & got), found + len(got), true + len(wanted)
-    figures = summary["ComparingEvaluator"].figures
+    metrics = summary["ComparingEvaluator"].metrics
     # The same words twice in one text are one entity here and two there: rare in this text.
-    assert figures["micro_f1"] == pytest.approx(2 * hits / (found + true), abs=0.03)
-    assert figures["micro_f1"] > 0.5
-    assert figures["micro_f1"] == pytest.approx(summary["Trainer"].figures["entity_f1"], abs=0.03)
+    assert metrics["micro_f1"] == pytest.approx(2 * hits / (found + true), abs=0.03)
+    assert metrics["micro_f1"] > 0.5
+    assert metrics["micro_f1"] == pytest.approx(summary["Trainer"].metrics["entity_f1"], abs=0.03)
 
 
 def test_records_and_nothing_to_start_from(tmp_path: Path, preprocessing: Path) -> None:

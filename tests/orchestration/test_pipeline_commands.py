@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kerasbert.cli import main
-from kerasbert_pipelines.compile import run_parameters
+from kerasbert_pipelines.vertex_and_kubeflow.compile import run_parameters
 
 Command = Callable[..., tuple[int, str, list[str]]]
 

@@ -19,9 +19,9 @@ from tfx.utils import io_utils
 
 from kerasbert import checkpoints
 from kerasbert.models import BertPretrainer
+from kerasbert_pipelines.local.run_local import ComponentFailedError, run
+from kerasbert_pipelines.local.run_summary import RunSummary
 from kerasbert_pipelines.pretrain import create_pipeline
-from kerasbert_pipelines.run_local import ComponentFailedError, run
-from kerasbert_pipelines.run_summary import RunSummary
 from kerasbert_pipelines.settings import PretrainSettings
 from kerasbert_tfx.components.document_check import check_nothing_new
 
@@ -94,8 +94,8 @@ def test_text_becomes_a_pushed_model(first: tuple[PretrainSettings, RunSummary])
     history = [json.loads(line) for line in (run_folder / "history.jsonl").read_text().splitlines()]
     assert list(dict.fromkeys(row["phase"] for row in history)) == ["short", "long"]
     assert not list(Path(settings.pipeline_root, "Trainer", "unfinished").iterdir())
-    assert summary["PretrainingEvaluator"].figures["masked_lm_loss"] == pytest.approx(
-        summary["Trainer"].figures["masked_lm_loss"]
+    assert summary["PretrainingEvaluator"].metrics["masked_lm_loss"] == pytest.approx(
+        summary["Trainer"].metrics["masked_lm_loss"]
     )
 
 
@@ -125,15 +125,15 @@ def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
     assert executed(stricter) == ["PretrainingEvaluator", "ModelPusher"]
     assert stricter.blessed is False
     assert stricter.pushed_to is None
-    assert "masked_lm_accuracy" in stricter["PretrainingEvaluator"].figures["verdict"]
+    assert "masked_lm_accuracy" in stricter["PretrainingEvaluator"].metrics["verdict"]
 
     worse = run(create_pipeline, dataclasses.replace(settings, learning_rate=1e-9))
     assert executed(worse) == ["Trainer", "PretrainingEvaluator", "ModelPusher"]
     assert worse.blessed is False
     assert worse.pushed_to is None
-    figures = worse["PretrainingEvaluator"].figures
-    assert figures["loss"] > figures["baseline_loss"]
-    assert "which the pushed model allows" in figures["verdict"]
+    metrics = worse["PretrainingEvaluator"].metrics
+    assert metrics["loss"] > metrics["baseline_loss"]
+    assert "which the pushed model allows" in metrics["verdict"]
     assert "The model was not blessed.\nNothing was pushed." in worse.table()
     assert file_hashes(Path(settings.push_folder)) == pushed
 
@@ -153,7 +153,7 @@ def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
     assert trained.text_to_inputs is not None
     assert started.text_to_inputs is not None
     assert trained.text_to_inputs.vocabulary == started.text_to_inputs.vocabulary
-    assert "masked_lm_loss" in summary["PretrainingEvaluator"].figures
+    assert "masked_lm_loss" in summary["PretrainingEvaluator"].metrics
     write_documents(tmp_path / "texts" / "deep" / "b.txt", documents(20, seed=6))
     assert executed(run(create_pipeline, settings))[0] == "DocumentExamples"
 
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
     assert history.count('"step": 20,') == 1
     assert summary.pushed_to is not None
     unbroken = run(create_pipeline, dataclasses.replace(settings, enable_cache=False))
-    assert unbroken["PretrainingEvaluator"].figures["loss"] == summary["PretrainingEvaluator"].figures["loss"]
+    assert unbroken["PretrainingEvaluator"].metrics["loss"] == summary["PretrainingEvaluator"].metrics["loss"]
 
 
 # === Bad input ===

@@ -11,14 +11,14 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kerasbert.data import is_held_out, read_pairs
-from kerasbert.data.masked_examples import masked_dataset
+from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
-from kerasbert_pipelines.peak_memory import PeakMemory
-from kerasbert_pipelines.pretraining_data import InstanceSettings, make_instances
+from kerasbert_pipelines.local.peak_memory import PeakMemory
+from kerasbert_tfx.components.component_metrics import read_metrics
 from kerasbert_tfx.components.document_examples import write_document_examples
-from kerasbert_tfx.modules.document_records import SplitCounts, read_counts
-from kerasbert_tfx.modules.figures import read_figures
+from kerasbert_tfx.records.document_records import SplitCounts, read_counts
+from kerasbert_tfx.records.instance_making import InstanceSettings, make_instances
 
 from .conftest import documents, write_documents
 
@@ -99,15 +99,15 @@ def test_documents_are_mixed_over_buckets_and_none_is_lost(tmp_path: Path, prepr
 
 def test_pairs_keep_the_rules(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
     output = make(texts, tmp_path, preprocessing, dupe_factor=4)
-    figures = read_figures(str(output))
+    metrics = read_metrics(str(output))
     for phase, length in LENGTHS.items():
         pairs = list(read_pairs(output / "Split-train" / phase))
         assert max(len(pair.first_ids) + len(pair.second_ids) for pair in pairs) <= length - 3
         assert min(min(len(pair.first_ids), len(pair.second_ids)) for pair in pairs) > 0
         share = sum(pair.is_random_next for pair in pairs) / len(pairs)
         assert 0.35 < share < 0.75
-        assert figures[f"train_{phase}_pairs"] == len(pairs)
-    assert figures["eval_short_pairs"] < figures["train_short_pairs"] / 4
+        assert metrics[f"train_{phase}_pairs"] == len(pairs)
+    assert metrics["eval_short_pairs"] < metrics["train_short_pairs"] / 4
     assert not list(output.glob("spills-*"))
 
 
@@ -122,7 +122,7 @@ def test_static_masks_differ_from_pass_to_pass(tmp_path: Path, texts: Path, prep
         assert x["token_ids"].shape[1] % 8 == 0
         real = weights["masked_lm"] > 0
         assert real.sum(axis=1).min() >= 1
-        hidden = np.take_along_axis(x["token_ids"], x["masked_positions"], axis=1)
+        hidden = np.take_along_axis(x["token_ids"], x["mask_positions"], axis=1)
         masks += (hidden[real] == vocabulary.mask_id).sum()
         total += real.sum()
         assert not set(y["masked_lm"][real].tolist()) & set(vocabulary.special_ids)
@@ -162,9 +162,9 @@ def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path
         output = make(texts, tmp_path, preprocessing, range_bytes=1_000_000, dupe_factor=1)
     counts, report = read_counts(str(tmp_path / "documents"))
     assert report.cut_lines == 1
-    assert read_figures(str(tmp_path / "documents"))["note"] == "1 overlong lines were cut"
+    assert read_metrics(str(tmp_path / "documents"))["note"] == "1 overlong lines were cut"
     assert counts["train"].characters + counts["eval"].characters > 50_000_000
-    assert read_figures(str(output))["train_short_pairs"] > 700
+    assert read_metrics(str(output))["train_short_pairs"] > 700
     assert memory.megabytes < 4000
 
 

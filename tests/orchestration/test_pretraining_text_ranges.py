@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kerasbert.data import ReadReport, find_text_files, read_documents
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.modules import text_ranges
-from kerasbert_tfx.modules.text_ranges import find_files, find_ranges, folder_and_pattern, matching_files, read_range
+from kerasbert_tfx.records import text_ranges
+from kerasbert_tfx.records.text_ranges import find_files, find_ranges, folder_and_pattern, matching_files, read_range
 
 
 def read_in_ranges(path: Path, range_bytes: int) -> list[list[str]]:

@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.outdated import is_outdated
-from kerasbert_pipelines.peak_memory import PeakMemory
-from kerasbert_pipelines.resources import beam_args
-from kerasbert_pipelines.run_local import reason
-from kerasbert_pipelines.run_summary import ComponentSummary, RunSummary
+from kerasbert_pipelines.local.outdated import is_outdated
+from kerasbert_pipelines.local.peak_memory import PeakMemory
+from kerasbert_pipelines.local.run_local import reason
+from kerasbert_pipelines.local.run_summary import ComponentSummary, RunSummary
 from kerasbert_pipelines.settings import ComponentResources, PretrainSettings
-from kerasbert_tfx.modules.beam_errors import plain_beam_errors
+from kerasbert_pipelines.vertex_and_kubeflow.resources import beam_args
+from kerasbert_tfx.records.beam_errors import plain_beam_errors
 
 
 def caught(*errors: Exception) -> Exception:
@@ -100,7 +100,7 @@ def test_what_is_judged_against_a_pushed_model_is_outdated_by_another_one(tmp_pa
     for folder in (tmp_path / "model" / "Format-Serving", pushed / "1"):
         folder.mkdir(parents=True)
         (folder / "saved_model.pb").write_text(folder.name)
-    cached = {"state": "cached", "seconds": 0.0, "peak_megabytes": 0.0, "figures": {}}
+    cached = {"state": "cached", "seconds": 0.0, "peak_megabytes": 0.0, "metrics": {}}
     trainer = ComponentSummary(name="Trainer", outputs={"model": str(tmp_path / "model")}, **cached)
 
     def outdated(name: str, **values: Any) -> bool:
@@ -117,13 +117,13 @@ def test_what_is_judged_against_a_pushed_model_is_outdated_by_another_one(tmp_pa
 
 
 def test_the_summary_in_words() -> None:
-    component = {"seconds": 1.25, "peak_megabytes": 512.4, "figures": {"loss": 2.5, "rows": 3.0}}
+    component = {"seconds": 1.25, "peak_megabytes": 512.4, "metrics": {"loss": 2.5, "rows": 3.0}}
     summary = RunSummary(
         "name",
         "root",
         (
             ComponentSummary(name="Trainer", state="done", outputs={"model": "root/model"}, **component),
-            ComponentSummary(name="Pusher", state="skipped", outputs={}, **{**component, "figures": {}}),
+            ComponentSummary(name="Pusher", state="skipped", outputs={}, **{**component, "metrics": {}}),
         ),
     )
     assert summary.table().splitlines() == [

@@ -11,8 +11,8 @@ from google.auth.transport import requests as transport
 from requests import Request, Response
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines import vertex
 from kerasbert_pipelines.settings import FineTuneSettings
+from kerasbert_pipelines.vertex_and_kubeflow import submit_to_vertex
 
 SETTINGS = FineTuneSettings(
     project="a-project",
@@ -89,7 +89,7 @@ def wire(aiplatform, monkeypatch):
 
 def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled, wire):
     requests, _ = wire
-    run = vertex.submit(compiled, SETTINGS, {"epochs": 5}, job_id="run-1")
+    run = submit_to_vertex.submit(compiled, SETTINGS, {"epochs": 5}, job_id="run-1")
     assert run.resource_name == "projects/1/locations/us-central1/pipelineJobs/run-1"
     (request,) = [request for request in requests if request["method"].upper() == "POST"]
     assert "/v1/projects/a-project/locations/us-central1/pipelineJobs" in request["url"]
@@ -104,7 +104,7 @@ def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled,
 
 def test_numbers_that_yaml_takes_for_text_are_numbers(compiled, wire):
     requests, _ = wire
-    vertex.submit(compiled, SETTINGS, {"learning_rate": "1e-4", "epochs": "7"})
+    submit_to_vertex.submit(compiled, SETTINGS, {"learning_rate": "1e-4", "epochs": "7"})
     (request,) = [request for request in requests if request["method"].upper() == "POST"]
     values = request["body"]["runtimeConfig"]["parameterValues"]
     assert (values["learning_rate"], values["epochs"]) == (1e-4, 7)
@@ -114,7 +114,7 @@ def test_a_refusal_is_one_line(compiled, wire):
     _, answer = wire
     answer.update(status=403, body={"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}})
     with pytest.raises(BadInputError, match=r"Vertex AI must accept the run\. Received: 403 .*no permission"):
-        vertex.submit(compiled, SETTINGS)
+        submit_to_vertex.submit(compiled, SETTINGS)
 
 
 def test_missing_credentials_are_one_line(compiled, aiplatform, monkeypatch):
@@ -123,7 +123,7 @@ def test_missing_credentials_are_one_line(compiled, aiplatform, monkeypatch):
 
     monkeypatch.setattr(aiplatform, "PipelineJob", refuse)
     with pytest.raises(BadInputError, match="needs credentials"):
-        vertex.submit(compiled, SETTINGS)
+        submit_to_vertex.submit(compiled, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_what_cannot_be_submitted_never_leaves(tmp_path, settings, parameters, c
     path = tmp_path / "pipeline.json"
     path.write_text(json.dumps(content))
     with pytest.raises(BadInputError, match=message):
-        vertex.submit(path, settings, parameters)
+        submit_to_vertex.submit(path, settings, parameters)

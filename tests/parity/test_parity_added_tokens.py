@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kerasbert.checkpoints.tokenizer_files import read_text_to_inputs, write_tokenizer_files
+from kerasbert.checkpoints.formats.tokenizer_files import read_text_to_inputs, write_tokenizer_files
 from kerasbert.config import BertConfig
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 

@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from kerasbert.checkpoints import convert, load
-from kerasbert.checkpoints.comparison import layer_outputs
-from kerasbert.checkpoints.tensorflow_checkpoint import read_tensorflow
+from kerasbert.checkpoints.formats.tensorflow_checkpoint import read_tensorflow
+from kerasbert.checkpoints.model_comparison import layer_outputs
 from kerasbert.models import BertSentenceEncoder
 from kerasbert.preprocessing import TextToInputs
 

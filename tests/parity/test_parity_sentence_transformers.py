@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasbert.checkpoints import load, save
-from kerasbert.checkpoints.comparison import differing_weights
+from kerasbert.checkpoints.model_comparison import differing_weights
 from kerasbert.layers import Pooling
 from kerasbert.models import BertSentenceEncoder
 

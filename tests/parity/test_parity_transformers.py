@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kerasbert.checkpoints import load, load_backbone, save
-from kerasbert.checkpoints.comparison import layer_outputs
+from kerasbert.checkpoints.model_comparison import layer_outputs
 
 SIZES = {
     "vocab_size": 23,

@@ -36,13 +36,13 @@ def test_outputs_describe_the_masking_exactly():
     masked = MaskedLMMasker(VOCABULARY)(tokens, seed=[3, 4])
     dense, changed = tokens.to_tensor(0).numpy(), masked["token_ids"].to_tensor(0).numpy()
     assert masked["token_ids"].row_lengths().numpy().tolist() == tokens.row_lengths().numpy().tolist()
-    assert masked["masked_positions"].shape == masked["masked_ids"].shape == masked["masked_weights"].shape == (5, 20)
-    assert masked["masked_positions"].dtype == masked["masked_ids"].dtype == masked["token_ids"].dtype == tf.int32
+    assert masked["mask_positions"].shape == masked["masked_ids"].shape == masked["masked_weights"].shape == (5, 20)
+    assert masked["mask_positions"].dtype == masked["masked_ids"].dtype == masked["token_ids"].dtype == tf.int32
     for row in range(5):
         weights = masked["masked_weights"][row].numpy()
         count = int(weights.sum())
         assert weights.tolist() == [1.0] * count + [0.0] * (20 - count)
-        positions = masked["masked_positions"][row].numpy()
+        positions = masked["mask_positions"][row].numpy()
         assert (np.diff(positions[:count]) > 0).all()
         assert not positions[count:].any()
         assert not masked["masked_ids"][row].numpy()[count:].any()
@@ -53,7 +53,7 @@ def test_outputs_describe_the_masking_exactly():
 def test_shares_and_uniformity():
     tokens = tf.RaggedTensor.from_tensor(batch([128] * 2000).to_tensor())
     masked = MaskedLMMasker(VOCABULARY)(tokens)
-    positions = masked["masked_positions"].numpy()[masked["masked_weights"].numpy() > 0]
+    positions = masked["mask_positions"].numpy()[masked["masked_weights"].numpy() > 0]
     originals = masked["masked_ids"].numpy()[masked["masked_weights"].numpy() > 0]
     rows = np.repeat(np.arange(2000), masked["masked_weights"].numpy().sum(axis=1).astype(int))
     replaced = masked["token_ids"].to_tensor().numpy()[rows, positions]
@@ -83,15 +83,13 @@ def test_special_tokens_and_padding_are_never_masked(whole_word):
 
 def test_the_same_seed_gives_the_same_masks_and_another_seed_others():
     tokens = batch([50] * 8)
-    one, same = (MaskedLMMasker(VOCABULARY, seed=7)(tokens)["masked_positions"].numpy() for _ in range(2))
-    other = MaskedLMMasker(VOCABULARY, seed=8)(tokens)["masked_positions"].numpy()
-    called = MaskedLMMasker(VOCABULARY)(tokens, seed=tf.constant([0, 7], tf.int64))["masked_positions"].numpy()
+    one, same = (MaskedLMMasker(VOCABULARY, seed=7)(tokens)["mask_positions"].numpy() for _ in range(2))
+    other = MaskedLMMasker(VOCABULARY, seed=8)(tokens)["mask_positions"].numpy()
+    called = MaskedLMMasker(VOCABULARY)(tokens, seed=tf.constant([0, 7], tf.int64))["mask_positions"].numpy()
     assert (one == same).all()
     assert (one == called).all()
     assert (one != other).any()
-    seeds = [
-        MaskedLMMasker(VOCABULARY)(tokens, seed=[a, b])["masked_positions"].numpy() for a in (0, 1) for b in (0, 1)
-    ]
+    seeds = [MaskedLMMasker(VOCABULARY)(tokens, seed=[a, b])["mask_positions"].numpy() for a in (0, 1) for b in (0, 1)]
     assert len({array.tobytes() for array in seeds}) == 4
 
 
@@ -101,7 +99,7 @@ def test_a_row_does_not_depend_on_the_others(whole_word):
     long = batch([30, 200, 60])
     short = tf.ragged.constant([long[0].numpy().tolist()], dtype=tf.int32)
     together, alone = masker(long, seed=[1, 2]), masker(short, seed=[1, 2])
-    assert together["masked_positions"][0].numpy().tolist() == alone["masked_positions"][0].numpy().tolist()
+    assert together["mask_positions"][0].numpy().tolist() == alone["mask_positions"][0].numpy().tolist()
     assert together["token_ids"][0].numpy().tolist() == alone["token_ids"][0].numpy().tolist()
 
 
@@ -125,7 +123,7 @@ def test_whole_words_are_masked_or_left_and_the_count_is_never_exceeded():
     met = 0
     for row in range(300):
         count = int(masked["masked_weights"][row].numpy().sum())
-        chosen = set(masked["masked_positions"][row].numpy()[:count].tolist())
+        chosen = set(masked["mask_positions"][row].numpy()[:count].tolist())
         words = words_of(tokens[row].numpy().tolist())
         assert all(chosen.issuperset(word) or chosen.isdisjoint(word) for word in words)
         assert count <= 15
@@ -139,7 +137,7 @@ def test_whole_words_are_chosen_equally_often():
     row = [2, 5, 505, 6, 506, 507, 7, 8, 9, 3]  # words of 2, 3, 1, 1, 1 pieces
     tokens = tf.ragged.constant([row] * 4000, dtype=tf.int32)
     masked = MaskedLMMasker(VOCABULARY, rate=0.3, whole_word=True)(tokens)
-    first = masked["masked_positions"].numpy()
+    first = masked["mask_positions"].numpy()
     counts = np.bincount(first[masked["masked_weights"].numpy() > 0], minlength=10) / 4000
     # 3 pieces wanted; the orders of 5 words give the two-piece word 1/5 + 3/5*1/4 + 3/5*2/4*0 + ... by the greedy rule.
     draw = np.random.default_rng(0)
@@ -161,16 +159,16 @@ def test_rows_without_a_maskable_token_and_empty_batches():
     empty = tf.RaggedTensor.from_row_splits(tf.zeros([0], tf.int32), tf.zeros([1], tf.int64))
     for whole_word in (False, True):
         masked = MaskedLMMasker(VOCABULARY, max_predictions=4, whole_word=whole_word)(empty)
-        assert masked["masked_positions"].shape == (0, 4)
+        assert masked["mask_positions"].shape == (0, 4)
 
 
 def test_in_tf_data_with_a_seed_per_batch():
     masker = MaskedLMMasker(VOCABULARY, whole_word=True)
     rows = tf.data.Dataset.from_tensor_slices(batch([20] * 12)).ragged_batch(4).enumerate()
     dataset = rows.map(lambda index, tokens: masker(tokens, seed=tf.stack([tf.constant(5, tf.int64), index])))
-    once, again = ([element["masked_positions"].numpy() for element in dataset] for _ in range(2))
+    once, again = ([element["mask_positions"].numpy() for element in dataset] for _ in range(2))
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
-    assert dataset.element_spec["masked_positions"].shape == (None, 20)
+    assert dataset.element_spec["mask_positions"].shape == (None, 20)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def facts(folder: Path, settings: str | None, evaluation: str | None) -> dict[st
     return run_facts(folder / "model")
 
 
-def test_data_and_figures_of_a_run(tmp_path: Path) -> None:
+def test_data_and_metrics_of_a_run(tmp_path: Path) -> None:
     expected = {"data": {"train": ["a.csv"]}, "metrics": {"test": {"accuracy": 0.5}}}
     assert facts(tmp_path, SETTINGS, EVALUATION) == expected
 
@@ -41,5 +41,5 @@ def test_other_peoples_settings_are_no_facts(tmp_path: Path, settings: str | Non
 
 
 @pytest.mark.parametrize("evaluation", [None, "{}", '{"metrics": [1]}', "[]", '{"metrics":'])
-def test_a_run_without_readable_figures_still_has_data(tmp_path: Path, evaluation: str | None) -> None:
+def test_a_run_without_readable_metrics_still_has_data(tmp_path: Path, evaluation: str | None) -> None:
     assert facts(tmp_path, SETTINGS, evaluation) == {"data": {"train": ["a.csv"]}}

@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from kerasbert import checkpoints
 from kerasbert.data import Labels
-from kerasbert.data.tagged import TaggedTexts, read_tagged
-from kerasbert.export.served_token_classifier import ServedTokenClassifier
-from kerasbert.export.text_inputs import TextInputs
+from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
+from kerasbert.export.graph.text_inputs import TextInputs
+from kerasbert.export.served.token_classifier import ServedTokenClassifier
 from kerasbert.models import BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
-from kerasbert.recipes.token_classification import TOKEN_FIGURES, evaluate_tokens, piece_labels, spans, tagged_dataset
+from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, spans, tagged_dataset
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "yo", "##rk", "u", ".", "s", "in", "ann", "and", "##a"]
 ROWS = TaggedTexts(
@@ -160,12 +160,12 @@ def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
     )
     tuned = fine_tune(settings)
     assert tuned.metrics["entity_f1"] > 0.9
-    assert {name for name, value in tuned.metrics.items() if isinstance(value, float)} == set(TOKEN_FIGURES)
+    assert {name for name, value in tuned.metrics.items() if isinstance(value, float)} == set(TOKEN_METRICS)
     loaded = checkpoints.load(tuned.folder.model)
     assert isinstance(loaded.model, BertTokenClassifier)
     assert loaded.labels == ("B-person", "B-place", "I-place", "O")
     assert loaded.text_to_inputs is not None
     rows = read_tagged(tmp_path / "train.conll")
     held_out = rows.split({"train": 0.9, "validation": 0.1})["validation"]
-    figures = evaluate_tokens(loaded.model, held_out, Labels(loaded.labels), loaded.text_to_inputs, 7)
-    assert figures == pytest.approx(tuned.metrics, rel=1e-4)
+    metrics = evaluate_tokens(loaded.model, held_out, Labels(loaded.labels), loaded.text_to_inputs, 7)
+    assert metrics == pytest.approx(tuned.metrics, rel=1e-4)

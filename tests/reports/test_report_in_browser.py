@@ -61,7 +61,7 @@ def test_a_complaint_would_be_seen(tmp_path):
     assert "CONSOLE" in done.stderr
 
 
-def test_a_narrow_window_scrolls_only_within_its_figures(run_dir, tmp_path):
+def test_a_narrow_window_scrolls_only_within_its_metrics(run_dir, tmp_path):
     page = write_run_report(run_dir)
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
     measure = "document.title = `${document.documentElement.scrollWidth} in ${window.innerWidth}`"

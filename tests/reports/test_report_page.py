@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from kerasbert.reports import Report, vocabulary_statistics, write_run_report
+from kerasbert.reports import Report, write_run_report
+from kerasbert.reports.sections import vocabulary_statistics
 
 EVIL = (
     "<script>alert('x')</script>\" onload=\"a & b' $\\frac{1}{2}$ {{ 7*7 }} 名前 "
@@ -16,7 +17,7 @@ def evil_report() -> Report:
     report = Report(EVIL, subtitle=EVIL, created=EVIL)
     report.add_part(EVIL, note=EVIL)
     report.add_metrics({EVIL: 0.5, "per_label": {EVIL: {EVIL: 0.25}}}, title=EVIL, note=EVIL)
-    report.add_figures_table(EVIL, [EVIL, "n"], [[EVIL, 1]], note=EVIL)
+    report.add_metrics_table(EVIL, [EVIL, "n"], [[EVIL, 1]], note=EVIL)
     report.add_training_curves(
         [
             {"phase": phase, "step": 1 + index, "split": EVIL, EVIL: 1.0, "loss": 2.0}

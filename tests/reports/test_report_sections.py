@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from kerasbert.reports import Report, vocabulary_statistics
+from kerasbert.reports import Report
+from kerasbert.reports.sections import vocabulary_statistics
 
 
 @pytest.fixture
@@ -299,7 +300,7 @@ def test_answers_that_differ_say_so(shown):
 def test_a_column_has_one_number_of_decimals(shown):
     report = Report("run")
     rows = [["a", 12.3456, 0.5, 1200, "0.84 ± 0.01"], {"Model": "b", "Loss": 1.5, "Accuracy": 1.0, "Texts": 3}]
-    report.add_figures_table("Models", ["Model", "Loss", "Accuracy", "Texts", "Over seeds"], rows)
+    report.add_metrics_table("Models", ["Model", "Loss", "Accuracy", "Texts", "Over seeds"], rows)
     seen = shown(report)
     assert seen.texts[seen.texts.index("a") :][:5] == ["a", "12.35", "50.0%", "1,200", "0.84 ± 0.01"]
     assert seen.texts[seen.texts.index("b") :][:5] == ["b", "1.50", "100.0%", "3", "–"]
@@ -309,7 +310,7 @@ def test_a_column_has_one_number_of_decimals(shown):
 def test_numbers_from_arrays_are_numbers(shown):
     report = Report("run")
     report.add_metrics({"accuracy": np.float32(0.5), "loss": np.float64(2.0), "texts": np.int64(4000), "ok": True})
-    report.add_figures_table("Rows", ["n", "loss"], np.array([[1.0, 2.0]]))
+    report.add_metrics_table("Rows", ["n", "loss"], np.array([[1.0, 2.0]]))
     report.add_settings({"seed": np.int64(3), "rate": np.float64(1e-4), "flag": np.bool_(True)})
     seen = shown(report)
     assert {"50.0%", "2.000", "4,000", "0.0001", "yes", "3"} <= set(seen.texts)
@@ -338,7 +339,7 @@ def test_settings_lose_no_digits_and_name_their_way(shown):
     assert pairs["l"] == '[1, "x"]'
 
 
-def test_figures_per_label_become_a_table(shown):
+def test_metrics_per_label_become_a_table(shown):
     report = Report("run")
     report.add_metrics(
         {"macro_f1": 0.5, "per_label": {"io": {"f1": 0.25, "support": 3}, "json": {"f1": 0.75}}, "x": [1]}

@@ -29,9 +29,9 @@ def test_the_page_holds_everything_of_the_run(run_dir, read_page):
     seen = read_page(page)
     for heading in HEADINGS:
         assert seen.texts.count(heading) == 2, f"{heading} is in the table of contents and above its section"
-    figures = ["84.3%", "81.2%", "0.7123", "0.91234", "5e-5", "model.hidden_act", "gelu_tanh", "##s", "8,000", "90.0%"]
+    metrics = ["84.3%", "81.2%", "0.7123", "0.91234", "5e-5", "model.hidden_act", "gelu_tanh", "##s", "8,000", "90.0%"]
     for text in [
-        *figures,
+        *metrics,
         "0.15%",
         "117 of 127 texts lie on the diagonal (92.1%).",
         "asyncio",
@@ -85,7 +85,7 @@ def test_an_evaluation_without_one_part(run_dir, evaluation, name):
     ]
 
 
-def test_figures_per_label_are_shown_once(run_dir, evaluation, read_page):
+def test_metrics_per_label_are_shown_once(run_dir, evaluation, read_page):
     (run_dir / "history.jsonl").unlink()
     per_label = {label: {"precision": 0.5, "support": 3} for label in evaluation["labels"]}
     result = {"metrics": {"accuracy": 0.5, "per_label": per_label}, "labels": evaluation["labels"]}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerasbert_serving.server import Code, ServingError
-from kerasbert_serving.server.batching import Batcher
+from kerasbert_serving.server.models.batching import Batcher
 
 
 class Model:

@@ -82,7 +82,7 @@ def test_a_wrong_feature_is_the_graphs_error(rest):
 
 
 def test_every_kind_of_feature_value():
-    from kerasbert_serving.server.json_examples import examples_input
+    from kerasbert_serving.server.rest.json_examples import examples_input
 
     body = b"""{"examples": [{"flags": [true, false], "ids": [1, -9223372036854775808], "text": ["a", {"b64": "/wA="}],
         "numbers": [1.5, NaN, -Infinity, 1e2], "none": []}]}"""

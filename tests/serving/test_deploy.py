@@ -57,7 +57,7 @@ def test_the_settings_are_read_by_the_server(echo_version, tmp_path):
 
 
 def test_the_config_map_holds_the_same_settings():
-    from kerasbert_serving.server.config_files import _MESSAGES, _read, read_model_config_file
+    from kerasbert_serving.server.models.config_files import _MESSAGES, _read, read_model_config_file
 
     data = manifest("ConfigMap")["data"]
     assert data.keys() == {"models.config", "batching.config", "monitoring.config"}

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kerasbert_serving.server import ServingError
-from kerasbert_serving.server.json_document import parse_object
-from kerasbert_serving.server.json_objects import JsonObject
-from kerasbert_serving.server.json_parser import JsonParser
-from kerasbert_serving.server.json_printer import debug_string, to_bytes
+from kerasbert_serving.server.rest.json_document import parse_object
+from kerasbert_serving.server.rest.json_objects import JsonObject
+from kerasbert_serving.server.rest.json_parser import JsonParser
+from kerasbert_serving.server.rest.json_printer import debug_string, to_bytes
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
-from kerasbert_serving.server import ServingError, json_replies
+from kerasbert_serving.server import ServingError
+from kerasbert_serving.server.rest import json_replies
 
 
 @pytest.mark.parametrize(

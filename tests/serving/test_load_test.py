@@ -32,24 +32,24 @@ def address(server, wire):
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
 def test_closed_loop(echo_server, texts, wire):
     report = run_load(Load(texts=texts, concurrency=4, batch_size=3, **address(echo_server, wire), **SHORT))
-    figures = report.to_dict()
-    assert (figures["loop"], figures["errors"]) == ("closed", {})
-    assert figures["answered"] == figures["requests"] > 10
-    assert figures["texts_per_second"] == pytest.approx(3 * figures["requests_per_second"], rel=0.01)
-    latency = figures["latency_ms"]
+    metrics = report.to_dict()
+    assert (metrics["loop"], metrics["errors"]) == ("closed", {})
+    assert metrics["answered"] == metrics["requests"] > 10
+    assert metrics["texts_per_second"] == pytest.approx(3 * metrics["requests_per_second"], rel=0.01)
+    latency = metrics["latency_ms"]
     assert 0 < latency["p50"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
     # Each of the clients has one request under way at a time.
     assert sum(report.latencies()) <= 4 * report.seconds * 1.01
-    assert 5 < figures["mean_characters"] < 250
+    assert 5 < metrics["mean_characters"] < 250
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
 @pytest.mark.parametrize("arrivals", ["poisson", "even"])
 def test_open_loop_keeps_its_rate(echo_server, texts, wire, arrivals):
     report = run_load(Load(texts=texts, rate=100, arrivals=arrivals, **address(echo_server, wire), **SHORT))
-    figures = report.to_dict()
-    assert (figures["loop"], figures["errors"]) == ("open", {})
-    assert 25 <= figures["requests"] <= 80  # 50 are due
+    metrics = report.to_dict()
+    assert (metrics["loop"], metrics["errors"]) == ("open", {})
+    assert 25 <= metrics["requests"] <= 80  # 50 are due
     if arrivals == "even":
         assert [sample.due for sample in sorted(report.samples, key=lambda s: s.due)][:3] == pytest.approx(
             [0.01, 0.02, 0.03]
@@ -179,8 +179,8 @@ def test_the_command(echo_server, texts, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "requests answered in" in done.stdout
     assert "p99.9" in done.stdout
-    figures = json.loads((tmp_path / "load.json").read_text())
-    assert figures["load"]["rate"] == 50
+    metrics = json.loads((tmp_path / "load.json").read_text())
+    assert metrics["load"]["rate"] == 50
     assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from kerasbert_serving.server import Code, ServingError
-from kerasbert_serving.server.model_config import ModelConfig
-from kerasbert_serving.server.model_store import ModelStore
+from kerasbert_serving.server.models.model_config import ModelConfig
+from kerasbert_serving.server.models.model_store import ModelStore
 
 
 class Loaded:

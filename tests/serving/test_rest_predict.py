@@ -221,7 +221,7 @@ def test_errors_of_the_graph_keep_their_code(rest):
 
 
 def test_a_fault_of_the_server_is_an_answer_too(rest, monkeypatch, caplog):
-    monkeypatch.setattr("kerasbert_serving.server.json_replies.predictions", lambda outputs: outputs["no such"])
+    monkeypatch.setattr("kerasbert_serving.server.rest.json_replies.predictions", lambda outputs: outputs["no such"])
     reply = predict(rest, {"instances": [1]})
     assert (reply.status_code, reply.json()) == (500, {"error": "KeyError: 'no such'"})
     assert "POST /v1/models/echo:predict failed" in caplog.text

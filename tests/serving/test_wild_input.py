@@ -145,7 +145,7 @@ def check_ids(client, model, inputs):
         # The ids of several choices stand side by side.
         return [[row, row] for row in values] if inputs["token_ids"][1] == 3 and isinstance(values, list) else values
 
-    extra = {"masked_positions": [[1]]} if "masked_positions" in inputs else {}
+    extra = {"mask_positions": [[1]]} if "mask_positions" in inputs else {}
     good = {name: spread(values) for name, values in IDS.items()} | extra
     assert predict(client, model, "token_ids", good)[0] == 200
     # A mask of other numbers than 0 and 1, and one that hides all, are answered with numbers.
@@ -157,7 +157,7 @@ def check_ids(client, model, inputs):
         status, error = predict(client, model, "token_ids", good | {n: spread(v) for n, v in wrong.items()})
         assert (status, message in error) == (400, True), (wrong, error)
     for positions in ([[99]], [[-1]], [1], [[1], [1]]) if extra else ():
-        assert predict(client, model, "token_ids", good | {"masked_positions": positions})[0] == 400
+        assert predict(client, model, "token_ids", good | {"mask_positions": positions})[0] == 400
 
 
 def check_examples(client, model, signature, alias):

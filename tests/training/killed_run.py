@@ -39,7 +39,7 @@ def dataset(length, start_batch, stop=10_000):
         positions = tf.random.stateless_uniform((BATCH, MASKED), seed, 0, length, tf.int32)
         masked_ids = tf.gather(token_ids, positions, batch_dims=1)
         ones = tf.ones_like(token_ids)
-        inputs = {"token_ids": token_ids, "segment_ids": 0 * ones, "padding_mask": ones, "masked_positions": positions}
+        inputs = {"token_ids": token_ids, "segment_ids": 0 * ones, "padding_mask": ones, "mask_positions": positions}
         weights = {"masked_lm": tf.ones((BATCH, MASKED)), "next_sentence": tf.ones(BATCH)}
         return inputs, {"masked_lm": masked_ids, "next_sentence": token_ids[:, 0] % 2}, weights
 

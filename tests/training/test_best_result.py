@@ -7,5 +7,5 @@ from kerasbert.training.best_result import BestResult
 
 
 def test_a_row_without_the_watched_figure_is_bad_input():
-    with pytest.raises(BadInputError, match=r"Received: figures \['accuracy'\], without 'loss'"):
+    with pytest.raises(BadInputError, match=r"Received: metrics \['accuracy'\], without 'loss'"):
         BestResult("loss").update({"phase": "train", "step": 3, "split": "validation", "accuracy": 0.5})

@@ -53,15 +53,15 @@ def test_the_loss_falls_and_every_window_has_its_row(quiet, stand_in):
     assert (history.steps, history.best, history.stopped_early) == (40, None, False)
 
 
-def test_a_rows_figures_are_those_of_its_window_alone(quiet, stand_in):
+def test_a_rows_metrics_are_those_of_its_window_alone(quiet, stand_in):
     model = stand_in.new_classifier(peak=1e-30, dropout=0.0)  # stands still: each window is its own batches' mean
     history = fit(model, stand_in.batches_from, 10, **quiet)
     for start, row in zip((0, 5), history.rows, strict=True):
         inputs, labels = zip(*(stand_in.numbered_batch(n) for n in range(start, start + 5)), strict=True)
         joined = {name: np.concatenate([one[name] for one in inputs]) for name in inputs[0]}
-        figures = evaluate_classifier(model, [(joined, np.concatenate(labels))])
-        assert row["loss"] == pytest.approx(figures["loss"], rel=1e-5)
-        assert row["accuracy"] == pytest.approx(figures["accuracy"], rel=1e-5)
+        metrics = evaluate_classifier(model, [(joined, np.concatenate(labels))])
+        assert row["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+        assert row["accuracy"] == pytest.approx(metrics["accuracy"], rel=1e-5)
 
 
 @pytest.mark.parametrize("crash_at", [3, 4, 9, 13])

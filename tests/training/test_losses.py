@@ -26,7 +26,7 @@ def test_masked_lm_loss_is_the_weighted_mean_over_the_batch(batch):
     assert float(MaskedLMLoss()(ids, logits, weights)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_masked_lm_loss_of_a_batch_without_masked_positions_is_zero(batch):
+def test_masked_lm_loss_of_a_batch_without_mask_positions_is_zero(batch):
     ids, logits = batch
     assert float(MaskedLMLoss()(ids, logits, np.zeros((4, 3), "float32"))) == 0.0
 

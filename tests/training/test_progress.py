@@ -12,14 +12,14 @@ class Terminal(io.StringIO):
         return True
 
 
-FIGURES = {"loss": 7.125, "masked_lm_accuracy": 0.25, "next_sentence_accuracy": 0.5, "masked_lm_loss": 6.0}
+METRICS = {"loss": 7.125, "masked_lm_accuracy": 0.25, "next_sentence_accuracy": 0.5, "masked_lm_loss": 6.0}
 
 
-def test_a_terminal_gets_a_bar_with_figures_speed_and_time_left():
+def test_a_terminal_gets_a_bar_with_metrics_speed_and_time_left():
     stream = Terminal()
     progress = Progress(total=200, initial=50, stream=stream)
     for step in range(51, 201):
-        progress.update(step, "short", FIGURES, tokens=1000)
+        progress.update(step, "short", METRICS, tokens=1000)
     progress.close()
     last = stream.getvalue().split("\r")[-1]
     for expected in ("short", "200/200", "loss 7.125", "masked-LM accuracy 0.250", "NSP accuracy 0.500", "tokens/s"):
@@ -31,7 +31,7 @@ def test_a_log_gets_plain_lines_now_and_then_and_at_the_end():
     stream = io.StringIO()
     progress = Progress(total=100, stream=stream, seconds_between_lines=3600)
     for step in range(1, 101):
-        progress.update(step, "short", FIGURES, tokens=0)
+        progress.update(step, "short", METRICS, tokens=0)
     progress.say("Validation at step 100: loss 1")
     progress.close()
     lines = stream.getvalue().splitlines()
@@ -54,7 +54,7 @@ def test_every_line_is_written_when_it_is_due():
 def test_hidden_progress_writes_nothing(kind):
     stream = kind()
     progress = Progress(total=1, stream=stream, is_shown=False)
-    progress.update(1, "train", FIGURES, tokens=1)
+    progress.update(1, "train", METRICS, tokens=1)
     progress.say("anything")
     progress.close()
     assert stream.getvalue() == ""

@@ -21,7 +21,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation
 from tfx.utils import io_utils, json_utils, path_utils
 
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.components.component_metrics import write_metrics
 
 _SAVED_MODEL_FILE = "saved_model.pb"
 
@@ -36,7 +36,7 @@ class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class ComparingEvaluatorExecutor(Executor):
-    """Looks up the baseline, evaluates, and leaves the figures in short beside TFMA's own files."""
+    """Looks up the baseline, evaluates, and leaves the metrics in short beside TFMA's own files."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -54,7 +54,7 @@ class ComparingEvaluatorExecutor(Executor):
         with _as_artifact(pushed, f"{evaluation}/baseline") as baseline:
             inputs = {**input_dict, **({standard_component_specs.BASELINE_MODEL_KEY: [baseline]} if baseline else {})}
             super().Do(inputs, output_dict, exec_properties)
-        write_figures(evaluation, figures_of(evaluation))
+        write_metrics(evaluation, metrics_of(evaluation))
         if pushed:
             blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
             blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, pushed)
@@ -124,34 +124,34 @@ def _as_artifact(pushed: str | None, folder: str) -> Iterator[Model | None]:
         fileio.rmtree(folder)
 
 
-def figures_of(evaluation: str) -> dict[str, Any]:
-    """The figures over all rows, those of the baseline behind a prefix, and why the model was not blessed.
+def metrics_of(evaluation: str) -> dict[str, Any]:
+    """The metrics over all rows, those of the baseline behind a prefix, and why the model was not blessed.
 
     Args:
         evaluation: the folder of TFMA's output.
     """
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for part in tfma.load_metrics(evaluation):
         if part.slice_key.single_slice_keys:
             continue
         for metric in part.metric_keys_and_values:
             if not metric.key.is_diff and metric.value.WhichOneof("type") == "double_value":
                 prefix = "baseline_" if metric.key.model_name == tfma.BASELINE_KEY else ""
-                figures[prefix + metric.key.name] = metric.value.double_value.value
+                metrics[prefix + metric.key.name] = metric.value.double_value.value
     validation = tfma.load_validation_result(evaluation)
     objections = [
-        _objection(failure, figures) for part in validation.metric_validations_per_slice for failure in part.failures
+        _objection(failure, metrics) for part in validation.metric_validations_per_slice for failure in part.failures
     ]
-    figures["verdict"] = "blessed" if validation.validation_ok else f"not blessed: {'; '.join(objections)}"
-    return figures
+    metrics["verdict"] = "blessed" if validation.validation_ok else f"not blessed: {'; '.join(objections)}"
+    return metrics
 
 
-def _objection(failure: Any, figures: dict[str, Any]) -> str:
+def _objection(failure: Any, metrics: dict[str, Any]) -> str:
     """What speaks against a model, in words."""
     name = failure.metric_key.name
-    value = figures.get(name, float("nan"))
+    value = metrics.get(name, float("nan"))
     if failure.metric_key.is_diff:
-        return f"{name} {value:.4f} is worse than {figures['baseline_' + name]:.4f} of the pushed model"
+        return f"{name} {value:.4f} is worse than {metrics['baseline_' + name]:.4f} of the pushed model"
     bounds = failure.metric_threshold.value_threshold
     kind = "lower_bound" if bounds.HasField("lower_bound") else "upper_bound"
     return f"{name} {value:.4f} is beyond its {kind.replace('_', ' ')} {getattr(bounds, kind).value:.4f}"

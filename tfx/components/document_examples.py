@@ -21,8 +21,9 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from kerasbert.data import ReadReport, is_held_out
-from kerasbert_tfx.modules.beam_errors import plain_beam_errors
-from kerasbert_tfx.modules.document_records import (
+from kerasbert_tfx.components.component_metrics import write_metrics
+from kerasbert_tfx.records.beam_errors import plain_beam_errors
+from kerasbert_tfx.records.document_records import (
     SPLITS,
     SplitCounts,
     check_counts,
@@ -31,10 +32,9 @@ from kerasbert_tfx.modules.document_records import (
     split_folder,
     write_counts,
 )
-from kerasbert_tfx.modules.figures import write_figures
-from kerasbert_tfx.modules.fingerprints import files_fingerprint
-from kerasbert_tfx.modules.record_files import record_writer
-from kerasbert_tfx.modules.text_ranges import TextRange, find_files, find_ranges, folder_and_pattern, read_range
+from kerasbert_tfx.records.fingerprints import files_fingerprint
+from kerasbert_tfx.records.record_files import record_writer
+from kerasbert_tfx.records.text_ranges import TextRange, find_files, find_ranges, folder_and_pattern, read_range
 
 
 class DocumentExamplesDriver(FileBasedDriver):
@@ -96,8 +96,8 @@ def write_document_examples(
         )
     counts, report = read_counts(uri)
     check_counts(counts, texts)
-    figures = {f"{split}_{name}": value for split, counted in counts.items() for name, value in vars(counted).items()}
-    write_figures(uri, {**figures, **({"note": warning} if (warning := report.warning()) else {})})
+    metrics = {f"{split}_{name}": value for split, counted in counts.items() for name, value in vars(counted).items()}
+    write_metrics(uri, {**metrics, **({"note": warning} if (warning := report.warning()) else {})})
 
 
 class _WriteRange(beam.DoFn):

@@ -24,12 +24,12 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from kerasbert.data import read_labelled, read_texts, stable_split
-from kerasbert.data.tagged import read_tagged
+from kerasbert.data.tables.tagged import read_tagged
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.modules.beam_errors import plain_beam_errors
-from kerasbert_tfx.modules.figures import write_figures
-from kerasbert_tfx.modules.fingerprints import files_fingerprint
-from kerasbert_tfx.modules.labelled_records import (
+from kerasbert_tfx.components.component_metrics import write_metrics
+from kerasbert_tfx.records.beam_errors import plain_beam_errors
+from kerasbert_tfx.records.fingerprints import files_fingerprint
+from kerasbert_tfx.records.labelled_records import (
     REGRESSION,
     TOKENS,
     Columns,
@@ -38,8 +38,8 @@ from kerasbert_tfx.modules.labelled_records import (
     strings_of,
     to_example,
 )
-from kerasbert_tfx.modules.remote_folders import copied_to_local
-from kerasbert_tfx.modules.text_ranges import matching_files
+from kerasbert_tfx.records.remote_folders import copied_to_local
+from kerasbert_tfx.records.text_ranges import matching_files
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
 _BUCKETS = 10_000
@@ -102,7 +102,7 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
             rows
             | "Count" >> beam.Map(_counts, columns, shares)
             | "Sum" >> beam.CombineGlobally(_sums)
-            | "WriteFigures" >> beam.Map(lambda counts: write_figures(uri, _figures(counts, names)))
+            | "WriteMetrics" >> beam.Map(lambda counts: write_metrics(uri, _metrics(counts, names)))
         )
         parts = rows | "Split" >> beam.Partition(_part, len(names), columns, shares)
         return dict(zip(names, parts, strict=True))
@@ -114,7 +114,7 @@ class LabelledExampleGen(FileBasedExampleGen):
     Args:
         input_base: the folder of the files, local or in a bucket.
         pattern: which files of it: .csv, .tsv, .jsonl (plain or .gz) or .tfrecord; both as
-            `kerasbert_tfx.modules.text_ranges.folder_and_pattern` gives them.
+            `kerasbert_tfx.records.text_ranges.folder_and_pattern` gives them.
         columns: what the columns are.
         shares: split -> share of the rows, such as {"train": 0.8, "eval": 0.1, "test": 0.1}.
     """
@@ -299,12 +299,12 @@ def _sums(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     return sums
 
 
-def _figures(counts: Mapping[str, int], splits: Iterable[str]) -> dict[str, Any]:
+def _metrics(counts: Mapping[str, int], splits: Iterable[str]) -> dict[str, Any]:
     """What the summary of a run says of the rows."""
-    figures: dict[str, Any] = {f"{split}_rows": counts.get(split, 0) for split in splits}
+    metrics: dict[str, Any] = {f"{split}_rows": counts.get(split, 0) for split in splits}
     if unreadable := counts.get(_UNREADABLE):
-        figures["note"] = f"{unreadable} rows hold U+FFFD, which stands for what was no UTF-8"
-    return figures
+        metrics["note"] = f"{unreadable} rows hold U+FFFD, which stands for what was no UTF-8"
+    return metrics
 
 
 def _part(example: tf.train.Example, count: int, columns: Columns, shares: Mapping[str, float]) -> int:

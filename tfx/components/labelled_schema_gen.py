@@ -17,7 +17,7 @@ from tfx.dsl.io import fileio
 from tfx.types.standard_artifacts import ExampleStatistics, Schema
 
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.modules.labelled_records import MULTI_LABEL, REGRESSION, Columns
+from kerasbert_tfx.records.labelled_records import MULTI_LABEL, REGRESSION, Columns
 
 SCHEMA_FILE = "schema.pbtxt"
 # TensorFlow Data Validation must list every label, for the schema and for messages.

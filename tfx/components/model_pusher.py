@@ -20,7 +20,7 @@ from tfx.utils import io_utils, proto_utils
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions, next_version_folder
 from kerasbert.files import write_folder_aside
-from kerasbert_tfx.modules.fingerprints import fingerprint
+from kerasbert_tfx.records.fingerprints import fingerprint
 
 
 class ModelPusherExecutor(Executor):

@@ -18,10 +18,10 @@ from kerasbert.checkpoints import load_backbone
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary
 from kerasbert.recipes.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
-from kerasbert_tfx.modules.document_records import document_files, read_counts, read_document_texts
-from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.model_folder import find_model
-from kerasbert_tfx.modules.remote_folders import copied_to_local, written_locally
+from kerasbert_tfx.records.document_records import document_files, read_counts, read_document_texts
+from kerasbert_tfx.records.remote_folders import copied_to_local, written_locally
 
 _REMEDY = "Give one of the text's language and script, leave `vocabulary` out to learn one"
 
@@ -52,7 +52,7 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
     )
     with written_locally(preprocessing.uri) as folder:
         TextToInputs(tokenizer, values["sequence_length"]).save(folder)
-    write_figures(preprocessing.uri, {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown})
+    write_metrics(preprocessing.uri, {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown})
 
 
 def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> WordPieceTokenizer:

@@ -1,6 +1,6 @@
-"""Judges a pretrained model by its held-out figures, against thresholds and against the model that is pushed now.
+"""Judges a pretrained model by its held-out metrics, against thresholds and against the model that is pushed now.
 
-TFX's own Evaluator feeds one signature and compares one label; masked LM and next-sentence prediction have figures of
+TFX's own Evaluator feeds one signature and compares one label; masked LM and next-sentence prediction have metrics of
 their own. The blessing is TFX's, so that its Pusher heeds it. The baseline is read from the folder of pushed models, to
 which only blessed ones come, and not through a Resolver: an unchanged run then stays in the cache.
 """
@@ -21,9 +21,9 @@ from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.recipes.pretraining import PretrainingSettings, Records, evaluate_on_records
-from kerasbert_tfx.modules.figures import write_figures
+from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.pretraining import recipe_settings, records_of
-from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
 
 @component
@@ -41,7 +41,7 @@ def PretrainingEvaluator(  # noqa: N802 (TFX components are named like classes)
     Args:
         model: what the Trainer made.
         instances: the held-out pairs.
-        evaluation: figures of the model and of the baseline, and the reasons.
+        evaluation: metrics of the model and of the baseline, and the reasons.
         blessing: TFX's.
         settings: JSON: fields of `PretrainingSettings`.
         thresholds: JSON: the arguments of `objections`.
@@ -55,19 +55,19 @@ def PretrainingEvaluator(  # noqa: N802 (TFX components are named like classes)
     ):
         recipe = recipe_settings(json.loads(settings), local_instances, output="")
         records = records_of(local_instances)
-        figures = _figures(candidate, recipe, records)
+        metrics = _metrics(candidate, recipe, records)
         before, note = (
             (None, "no earlier model was pushed")
             if baseline is None
             else _compared(baseline, candidate, recipe, records)
         )
-    found = objections(figures, before, **json.loads(thresholds))
-    _write(evaluation, figures, before, found, note)
+    found = objections(metrics, before, **json.loads(thresholds))
+    _write(evaluation, metrics, before, found, note)
     _bless(blessing, model, baseline_uri, not found)
 
 
 def objections(
-    figures: Mapping[str, float],
+    metrics: Mapping[str, float],
     baseline: Mapping[str, float] | None,
     min_masked_lm_accuracy: float = 0.0,
     min_next_sentence_accuracy: float = 0.0,
@@ -77,7 +77,7 @@ def objections(
     """What speaks against a model.
 
     Args:
-        figures: of the model, on held-out pairs.
+        metrics: of the model, on held-out pairs.
         baseline: of the model pushed now, on the same pairs; None where there is none to compare with.
         min_masked_lm_accuracy, min_next_sentence_accuracy: the least that they must be.
         max_masked_lm_loss: the most that it may be; None for no bound.
@@ -92,13 +92,13 @@ def objections(
         ("masked_lm_accuracy", min_masked_lm_accuracy),
         ("next_sentence_accuracy", min_next_sentence_accuracy),
     ):
-        if not figures[name] >= least:
-            found.append(f"{name} {figures[name]:.4f} is below {least:.4f}")
-    if max_masked_lm_loss is not None and not figures["masked_lm_loss"] <= max_masked_lm_loss:
-        found.append(f"masked_lm_loss {figures['masked_lm_loss']:.4f} is above {max_masked_lm_loss:.4f}")
-    if baseline is not None and not figures["loss"] <= baseline["loss"] + max_loss_increase:
+        if not metrics[name] >= least:
+            found.append(f"{name} {metrics[name]:.4f} is below {least:.4f}")
+    if max_masked_lm_loss is not None and not metrics["masked_lm_loss"] <= max_masked_lm_loss:
+        found.append(f"masked_lm_loss {metrics['masked_lm_loss']:.4f} is above {max_masked_lm_loss:.4f}")
+    if baseline is not None and not metrics["loss"] <= baseline["loss"] + max_loss_increase:
         allowed = baseline["loss"] + max_loss_increase
-        found.append(f"loss {figures['loss']:.4f} is above {allowed:.4f}, which the pushed model allows")
+        found.append(f"loss {metrics['loss']:.4f} is above {allowed:.4f}, which the pushed model allows")
     return found
 
 
@@ -111,8 +111,8 @@ def newest_version(folder: str) -> str | None:
     return os.path.join(folder, str(max(versions))) if versions else None
 
 
-def _figures(model: Path, settings: PretrainingSettings, records: Records) -> dict[str, float]:
-    """A model's figures on the held-out pairs."""
+def _metrics(model: Path, settings: PretrainingSettings, records: Records) -> dict[str, float]:
+    """A model's metrics on the held-out pairs."""
     loaded = checkpoints.load(model)
     if not isinstance(loaded.model, BertPretrainer) or loaded.text_to_inputs is None:
         raise BadInputError(
@@ -125,17 +125,17 @@ def _figures(model: Path, settings: PretrainingSettings, records: Records) -> di
 def _compared(
     baseline: Path, candidate: Path, settings: PretrainingSettings, records: Records
 ) -> tuple[dict[str, float] | None, str]:
-    """The baseline's figures on the same pairs, unless the pairs' ids mean something else to it."""
+    """The baseline's metrics on the same pairs, unless the pairs' ids mean something else to it."""
     name = f"version {baseline.name}"
     ours, theirs = ((folder / "vocab.txt").read_bytes() for folder in (candidate, baseline))
     if ours != theirs:
         return None, f"not compared with {name}, which has another vocabulary"
-    return _figures(baseline, settings, records), f"compared with {name}"
+    return _metrics(baseline, settings, records), f"compared with {name}"
 
 
 def _write(
     evaluation: ModelEvaluation,
-    figures: Mapping[str, float],
+    metrics: Mapping[str, float],
     baseline: Mapping[str, float] | None,
     found: list[str],
     note: str,
@@ -144,7 +144,7 @@ def _write(
         f"baseline_{name}": value for name, value in (baseline or {}).items() if name.endswith(("loss", "accuracy"))
     }
     verdict = f"not blessed: {'; '.join(found)}" if found else "blessed"
-    write_figures(evaluation.uri, {**figures, **before, "verdict": f"{verdict} ({note})"})
+    write_metrics(evaluation.uri, {**metrics, **before, "verdict": f"{verdict} ({note})"})
 
 
 def _bless(blessing: ModelBlessing, model: Model, baseline_uri: str | None, is_blessed: bool) -> None:

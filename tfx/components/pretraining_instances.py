@@ -1,8 +1,8 @@
 """Makes pretraining instances of documents, with Beam.
 
 How they are made is given by a dotted path, as TFX's Trainer is given its `run_fn`: see
-`kerasbert_pipelines.pretraining_data.make_instances`. The artifact carries its vocabulary, without which token ids
-mean nothing.
+`kerasbert_tfx.records.instance_making.make_instances`. The artifact carries its vocabulary, without which token
+ids mean nothing.
 """
 
 import json
@@ -22,8 +22,8 @@ from tfx.types.experimental.simple_artifacts import File
 from tfx.types.standard_artifacts import Examples
 from tfx.utils import import_utils, io_utils
 
-from kerasbert_tfx.modules.document_records import SPLITS, read_counts
-from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.records.document_records import SPLITS, read_counts
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
 PREPROCESSING_FOLDER = "preprocessing"
 

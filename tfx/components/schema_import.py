@@ -13,7 +13,7 @@ from tfx.types.standard_artifacts import Schema
 
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.components.labelled_schema_gen import SCHEMA_FILE
-from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
 
 @component

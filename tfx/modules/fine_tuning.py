@@ -21,10 +21,10 @@ from tfx.utils import io_utils
 from kerasbert import export
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, check_vocabulary, fine_tune
-from kerasbert_tfx.modules.figures import write_figures
-from kerasbert_tfx.modules.labelled_records import Columns, read_rows
+from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.modules.training_sample import write_training_sample
+from kerasbert_tfx.records.labelled_records import Columns, read_rows
 
 # What of a run is kept with the model: not the training states, from which a killed run would go on.
 _KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard", "model")
@@ -51,7 +51,7 @@ def run_fn(fn_args: FnArgs) -> None:
         _export(tuned, columns, Path(fn_args.serving_model_dir))
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
         _keep(work, fn_args.model_run_dir)
-        write_figures(fn_args.model_run_dir, _numbers(tuned.metrics))
+        write_metrics(fn_args.model_run_dir, _numbers(tuned.metrics))
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
@@ -106,9 +106,9 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         values = dict(trial.hyperparameters.values)
         with tempfile.TemporaryDirectory() as folder, _started_from(self._fn_args) as start:
             settings = _settings(self._fn_args.custom_config, values, output=folder, start_from=start)
-            figures = fine_tune(settings, rows=self._rows).metrics
+            metrics = fine_tune(settings, rows=self._rows).metrics
         keras.backend.clear_session()
-        return {self._figure: float(figures[self._figure])}
+        return {self._figure: float(metrics[self._figure])}
 
 
 def _rows(fn_args: FnArgs, columns: Columns) -> FineTuningRows:
@@ -173,9 +173,9 @@ def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:
         io_utils.copy_dir(str(aside), str(folder))
 
 
-def _numbers(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that are single numbers."""
-    return {name: value for name, value in figures.items() if isinstance(value, int | float)}
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics that are single numbers."""
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def _keep(work: Path, folder: str) -> None:

@@ -14,8 +14,8 @@ from kerasbert.checkpoints.loading import is_checkpoint
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
 from kerasbert.recipes.run_folder import FREE_SETTINGS
-from kerasbert_tfx.modules.fingerprints import fingerprint
-from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.records.fingerprints import fingerprint
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
 # Where a run, an artifact of a pipeline or a pushed version keeps its model folder.
 _INSIDE = ("", "model", "Format-Serving", "Format-Serving/model")

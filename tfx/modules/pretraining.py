@@ -16,10 +16,10 @@ from tfx.utils import io_utils
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.pretraining import PretrainingSettings, Records, pretrain
+from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.components.pretraining_instances import PREPROCESSING_FOLDER
-from kerasbert_tfx.modules.figures import write_figures
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
-from kerasbert_tfx.modules.remote_folders import copied_to_local
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
 # What of a run is kept beside the model: not the training states, from which a killed run would go on.
 _KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard")
@@ -51,7 +51,7 @@ def run_fn(fn_args: FnArgs) -> None:
         trained = pretrain(settings, records=records_of(instances, config["is_masked"]))
         io_utils.copy_dir(str(trained.folder.model), fn_args.serving_model_dir)
         _keep(work, fn_args.model_run_dir)
-        write_figures(fn_args.model_run_dir, trained.metrics)
+        write_metrics(fn_args.model_run_dir, trained.metrics)
 
 
 def recipe_settings(values: Mapping[str, Any], instances: Path, **paths: Any) -> PretrainingSettings:

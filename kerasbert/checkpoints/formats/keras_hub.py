@@ -1,0 +1,236 @@
+"""Moves weights between our backbone and keras-hub's (keras-nlp's) `BertBackbone`, live or in a preset folder.
+
+Theirs has the tanh form of GELU, the norm epsilon 1e-12 and one dropout rate for everything. keras-hub itself is
+imported when it is needed; it is the extra `keras-nlp`.
+"""
+
+import dataclasses
+import importlib
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasbert.checkpoints.architectures import BACKBONE
+from kerasbert.checkpoints.building import build_model
+from kerasbert.checkpoints.formats.tokenizer_files import SETTINGS_FILE, check_fits, check_room, read_text_to_inputs
+from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
+from kerasbert.checkpoints.model_weights import as_array, extract, resolve
+from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
+from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, weight_names
+from kerasbert.config import GELU_ERF, GELU_TANH, BertConfig
+from kerasbert.errors import BadInputError
+from kerasbert.layers.activations import activation_function
+from kerasbert.models import BertBackbone
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+
+PRESET_WEIGHTS_FILE = "model.weights.h5"
+_FORMAT = "keras_hub"
+_CONFIG_FILE = "config.json"
+_VOCABULARY_FILE = "assets/tokenizer/vocabulary.txt"
+_TASK_WEIGHTS_FILE = "task.weights.h5"
+# Our names of the config -> theirs.
+_CONFIG_KEYS = {
+    "vocab_size": "vocabulary_size",
+    "num_hidden_layers": "num_layers",
+    "num_attention_heads": "num_heads",
+    "hidden_size": "hidden_dim",
+    "intermediate_size": "intermediate_dim",
+    "hidden_dropout_prob": "dropout",
+    "max_position_embeddings": "max_sequence_length",
+    "type_vocab_size": "num_segments",
+}
+
+
+def from_keras_hub(backbone: Any) -> BertBackbone:
+    """Our backbone with the weights and settings of keras-hub's.
+
+    Args:
+        backbone: a `keras_hub.models.BertBackbone`.
+
+    Raises:
+        BadInputError: it is another model.
+    """
+    if type(backbone).__name__ != "BertBackbone" or not hasattr(backbone, "transformer_layers"):
+        raise BadInputError(
+            f"`backbone` must be a `keras_hub.models.BertBackbone`. Received: backbone={backbone!r}. "
+            "Give the `backbone` of a keras-hub task."
+        )
+    return build_model(_stored(backbone, "the given backbone"), None)[0]
+
+
+def to_keras_hub(backbone: BertBackbone) -> Any:
+    """keras-hub's backbone with our weights. It computes the same.
+
+    What keras-hub's constructor does not take (the erf form of GELU, another norm epsilon, a dropout rate of its own
+    for attention) is set on the layers. It is lost when keras-hub saves that backbone; our `save` refuses it instead.
+
+    Args:
+        backbone: a `kerasbert.models.BertBackbone`.
+
+    Returns:
+        A `keras_hub.models.BertBackbone`.
+
+    Raises:
+        BadInputError: keras-hub is not installed, or the activation is no GELU.
+    """
+    config = backbone.bert_config
+    theirs = _library().models.BertBackbone(
+        **{name: getattr(config, ours) for ours, name in _CONFIG_KEYS.items()}, dtype=backbone.dtype_policy
+    )
+    for layer in theirs.transformer_layers:
+        if config.hidden_act != GELU_TANH:
+            layer._feedforward_intermediate_dense.activation = activation_function(config.hidden_act)
+        layer._self_attention_layer._dropout = config.attention_probs_dropout_prob
+        layer._self_attention_layer._dropout_layer.rate = config.attention_probs_dropout_prob
+        for norm in (layer._self_attention_layer_norm, layer._feedforward_layer_norm):
+            norm.epsilon = config.layer_norm_eps
+    theirs.embeddings_layer_norm.epsilon = config.layer_norm_eps
+    for name, array in extract(backbone, BACKBONE_PARTS, _FORMAT, config).items():
+        resolve(theirs, name).assign(array)
+    return theirs
+
+
+def is_preset(folder: Path) -> bool:
+    """Whether a keras-hub preset lies in a folder."""
+    return (folder / PRESET_WEIGHTS_FILE).is_file() and (folder / _CONFIG_FILE).is_file()
+
+
+def read_preset(folder: Path, preprocessing: bool = True) -> StoredModel:
+    """Reads the backbone and the vocabulary of a preset folder.
+
+    Raises:
+        BadInputError: keras-hub is not installed, or the preset is damaged or another model's.
+    """
+    values = read_json_object(folder / _CONFIG_FILE)
+    settings = values.get("config")
+    if values.get("class_name") != "BertBackbone" or not isinstance(settings, dict):
+        raise BadInputError(
+            f"{folder / _CONFIG_FILE}: the preset must be a `BertBackbone`'s. Received: "
+            f"class_name={values.get('class_name')!r}. Name a preset of BERT."
+        )
+    path = folder / PRESET_WEIGHTS_FILE
+    arguments = {name: settings[name] for name in _CONFIG_KEYS.values() if name in settings}
+    try:
+        backbone = _library().models.BertBackbone(**arguments)
+        with warnings.catch_warnings():
+            # Keras 3.15 warns of weights that it leaves as they were; here that is an error.
+            warnings.filterwarnings("error", message="Skipping nested container", category=UserWarning)
+            backbone.load_weights(str(path))
+    except (TypeError, ValueError, OSError, KeyError, UserWarning) as error:
+        raise BadInputError(
+            f"{path} with {_CONFIG_FILE}: the weights must be those that the config describes. Received: "
+            f"{' '.join(str(error).split())[:1000]}. Take both from the same preset."
+        ) from error
+    stored = _stored(backbone, f"{path} with {_CONFIG_FILE}")
+    task_weights = folder / _TASK_WEIGHTS_FILE
+    return dataclasses.replace(
+        stored,
+        text_to_inputs=_read_tokenizer(folder, stored.config) if preprocessing else None,
+        dropped=(f"{_TASK_WEIGHTS_FILE} (the preset's task)",) if task_weights.is_file() else (),
+    )
+
+
+def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
+    """Writes a backbone and its vocabulary as a preset into an empty folder.
+
+    Raises:
+        BadInputError: keras-hub is not installed, or a preset cannot hold what the model has.
+    """
+    config, text_to_inputs = outgoing.config, outgoing.text_to_inputs
+    lost = {
+        name: value
+        for name, value, theirs in (
+            ("model", outgoing.architecture.model, "BertBackbone"),
+            ("hidden_act", config.hidden_act, GELU_TANH),
+            ("layer_norm_eps", config.layer_norm_eps, 1e-12),
+            ("attention_probs_dropout_prob", config.attention_probs_dropout_prob, config.hidden_dropout_prob),
+            ("split_cjk", text_to_inputs is None or text_to_inputs.tokenizer.split_cjk, True),
+        )
+        if value != theirs
+    }
+    if lost:
+        raise BadInputError(
+            "A keras-hub preset holds a BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one dropout "
+            f"rate and CJK characters split. Received: {lost}. Use hugging_face, or save the `backbone` of a model."
+        )
+    library = _library()
+    to_keras_hub(outgoing.model).save_to_preset(str(folder))
+    if text_to_inputs is not None:
+        tokenizer = text_to_inputs.tokenizer
+        library.models.BertTokenizer(
+            vocabulary=list(tokenizer.vocabulary.pieces),
+            lowercase=tokenizer.lower_case,
+            strip_accents=tokenizer.strip_accents,
+        ).save_to_preset(str(folder))
+        text_to_inputs.save(folder)  # keras-hub's rules for characters are not quite ours
+
+
+def _library() -> ModuleType:
+    """keras-hub, imported."""
+    try:
+        return importlib.import_module("keras_hub")
+    except ImportError as error:
+        raise BadInputError(
+            f"keras-hub must be installed to read or write its models. Received: {error}. "
+            "Install it with `pip install 'kerasbert[keras-nlp]'`."
+        ) from error
+
+
+def _stored(backbone: Any, origin: str) -> StoredModel:
+    """The parts of keras-hub's backbone, settings of its layers included."""
+    config = _config(backbone)
+    rows = weight_names(BACKBONE_PARTS, config.num_hidden_layers)
+    arrays = {str(row.keras_hub): as_array(resolve(backbone, str(row.keras_hub))) for row in rows}
+    return StoredModel(
+        format=_FORMAT, source_format=_FORMAT, origin=origin, config=config, architecture=BACKBONE, arrays=arrays
+    )
+
+
+def _config(backbone: Any) -> BertConfig:
+    """Our config for a backbone, whose activation and norm epsilon stand in its layers only."""
+    sizes = {ours: getattr(backbone, theirs) for ours, theirs in _CONFIG_KEYS.items()}
+    layer = backbone.transformer_layers[0]
+    return BertConfig(
+        **sizes,
+        hidden_act=_activation_name(layer._feedforward_intermediate_dense.activation),
+        attention_probs_dropout_prob=layer._self_attention_layer._dropout,
+        layer_norm_eps=backbone.embeddings_layer_norm.epsilon,
+    )
+
+
+def _activation_name(activation: Any) -> str:
+    """Which form of GELU a function computes, told by its values."""
+    points = np.linspace(-3, 3, 25, dtype="float32")
+    values = np.asarray(activation(keras.ops.convert_to_tensor(points)))
+    for name in (GELU_TANH, GELU_ERF):
+        if np.allclose(values, np.asarray(activation_function(name)(keras.ops.convert_to_tensor(points))), atol=1e-5):
+            return name
+    raise BadInputError(
+        f"A keras-hub BertBackbone must compute a form of GELU. Received: activation={activation!r}. "
+        "Give a backbone as keras-hub makes it."
+    )
+
+
+def _read_tokenizer(folder: Path, config: BertConfig) -> TextToInputs | None:
+    """Our own preprocessing if it lies there too; else the preset's, whose rules are tf-text's, if there is one."""
+    if (folder / SETTINGS_FILE).is_file():
+        return read_text_to_inputs(folder / _CONFIG_FILE, config)
+    path = folder / _VOCABULARY_FILE
+    if not path.is_file():
+        return None
+    check_room(config, folder / _CONFIG_FILE)
+    tokenizer_file = folder / "tokenizer.json"
+    settings = JsonSettings(tokenizer_file, read_json_object(tokenizer_file)).section("config")
+    tokenizer = WordPieceTokenizer(
+        Vocabulary.from_file(path),
+        lower_case=bool(settings.flag("lowercase")),
+        strip_accents=bool(settings.flag("strip_accents")),
+        normalization="tf_text",
+    )
+    text_to_inputs = TextToInputs(tokenizer, sequence_length=config.max_position_embeddings)
+    check_fits(text_to_inputs, config, str(path))
+    return text_to_inputs

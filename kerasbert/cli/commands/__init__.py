@@ -1,0 +1,1 @@
+"""The commands of the `kerasbert` command line, one module per command."""

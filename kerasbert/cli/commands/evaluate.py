@@ -1,0 +1,40 @@
+"""`kerasbert evaluate`: a fine-tuned model's metrics on a labelled table."""
+
+import json
+from typing import Any
+
+import click
+
+from kerasbert.cli.options.run_options import echo_metrics
+from kerasbert.cli.options.table_options import table_options
+from kerasbert.cli.reading_progress import echo_warning
+
+
+@click.command()
+@click.argument("model")
+@click.argument("tables", nargs=-1, required=True)
+@table_options()
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows in a batch.")
+@click.option("--output", "-o", type=click.Path(), help="A JSON file for all metrics, per label too.")
+def evaluate(model: str, tables: tuple[str, ...], output: str | None, batch_size: int, **columns: Any) -> None:
+    """Measure the fine-tuned MODEL (a folder) on labelled TABLES.
+
+    \b
+    Example:
+      kerasbert evaluate runs/fine-tune/model test.csv --output metrics.json
+    """
+    from kerasbert.data import ReadReport, read_labelled
+    from kerasbert.files import write_aside
+    from kerasbert.recipes import evaluate as measure
+    from kerasbert.recipes.prediction import load_classifier
+
+    classifier = load_classifier(model)
+    report = ReadReport()
+    rows = read_labelled(tables, problem_type=classifier.problem_type, report=report, **columns)
+    metrics = measure(classifier, rows, batch_size)
+    echo_warning(report)
+    echo_metrics(f"On {len(rows)} rows:", metrics)
+    if output:
+        with write_aside(output) as aside:
+            aside.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(f"Metrics: {output}")

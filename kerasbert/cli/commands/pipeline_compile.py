@@ -1,0 +1,33 @@
+"""`kerasbert pipeline compile`: a pipeline in the form that Vertex AI or Kubeflow Pipelines takes, offline."""
+
+from typing import Any
+
+import click
+
+from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline_factory, read_pipeline_settings
+
+
+@click.command()
+@pipeline_arguments()
+@click.option("--target", required=True, type=click.Choice(["vertex", "kubeflow"]), help="Who is to run it.")
+@click.option("--output", "-o", required=True, type=click.Path(), help="A .json (vertex) or .yaml (kubeflow) file.")
+def compile(kind: str, config: str | None, assignments: tuple[str, ...], target: Any, output: str) -> None:
+    """Write a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML). Needs no network.
+
+    Its steps run in the image that the setting `image` names: build it from pipelines/deploy/Dockerfile. Some settings
+    are inputs of the compiled pipeline, to be chosen when a run is started.
+
+    \b
+    Example:
+      kerasbert pipeline compile fine-tune --config fine-tune.yaml --target vertex --output fine-tune.json
+    """
+    settings = read_pipeline_settings(kind, config, assignments)
+    factory = pipeline_factory(kind)
+    from kerasbert_pipelines.vertex_and_kubeflow.compile import compile_pipeline, local_places, run_parameters
+
+    path = compile_pipeline(factory, settings, target, output)
+    click.echo(f"Pipeline: {path}")
+    click.echo(f"To be chosen when a run is started: {', '.join(run_parameters(path))}")
+    if places := local_places(settings):
+        listed = ", ".join(f"{name}={value}" for name, value in places.items())
+        click.echo(f"Not in a bucket, so the image must hold it or the cluster mount it: {listed}", err=True)

@@ -1,0 +1,28 @@
+"""`kerasbert pipeline run`: a pipeline on this machine, component by component."""
+
+import click
+
+from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline_factory, read_pipeline_settings
+
+
+@click.command()
+@pipeline_arguments()
+@click.option("--no-cache", is_flag=True, help="Run every component, whether anything has changed or not.")
+def run(kind: str, config: str | None, assignments: tuple[str, ...], no_cache: bool) -> None:
+    """Run a pipeline on this machine, and say what each component did.
+
+    What has not changed since an earlier run is taken from it, so that the same command goes on after a kill. All
+    settings are described in `pipelines/settings.py`.
+
+    \b
+    Example:
+      kerasbert pipeline run pretrain --config pretrain.yaml
+      kerasbert pipeline run pretrain --set texts=corpus --set steps=2000 --set model=bert-mini
+    """
+    if no_cache:
+        assignments = (*assignments, "enable_cache=false")
+    settings = read_pipeline_settings(kind, config, assignments)
+    factory = pipeline_factory(kind)
+    from kerasbert_pipelines.local.run_local import run as run_pipeline
+
+    click.echo(run_pipeline(factory, settings).table())

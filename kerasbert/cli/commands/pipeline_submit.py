@@ -1,0 +1,50 @@
+"""`kerasbert pipeline submit`: a compiled pipeline on Vertex AI."""
+
+import click
+
+from kerasbert.cli.options.pipeline_settings import parsed_assignments, require_tfx
+
+
+@click.command()
+@click.argument("file")
+@click.option("--project", help="Google Cloud's project. By default GOOGLE_CLOUD_PROJECT.")
+@click.option("--region", help="Such as us-central1. By default GOOGLE_CLOUD_REGION.")
+@click.option("--service-account", help="Who the steps run as. By default KERASBERT_SERVICE_ACCOUNT, or the project's.")
+@click.option(
+    "--parameter",
+    "-p",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input of the pipeline, such as epochs=5.",
+)
+@click.option("--no-cache", is_flag=True, help="Run every step, whether anything has changed or not.")
+@click.option("--job-id", help="A name for the run. By default made of the pipeline's name and the time.")
+def submit(
+    file: str,
+    project: str | None,
+    region: str | None,
+    service_account: str | None,
+    parameters: tuple[str, ...],
+    no_cache: bool,
+    job_id: str | None,
+) -> None:
+    """Start FILE (from `kerasbert pipeline compile --target vertex`) on Vertex AI, and return at once.
+
+    Needs Google's credentials: `gcloud auth application-default login`, or a key file named by
+    GOOGLE_APPLICATION_CREDENTIALS.
+
+    \b
+    Example:
+      kerasbert pipeline submit fine-tune.json --project my-project --region us-central1 -p epochs=5
+    """
+    require_tfx()
+    from kerasbert_pipelines.settings import read_settings
+    from kerasbert_pipelines.vertex_and_kubeflow.submit_to_vertex import submit as submit_pipeline
+
+    given = {"project": project, "region": region, "service_account": service_account}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    settings = read_settings("submit", overrides={**overrides, "enable_cache": not no_cache})
+    run = submit_pipeline(file, settings, parsed_assignments("--parameter", parameters), job_id)
+    click.echo(f"Run: {run.resource_name}")
+    click.echo(f"Page: {run._dashboard_uri()}")

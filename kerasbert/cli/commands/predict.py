@@ -1,0 +1,51 @@
+"""`kerasbert predict`: a fine-tuned model's answers, one JSON object a line."""
+
+import json
+
+import click
+
+from kerasbert.cli.options.table_options import table_options
+from kerasbert.cli.options.text_options import read_given_texts, text_options
+from kerasbert.cli.reading_progress import echo_warning
+
+
+@click.command()
+@click.argument("model")
+@text_options
+@table_options(with_label=False)
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts in a batch.")
+@click.option("--output", "-o", type=click.Path(), help="A JSONL file in place of standard output.")
+def predict(
+    model: str,
+    texts: tuple[str, ...],
+    files: tuple[str, ...],
+    text_column: str,
+    pair_column: str | None,
+    batch_size: int,
+    output: str | None,
+) -> None:
+    """Label TEXTS, or the texts of files, with the fine-tuned MODEL (a folder).
+
+    \b
+    Example:
+      kerasbert predict runs/fine-tune/model "Where is my card?" "It was charged twice."
+      kerasbert predict runs/fine-tune/model --file questions.csv --text-column question --output answers.jsonl
+    """
+    from kerasbert.data import ReadReport
+    from kerasbert.files import write_aside
+    from kerasbert.recipes.prediction import load_classifier
+    from kerasbert.recipes.prediction import predict as answer_rows
+
+    report = ReadReport()
+    rows = read_given_texts(texts, files, text_column, pair_column, report)
+    classifier = load_classifier(model)
+    lines = (json.dumps(answer, ensure_ascii=False) for answer in answer_rows(classifier, rows, batch_size))
+    if output:
+        with write_aside(output) as aside, aside.open("w", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+    else:
+        for line in lines:
+            click.echo(line)
+    echo_warning(report)
+    if output:
+        click.echo(f"{len(rows)} answers: {output}")

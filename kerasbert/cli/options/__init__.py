@@ -1,0 +1,1 @@
+"""Click options that several commands share."""

@@ -1,0 +1,227 @@
+"""Writes segment pairs as tf.Example records in several files, and finds and reads them again.
+
+The features are `first_ids` and `second_ids` (token ids without special tokens) and `is_random_next` (0 or 1). Special
+tokens, masks and padding come later, each time anew: see pretraining_dataset.py.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kerasbert.data.pretraining.segment_pairs import SegmentPair
+from kerasbert.data.text_files import PathLike, find_text_files
+from kerasbert.errors import BadInputError
+from kerasbert.files import write_folder_aside
+
+# What a feature parser needs to read the records back.
+PAIR_FEATURES = {
+    "first_ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+    "second_ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+    "is_random_next": tf.io.FixedLenFeature([], tf.int64),
+}
+
+_SHARD_NAME = re.compile(r"pairs-(\d{5})-of-(\d{5})\.tfrecord(\.gz)?")
+# A record: its length (8 bytes), a checksum of the length (4), its bytes, a checksum of those (4).
+_RECORD_HEADER_BYTES = 12
+_RECORD_FOOTER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class WrittenPairs:
+    """What `write_pairs` wrote: the files, the number of pairs, how many are random, and all their tokens."""
+
+    files: tuple[Path, ...]
+    pairs: int
+    random_pairs: int
+    tokens: int
+
+
+def to_example(pair: SegmentPair) -> tf.train.Example:
+    """The pair as a tf.Example."""
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "first_ids": _int64_feature(pair.first_ids.tolist()),
+                "second_ids": _int64_feature(pair.second_ids.tolist()),
+                "is_random_next": _int64_feature([int(pair.is_random_next)]),
+            }
+        )
+    )
+
+
+def from_example(example: tf.train.Example | bytes) -> SegmentPair:
+    """The pair of a tf.Example or of its serialized bytes.
+
+    Example:
+        >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
+        >>> from_example(to_example(pair))
+        SegmentPair(first_ids=array([7, 8], dtype=int32), second_ids=array([9], dtype=int32), is_random_next=True)
+    """
+    if isinstance(example, bytes):
+        example = tf.train.Example.FromString(example)
+    feature = example.features.feature
+    return SegmentPair(
+        np.array(feature["first_ids"].int64_list.value, np.int32),
+        np.array(feature["second_ids"].int64_list.value, np.int32),
+        bool(feature["is_random_next"].int64_list.value[0]),
+    )
+
+
+def write_pairs(
+    pairs: Iterable[SegmentPair], folder: PathLike, num_shards: int = 8, compress: bool = False
+) -> WrittenPairs:
+    """Writes pairs in turn to `num_shards` files, `pairs-00000-of-00008.tfrecord` and so on.
+
+    The folder appears when all is written. One of an earlier run is replaced as a whole; any other one is refused.
+
+    Args:
+        pairs: such as `segment_pairs` gives. Streamed.
+        folder: the final folder.
+        num_shards: number of files, which is also how finely they can be read in parallel and shuffled.
+        compress: gzip them (`.tfrecord.gz`): about half the size, slower to read.
+
+    Raises:
+        BadInputError: there is no pair, or the folder holds something else.
+        OSError: the folder cannot be written or the disk is full. Nothing is then left under the final name.
+    """
+    if not 1 <= num_shards <= 99_999:
+        raise ValueError(f"`num_shards` must lie between 1 and 99999. Received: num_shards={num_shards}. Give 8.")
+    folder = Path(folder)
+    _refuse_foreign_folder(folder)
+    ending = ".tfrecord.gz" if compress else ".tfrecord"
+    names = [f"pairs-{shard:05d}-of-{num_shards:05d}{ending}" for shard in range(num_shards)]
+    num_pairs = random_pairs = tokens = 0
+    with write_folder_aside(folder) as aside:
+        with _writers([aside / name for name in names], compress) as writers:
+            for pair, writer in zip(pairs, itertools.cycle(writers), strict=False):
+                writer.write(to_example(pair).SerializeToString(deterministic=True))
+                num_pairs += 1
+                random_pairs += pair.is_random_next
+                tokens += len(pair.first_ids) + len(pair.second_ids)
+        if not num_pairs:
+            raise BadInputError("At least one segment pair is needed to write. Received: none. Add more text.")
+    return WrittenPairs(tuple(folder / name for name in names), num_pairs, random_pairs, tokens)
+
+
+@contextlib.contextmanager
+def _writers(paths: list[Path], compress: bool) -> Iterator[list[tf.io.TFRecordWriter]]:
+    """Writers of the files. What TensorFlow says of a full disk becomes the OSError that it is."""
+    options = tf.io.TFRecordOptions("GZIP" if compress else "")
+    try:
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(tf.io.TFRecordWriter(str(path), options)) for path in paths]
+    except tf.errors.OpError as error:
+        raise OSError(f"Segment pairs cannot be written to '{paths[0].parent.parent}': {error.message}") from error
+
+
+def read_pairs(files: PathLike | Iterable[PathLike]) -> Iterator[SegmentPair]:
+    """Reads the pairs back, file by file.
+
+    Args:
+        files: record files, folders of them, or patterns.
+
+    Raises:
+        BadInputError: as `find_shards`.
+    """
+    for path in find_shards(files):
+        for record in tf.data.TFRecordDataset(str(path), compression_of(path)).as_numpy_iterator():
+            yield from_example(record)
+
+
+def find_shards(files: PathLike | Iterable[PathLike]) -> list[Path]:
+    """Finds record files, in the order of their names.
+
+    Args:
+        files: record files, folders of them, or patterns.
+
+    Raises:
+        BadInputError: nothing is there, or one of a set of `-of-00008` files is missing.
+    """
+    paths = sorted(find_text_files(files))
+    shards: dict[tuple[Path, str], set[int]] = {}
+    for path in paths:
+        if match := _SHARD_NAME.fullmatch(path.name):
+            shards.setdefault((path.parent, match[2]), set()).add(int(match[1]))
+    for (folder, number), found in shards.items():
+        missing = set(range(int(number))) - found
+        if missing and not isinstance(files, str | os.PathLike):
+            continue  # Chosen one by one.
+        if missing:
+            raise BadInputError(
+                f"A set of record files must be complete. Received: {len(found)} of {int(number)} files in '{folder}' "
+                f"(number {min(missing)} is missing). Write the pairs again."
+            )
+    return paths
+
+
+def compression_of(path: Path) -> str:
+    """What TensorFlow calls the file's compression: "GZIP" or "". Told by the name, as the writer names it."""
+    return "GZIP" if path.suffix == ".gz" else ""
+
+
+def has_record(path: Path) -> bool:
+    """Whether the file begins with a whole record.
+
+    Raises:
+        BadInputError: it begins with something else.
+    """
+    try:
+        return any(True for _ in tf.data.TFRecordDataset(str(path), compression_of(path)).take(1))
+    except tf.errors.DataLossError as error:
+        raise BadInputError(_broken_message(path)) from error
+
+
+def count_records(path: Path) -> int:
+    """Counts the records of one file. An unpacked one is not read but skipped through, from length to length.
+
+    Raises:
+        BadInputError: the file ends within a record, or is not one of records.
+    """
+    if compression_of(path):
+        records = tf.data.TFRecordDataset(str(path), "GZIP").batch(1024)
+        try:
+            return sum(len(batch) for batch in records)
+        except tf.errors.DataLossError as error:
+            raise BadInputError(_broken_message(path)) from error
+    size = path.stat().st_size
+    number = position = 0
+    with path.open("rb") as file:
+        while position < size:
+            header = file.read(_RECORD_HEADER_BYTES)
+            if len(header) < _RECORD_HEADER_BYTES:
+                raise BadInputError(_broken_message(path))
+            length = struct.unpack_from("<Q", header)[0]
+            position += _RECORD_HEADER_BYTES + length + _RECORD_FOOTER_BYTES
+            if position > size:
+                raise BadInputError(_broken_message(path))
+            file.seek(position)
+            number += 1
+    return number
+
+
+def _broken_message(path: Path) -> str:
+    return f"A record file must hold whole records. Received: '{path}', which does not. Write the pairs again."
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"Segment pairs are written to a folder. Received: '{folder}', which is a file.")
+    if folder.exists():
+        foreign = [path.name for path in folder.iterdir() if not _SHARD_NAME.fullmatch(path.name)]
+        if foreign:
+            raise BadInputError(
+                f"Segment pairs replace their folder as a whole. Received: '{folder}', which also holds "
+                f"'{min(foreign)}'. Give a folder of their own."
+            )
+
+
+def _int64_feature(values: list[int]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

@@ -1,0 +1,48 @@
+"""What a fine-tuned model is worth beside simpler ones, on the same rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasbert.data import LabelledTexts
+from kerasbert.errors import BadInputError
+from kerasbert.training import classification_metrics, majority_class
+from kerasbert.training.metrics import confusion_matrix
+
+METRICS = ("accuracy", "macro_f1")
+
+
+def majority_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float]:
+    """The metrics of always answering the most frequent label of the training rows."""
+    labels = train.label_names()
+    metrics = majority_class(train.targets(labels), test.targets(labels), labels.names)
+    return {name: metrics[name] for name in METRICS}
+
+
+def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float]:
+    """The metrics of TF-IDF on words and word pairs with logistic regression (scikit-learn).
+
+    Raises:
+        BadInputError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+    except ImportError as error:
+        raise BadInputError(
+            'The comparison needs scikit-learn. Received: none. Run: pip install "kerasbert[demo]"'
+        ) from error
+    labels = train.label_names()
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
+    )
+    model.fit(train.texts, train.targets(labels))
+    answers = model.predict(test.texts)
+    metrics = classification_metrics(confusion_matrix(test.targets(labels), answers, len(labels)), labels.names)
+    return {name: metrics[name] for name in METRICS}
+
+
+def comparison_table(metrics: Mapping[str, Mapping[str, float]], title: str, note: str) -> dict[str, Any]:
+    """The key `comparison` of a run's `evaluation.json`: one model a row."""
+    rows: Sequence[Any] = [[name, *(row[figure] for figure in METRICS)] for name, row in metrics.items()]
+    return {"title": title, "note": note, "columns": ["model", "accuracy", "macro F1"], "rows": rows}

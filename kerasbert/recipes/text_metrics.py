@@ -1,0 +1,70 @@
+"""What a report shows of a run beside its metrics: lengths, the vocabulary in use, and one text's attention."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasbert.data import LabelledTexts
+from kerasbert.data.tables.tagged import TaggedTexts
+from kerasbert.models import BertBackbone
+from kerasbert.preprocessing import TextToInputs
+from kerasbert.reports.sections import vocabulary_statistics
+
+# More tokens than this make an attention map that nobody can read.
+_ATTENTION_TOKENS = 24
+_ROWS_AT_ONCE = 1024
+
+
+def text_metrics(
+    model: Any, to_inputs: TextToInputs, train: LabelledTexts | TaggedTexts, test: LabelledTexts | TaggedTexts
+) -> dict[str, Any]:
+    """The keys `lengths`, `vocabulary` and `attention` of a run's `evaluation.json`.
+
+    Args:
+        model: a model with a `backbone`.
+        to_inputs: its preprocessing.
+        train: training rows, for lengths and the vocabulary.
+        test: rows to take the attention map's text from.
+    """
+    ids = {name: token_ids(to_inputs, rows.texts) for name, rows in (("training", train), ("test", test))}
+    vocabulary = to_inputs.vocabulary
+    text = attention_text(to_inputs, test.texts)
+    return {
+        "lengths": {name: dict(Counter(len(row) for row in rows)) for name, rows in ids.items()},
+        "vocabulary": vocabulary_statistics(vocabulary.pieces, ids["training"]),
+        **({} if text is None else {"attention": attention_of(model.backbone, to_inputs, text)}),
+    }
+
+
+def token_ids(to_inputs: TextToInputs, texts: tuple[str, ...]) -> list[list[int]]:
+    """The token ids of each text, without special tokens and not truncated."""
+    rows: list[list[int]] = []
+    for start in range(0, len(texts), _ROWS_AT_ONCE):
+        ids = to_inputs.tokenizer.tokenize(tf.constant(texts[start : start + _ROWS_AT_ONCE]))
+        rows += ids.to_list()
+    return rows
+
+
+def attention_text(to_inputs: TextToInputs, texts: tuple[str, ...]) -> str | None:
+    """The longest of the first texts that fits an attention map, or None when none does."""
+    fitting = [
+        (len(row), text)
+        for row, text in zip(token_ids(to_inputs, texts[:_ROWS_AT_ONCE]), texts, strict=False)
+        if 0 < len(row) <= min(_ATTENTION_TOKENS, to_inputs.sequence_length) - 2
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def attention_of(backbone: BertBackbone, to_inputs: TextToInputs, text: str) -> dict[str, Any]:
+    """The attention probabilities of each layer and head on one text: `pieces` and `attention` [L][N][T][T]."""
+    inputs = to_inputs(tf.constant([text]))
+    hidden = backbone.embeddings(inputs["token_ids"], inputs["segment_ids"])
+    layers = []
+    for block in backbone.encoder_blocks:
+        _, scores = block.attention(hidden, padding_mask=inputs["padding_mask"], return_attention_scores=True)
+        layers.append(np.round(np.asarray(scores, np.float64)[0], 4).tolist())
+        hidden = block(hidden, padding_mask=inputs["padding_mask"])
+    pieces = [to_inputs.vocabulary.pieces[index] for index in inputs["token_ids"].numpy()[0]]
+    return {"pieces": pieces, "attention": layers}

@@ -1,0 +1,1 @@
+"""Runs the pipelines on this machine and summarizes each run."""

@@ -1,0 +1,1 @@
+"""Compiles the pipelines for Vertex AI and Kubeflow Pipelines, and submits them."""

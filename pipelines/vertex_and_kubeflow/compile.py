@@ -1,0 +1,173 @@
+"""Compiles a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML), offline, and checks what came out.
+
+What each backend can do differs from what TFX can say: Kubeflow Pipelines runs containers and importers only, both take
+machine sizes as numbers, and a value that is to be chosen when a run is started must be an input of the whole pipeline.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tensorflow as tf
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.kubeflow.v2.pipeline_builder import DEFAULT_IMAGE_PATH_KEY
+from tfx.orchestration.pipeline import Pipeline
+
+from kerasbert.errors import BadInputError
+from kerasbert.files import write_aside
+from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
+from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
+
+PipelineFactory = Callable[[Any], Pipeline]
+# Settings that name files or folders.
+_PLACES = (
+    *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "base_model", "start_from"),
+    *("model", "bulk_inference"),
+)
+Target = Literal["vertex", "kubeflow"]
+TARGETS: dict[Target, tuple[str, ...]] = {"vertex": (".json",), "kubeflow": (".yaml", ".yml")}
+
+ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+_BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def compile_pipeline(
+    pipeline_factory: PipelineFactory, settings: PipelineSettings, target: Target, output: str | os.PathLike[str]
+) -> Path:
+    """Writes a pipeline in the form that a backend takes.
+
+    Args:
+        pipeline_factory: makes the pipeline of the settings, such as `kerasbert_pipelines.pretrain.create_pipeline`.
+        settings: the pipeline's settings; `image` is needed, and files must be where the backend's machines find them.
+        target: which backend.
+        output: the file to write; it must end in `.json` for Vertex AI and in `.yaml` for Kubeflow.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        BadInputError: a setting does not fit the backend, or `output` has another ending.
+        OSError: the file cannot be written.
+    """
+    path = Path(output)
+    if path.suffix not in TARGETS[target]:
+        raise BadInputError(
+            f"A pipeline for {target} must be written to a {TARGETS[target][0]} file. Received: '{path}'. Rename it."
+        )
+    job = compiled_job(pipeline_factory, settings, target)
+    with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
+        if target == "vertex":
+            json.dump(job, file, indent=2, sort_keys=True)
+        else:
+            yaml.safe_dump(job["pipelineSpec"], file, sort_keys=True)
+    return path
+
+
+def local_places(settings: PipelineSettings) -> dict[str, str]:
+    """The settings that name files outside of buckets, which a cluster's machines see only if the image holds them."""
+    given = {name: getattr(settings, name, None) for name in _PLACES}
+    return {
+        name: value
+        for name, value in given.items()
+        # A model may be a named size; Vertex AI shows buckets as files under /gcs.
+        if value and "://" not in value and not value.startswith("/gcs/") and (name != "model" or "." in value)
+    }
+
+
+def run_parameters(path: str | os.PathLike[str]) -> list[str]:
+    """The inputs of a compiled pipeline, which can be chosen when a run is started."""
+    # JSON is YAML too.
+    compiled = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    root = compiled.get("pipelineSpec", compiled)["root"]
+    return sorted(root.get("inputDefinitions", {}).get("parameters", {}))
+
+
+def compiled_job(pipeline_factory: PipelineFactory, settings: PipelineSettings, target: Target) -> dict[str, Any]:
+    """The pipeline as a checked PipelineJob, in the form that JSON has it.
+
+    Args:
+        pipeline_factory: see `compile_pipeline`.
+        settings: see `compile_pipeline`.
+        target: which backend.
+
+    Raises:
+        BadInputError: a setting does not fit the backend.
+    """
+    _check_settings(settings, target)
+    pipeline = pipeline_factory(settings)
+    for node in pipeline.components:
+        if node.id in settings.resources:
+            node.platform_config = resource_spec(settings.resources[node.id])
+    own_images = {name: resources.image for name, resources in settings.resources.items() if resources.image}
+    config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+        default_image={DEFAULT_IMAGE_PATH_KEY: settings.image, **own_images},
+        use_pipeline_spec_2_1=True,
+        display_name=settings.pipeline_name,
+    )
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config)
+    job = add_run_parameters(runner.run(pipeline, write_out=False), settings)
+    # Kubeflow's file holds nothing else that says where artifacts go; its own default is a scheme TFX cannot read.
+    job["pipelineSpec"]["defaultPipelineRoot"] = settings.pipeline_root
+    check_job(job, target)
+    return job
+
+
+def resource_spec(resources: ComponentResources) -> ResourceSpec:
+    """What a component may use, in the backend's units: cores, gigabytes (10^9 bytes), accelerators."""
+    spec = ResourceSpec()
+    if resources.cpu is not None:
+        spec.cpu_limit = resources.cpu
+    if resources.memory is not None:
+        number, unit = re.fullmatch(r"([\d.]+)(\w+)", resources.memory).groups()
+        spec.memory_limit = float(number) * _BYTES[unit] / 1e9
+    if resources.accelerator is not None:
+        spec.accelerator.type = resources.accelerator
+        spec.accelerator.count = resources.accelerator_count
+    return spec
+
+
+def check_job(job: Mapping[str, Any], target: Target) -> None:
+    """Reads a compiled job as the backend's messages.
+
+    Raises:
+        ValueError: it is no valid job, or has a step that the backend cannot run.
+    """
+    try:
+        message = json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
+        spec = json_format.ParseDict(json_format.MessageToDict(message.pipeline_spec), pipeline_spec_pb2.PipelineSpec())
+        deployment = json_format.ParseDict(
+            json_format.MessageToDict(spec.deployment_spec), pipeline_spec_pb2.PipelineDeploymentConfig()
+        )
+    except json_format.ParseError as error:
+        raise ValueError(f"The compiled pipeline must be a PipelineJob. Received: {error}.") from error
+    for name, task in spec.root.dag.tasks.items():
+        component = spec.components[task.component_ref.name]
+        kind = deployment.executors[component.executor_label].WhichOneof("spec")
+        if kind not in ("container", "importer"):
+            raise ValueError(f"{target} runs containers and importers only. Received: '{name}', a {kind}.")
+
+
+def _check_settings(settings: PipelineSettings, target: Target) -> None:
+    if not settings.image:
+        raise BadInputError(
+            "A compiled pipeline runs in a container image. Received: no `image`. Build one from "
+            "pipelines/deploy/Dockerfile, push it and name it by `image` or KERASBERT_PIPELINE_IMAGE."
+        )
+    for name in _PLACES:
+        scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
+        if sign and scheme not in tf.io.gfile.get_registered_schemes():
+            raise BadInputError(
+                "Steps read and write through TensorFlow, which must know the kind of file system. Received: "
+                f"{name}={getattr(settings, name)!r}. Use a bucket of Cloud Storage (gs://)."
+            )
+    if target == "vertex" and not settings.pipeline_root.startswith("gs://"):
+        raise BadInputError(
+            "Vertex AI keeps artifacts in Cloud Storage. Received: "
+            f"pipeline_root={settings.pipeline_root!r}. Give such as 'gs://bucket/kerasbert'."
+        )

@@ -1,0 +1,244 @@
+"""From texts to the inputs of a signature, and from its outputs to answers: what the calls mean, whoever sends them.
+
+The signatures are those that `docs/export.md` describes. Nothing is sent here: see `rest_client.py` and
+`grpc_client.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasbert_serving.clients.errors import UnexpectedReplyError
+from kerasbert_serving.clients.typed_replies import (
+    Classification,
+    Embedding,
+    Entity,
+    QuestionAnswer,
+    Regression,
+    Span,
+    Token,
+)
+
+Text = str | bytes
+Texts = Text | Sequence[Text]
+Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call that is ready to be sent.
+
+    Attributes:
+        signature_name: The signature that is asked.
+        inputs: Its inputs.
+        read: From the outputs to one answer a row.
+        is_single: Whether one text was given and not a list, so that one answer goes back.
+    """
+
+    signature_name: str
+    inputs: dict[str, np.ndarray]
+    read: Callable[[Outputs], list[Any]]
+    is_single: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask."""
+        return not len(next(iter(self.inputs.values())))
+
+    def answer(self, outputs: Outputs) -> Any:
+        """The answer, or the list of answers."""
+        answers = self.read(outputs)
+        return answers[0] if self.is_single else answers
+
+
+# === The calls ===
+
+
+def classify(texts: Texts, text_pairs: Texts | None, signature_name: str | None) -> Question:
+    """Labels of texts or of pairs of texts."""
+    return _about_texts(texts, text_pairs, signature_name, _classifications)
+
+
+def regress(texts: Texts, text_pairs: Texts | None, signature_name: str | None) -> Question:
+    """Numbers for texts or for pairs of texts."""
+    return _about_texts(texts, text_pairs, signature_name, _regressions)
+
+
+def embed(texts: Texts, signature_name: str) -> Question:
+    """Vectors of texts."""
+    rows, is_single = _rows("texts", texts)
+    return Question(signature_name, {"text": _strings(rows)}, _embeddings, is_single)
+
+
+def tokenize(texts: Texts, signature_name: str) -> Question:
+    """Pieces of texts, and where they stand."""
+    rows, is_single = _rows("texts", texts)
+    return Question(signature_name, {"text": _strings(rows)}, lambda outputs: _tokens(outputs, rows), is_single)
+
+
+def find_entities(texts: Texts, signature_name: str) -> Question:
+    """Labelled stretches of texts."""
+    rows, is_single = _rows("texts", texts)
+    return Question(signature_name, {"text": _strings(rows)}, lambda outputs: _entities(outputs, rows), is_single)
+
+
+def answer(questions: Texts, contexts: Texts, signature_name: str) -> Question:
+    """Stretches of contexts that answer questions."""
+    rows, is_single = _rows("questions", questions)
+    context_rows = _second_rows("contexts", contexts, "questions", len(rows), is_single)
+    inputs = {"question": _strings(rows), "context": _strings(context_rows)}
+    return Question(signature_name, inputs, lambda outputs: _question_answers(outputs, context_rows), is_single)
+
+
+def _about_texts(
+    texts: Texts, text_pairs: Texts | None, signature_name: str | None, read: Callable[[Outputs], list[Any]]
+) -> Question:
+    rows, is_single = _rows("texts", texts)
+    inputs = {"text": _strings(rows)}
+    if text_pairs is not None:
+        inputs["text_pair"] = _strings(_second_rows("text_pairs", text_pairs, "texts", len(rows), is_single))
+    default = "serving_default" if text_pairs is None else "text_pair"
+    return Question(signature_name or default, inputs, read, is_single)
+
+
+# === Texts to tensors ===
+
+
+def _rows(name: str, texts: Texts) -> tuple[list[Text], bool]:
+    if isinstance(texts, (str, bytes)):
+        rows, is_single = [texts], True
+    else:
+        rows, is_single = list(texts), False
+    for position, text in enumerate(rows):
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(
+                f"`{name}` must be a string or a list of strings. Received: {name}[{position}]={text!r}. A pair goes "
+                "in two arguments."
+            )
+    return rows, is_single
+
+
+def _second_rows(name: str, texts: Texts, first_name: str, count: int, is_single: bool) -> list[Text]:
+    rows, second_is_single = _rows(name, texts)
+    if second_is_single != is_single or len(rows) != count:
+        raise ValueError(
+            f"`{name}` must match `{first_name}`: a string each, or lists of one length. Received: {count} in "
+            f"`{first_name}`, {len(rows)} in `{name}`."
+        )
+    return rows
+
+
+def _strings(rows: Sequence[Text]) -> np.ndarray:
+    array = np.empty(len(rows), np.object_)
+    array[:] = [to_bytes(row) for row in rows]
+    return array
+
+
+def to_bytes(text: Text) -> bytes:
+    """The UTF-8 bytes of a text."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"A text must be free of lone surrogates, which UTF-8 cannot hold. Received: {text[:80]!r}. Send `bytes` "
+            "for text that is not Unicode."
+        ) from error
+
+
+# === Tensors to answers ===
+
+
+def _columns(outputs: Outputs, names: Sequence[str], kind: str) -> list[np.ndarray]:
+    missing = [name for name in names if name not in outputs]
+    if missing:
+        raise UnexpectedReplyError(
+            f"This signature gives no {kind}: it lacks {', '.join(missing)}, and has {', '.join(sorted(outputs))}. "
+            "Name another with `signature_name`, or call `predict`.",
+            "FAILED_PRECONDITION",
+        )
+    return [outputs[name] for name in names]
+
+
+def _classifications(outputs: Outputs) -> list[Classification]:
+    columns = _columns(outputs, ("label", "probability", "labels", "probabilities"), "classification")
+    return [
+        Classification(_text(label), probability, tuple(map(_text, labels)), tuple(probabilities))
+        for label, probability, labels, probabilities in _zip(columns)
+    ]
+
+
+def _regressions(outputs: Outputs) -> list[Regression]:
+    [predictions] = _columns(outputs, ("prediction",), "regression")
+    return [Regression(tuple(row)) for row in predictions.reshape(len(predictions), -1).tolist()]
+
+
+def _embeddings(outputs: Outputs) -> list[Embedding]:
+    [vectors] = _columns(outputs, ("embedding",), "embedding")
+    pooled = outputs.get("pooled_output")
+    return [Embedding(vector, None if pooled is None else pooled[row]) for row, vector in enumerate(vectors)]
+
+
+def _tokens(outputs: Outputs, texts: Sequence[Text]) -> list[tuple[Token, ...]]:
+    columns = _columns(outputs, ("pieces", "token_ids", "starts", "ends", "padding_mask"), "tokens")
+    answers = []
+    for text, pieces, ids, starts, ends, mask in zip(texts, *(column.tolist() for column in columns), strict=True):
+        place = _places(text)
+        answers.append(
+            tuple(
+                Token(_text(piece), token_id, place(start), place(end))
+                for piece, token_id, start, end, real in zip(pieces, ids, starts, ends, mask, strict=True)
+                if real
+            )
+        )
+    return answers
+
+
+def _entities(outputs: Outputs, texts: Sequence[Text]) -> list[tuple[Entity, ...]]:
+    names = ("entity_count", "entities", "labels", "probabilities", "starts", "ends")
+    answers = []
+    for text, (count, *row) in zip(texts, _zip(_columns(outputs, names, "entities")), strict=True):
+        place = _places(text)
+        answers.append(
+            tuple(
+                Entity(_text(entity), _text(label), probability, place(start), place(end))
+                for entity, label, probability, start, end in list(zip(*row, strict=True))[:count]
+            )
+        )
+    return answers
+
+
+def _question_answers(outputs: Outputs, contexts: Sequence[Text]) -> list[QuestionAnswer]:
+    names = ("answer_count", "no_answer_score", "answers", "scores", "probabilities", "starts", "ends")
+    answers = []
+    for context, (count, no_answer_score, *row) in zip(
+        contexts, _zip(_columns(outputs, names, "answers")), strict=True
+    ):
+        place = _places(context)
+        spans = tuple(
+            Span(_text(span), score, probability, place(start), place(end))
+            for span, score, probability, start, end in list(zip(*row, strict=True))[:count]
+        )
+        answers.append(QuestionAnswer(spans[0] if spans else None, spans, no_answer_score))
+    return answers
+
+
+def _zip(columns: Sequence[np.ndarray]) -> list[tuple[Any, ...]]:
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _places(text: Text) -> Callable[[int], int]:
+    """From an offset in the text's bytes to one in what was given."""
+    if isinstance(text, bytes) or text.isascii():
+        return lambda offset: offset
+    # A byte that continues no character begins one.
+    begins = (np.frombuffer(text.encode("utf-8"), np.uint8) & 0xC0) != 0x80
+    characters = np.concatenate([[0], np.cumsum(begins)]).tolist()
+    return lambda offset: characters[offset]

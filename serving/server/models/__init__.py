@@ -1,0 +1,1 @@
+"""The models of the local server: configuration, versions, loading, signatures and batching."""

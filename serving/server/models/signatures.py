@@ -1,0 +1,126 @@
+"""What a signature takes and gives, worked out once per loaded version.
+
+Checks the inputs of a request against it, with the errors of TensorFlow Serving. Running it is left to `batching.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from kerasbert_serving.server.grpc import tensor_protos
+from kerasbert_serving.server.models import dtypes
+from kerasbert_serving.server.statuses import invalid_argument
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass
+class Signature:
+    """A signature and what its runs need.
+
+    Attributes:
+        name: The name under which it was found.
+        definition: The SignatureDef of the model.
+        graph_dtypes: The dtype number of each tensor that is fed, by its name in the graph.
+        input_dtypes: The dtype number that the definition gives to each input, by name.
+        rows_are_independent: Whether rows of several requests may share a run, as far as shapes tell: every input and
+            output has the batch as its first, open dimension, and the other dimensions of the outputs do not depend on
+            what is in the batch. A graph that computes over the batch, such as its mean, is not found out.
+    """
+
+    name: str
+    definition: meta_graph_pb2.SignatureDef
+    graph_dtypes: Mapping[str, int]
+    input_dtypes: dict[str, int] = field(init=False)
+    rows_are_independent: bool = field(init=False)
+
+    def __post_init__(self):
+        self.input_dtypes = {name: self.definition.inputs[name].dtype for name in sorted(self.definition.inputs)}
+        self.rows_are_independent = all(map(_has_open_batch, self.definition.inputs.values())) and all(
+            _has_open_batch(info) and all(dim.size >= 0 for dim in info.tensor_shape.dim[1:])
+            for info in self.definition.outputs.values()
+        )
+
+    def feeds(self, inputs: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], list[np.ndarray]]:
+        """The tensors to feed, by the names of the graph, defaults filled in.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT if the inputs are not the signature's.
+        """
+        self._check_names(inputs)
+        named = {}
+        for alias, info in sorted(self.definition.inputs.items()):
+            array = inputs.get(alias)
+            named[info.name] = self._default(alias, info.name, inputs) if array is None else array
+        unknown = set(inputs) - set(self.definition.inputs)
+        if unknown:
+            raise invalid_argument(
+                f"Inputs contains invalid name. Used request inputs: {_join(set(inputs) - unknown)}, request input: "
+                f"{_join(inputs)}"
+            )
+        feeds = tuple(sorted(named))
+        self._check_dtypes(feeds, named)
+        return feeds, [named[feed] for feed in feeds]
+
+    def fetches(self, output_filter: Sequence[str] = ()) -> dict[str, str]:
+        """From the name of each wanted output to the name of its tensor; all of them where the filter is empty.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT if the filter names an output twice, or one that is not there.
+        """
+        wanted: dict[str, str] = {}
+        for alias in output_filter:
+            if alias not in self.definition.outputs:
+                raise invalid_argument(
+                    f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                    f"{{{_join(self.definition.outputs)}}}."
+                )
+            if alias in wanted:
+                raise invalid_argument(f"duplicate output tensor alias: {alias}")
+            wanted[alias] = self.definition.outputs[alias].name
+        return wanted or {alias: self.definition.outputs[alias].name for alias in sorted(self.definition.outputs)}
+
+    def _check_names(self, inputs: Mapping[str, np.ndarray]) -> None:
+        sent, known = set(inputs), set(self.definition.inputs)
+        if len(sent) > len(known) or (len(sent) < len(known) and not _defaults(self.definition)):
+            raise invalid_argument(
+                f"input size does not match signature: {len(sent)}!={len(known)} len({{{_join(sent)}}}) != "
+                f"len({{{_join(known)}}}). Sent extra: {{{_join(sent - known)}}}. Missing but required: "
+                f"{{{_join(known - sent)}}}."
+            )
+
+    def _default(self, alias: str, feed: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        defaults = _defaults(self.definition)
+        if alias not in defaults:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {feed}) not found in request and no default value "
+                f"provided. Inputs expected to be in the request {{{_join(inputs)}}}, or default input alias set: "
+                f"{_join(defaults)}"
+            )
+        return tensor_protos.to_array(defaults[alias])
+
+    def _check_dtypes(self, feeds: tuple[str, ...], named: Mapping[str, np.ndarray]) -> None:
+        # The session would say the same, but some of its paths convert the array first.
+        # It asks the graph: what a signature says of a dtype need not be true, and TensorFlow Serving does not look.
+        expected = self.graph_dtypes
+        for position, feed in enumerate(feeds):
+            actual = dtypes.of_array(named[feed])
+            if actual.number != expected.get(feed, actual.number):
+                raise invalid_argument(
+                    f"Expects arg[{position}] to be {dtypes.name_of(expected[feed])} but {actual.name} is provided"
+                )
+
+
+def _defaults(definition: meta_graph_pb2.SignatureDef) -> Mapping[str, object]:
+    return getattr(definition, "defaults", {})  # TensorFlow 2.14 and later have them
+
+
+def _has_open_batch(info: meta_graph_pb2.TensorInfo) -> bool:
+    shape = info.tensor_shape
+    return not shape.unknown_rank and len(shape.dim) > 0 and shape.dim[0].size == -1
+
+
+def _join(names: object) -> str:
+    return ",".join(sorted(names))

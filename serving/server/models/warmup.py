@@ -1,0 +1,76 @@
+"""Replays the warm-up records of a version before it is served: `assets.extra/tf_serving_warmup_requests`.
+
+The records are `PredictionLog`s in a TFRecord file. A record that fails fails the load, as in TensorFlow Serving.
+"""
+
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow_serving.apis import prediction_log_pb2
+
+from kerasbert_serving.server import inference, multi_inference
+from kerasbert_serving.server.grpc.predict_protos import ProtoInputs
+from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
+from kerasbert_serving.server.models.servable import Servable
+from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
+
+MAX_RECORDS = 1000
+
+
+def warm_up(servable: Servable, iterations: int = 1) -> int:
+    """Runs the warm-up records of a servable and returns how many there were.
+
+    Raises:
+        ServingError: If the file is corrupt, holds more than 1,000 records, or one of them fails.
+    """
+    path = Path(servable.path) / "assets.extra" / "tf_serving_warmup_requests"
+    if not path.exists():
+        return 0
+    count = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            log = _parse(record, path)
+            for _ in range(iterations):
+                _run(servable, log)
+            count += 1
+            if count > MAX_RECORDS:
+                raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+    except tf.errors.DataLossError as error:
+        raise ServingError(
+            Code.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
+        ) from error
+    except tf.errors.OpError as error:  # the file cannot be read
+        raise from_tensorflow(error) from error
+    return count
+
+
+def _parse(record: bytes, path: Path) -> prediction_log_pb2.PredictionLog:
+    try:
+        return prediction_log_pb2.PredictionLog.FromString(record)
+    except DecodeError as error:
+        raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
+
+
+def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        request = log.predict_log.request
+        call, _ = inference.predict_call(
+            servable, request.model_spec.signature_name, ProtoInputs(request), request.output_filter
+        )
+        servable.run_now(call)
+    elif kind == "classify_log":
+        request = log.classify_log.request
+        signature = inference.examples_signature(servable, request.model_spec.signature_name)
+        servable.run_now(inference.classify_call(signature, serialized_examples(request.input)))
+    elif kind == "regress_log":
+        request = log.regress_log.request
+        signature = inference.examples_signature(servable, request.model_spec.signature_name)
+        servable.run_now(inference.regress_call(signature, serialized_examples(request.input)))
+    elif kind == "multi_inference_log":
+        request = log.multi_inference_log.request
+        servable.run_now(multi_inference.multi_inference_call(servable, request).call)
+    elif kind is not None:
+        field = log.DESCRIPTOR.fields_by_name[kind].number
+        raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {field}")

@@ -1,0 +1,65 @@
+"""Reads a request body as TensorFlow Serving's JSON parser (RapidJSON 1.1.0) does, and shows JSON values in errors.
+
+The usual body takes Python's C scanner. What that scanner refuses, or reads differently (`Inf`, `-NaN`, nesting beyond
+Python's recursion limit, invalid UTF-8, lone surrogates, what may be a number beyond a double), takes the exact parser
+of `json_parser.py`, which also words the errors. Turning values into tensors is left to `json_tensors.py`.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+from kerasbert_serving.server.rest.json_objects import JsonObject
+from kerasbert_serving.server.rest.json_parser import JsonParser
+from kerasbert_serving.server.rest.json_printer import debug_string
+from kerasbert_serving.server.statuses import invalid_argument
+
+_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_DECODER = json.JSONDecoder(object_pairs_hook=JsonObject, parse_constant=_CONSTANTS.__getitem__)
+_SPACE = re.compile(r"[ \t\n\r]*")
+# A high surrogate escape without its low one, or a low one alone. An escaped backslash before it costs only time.
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL
+)
+# What a number beyond a double (309 digits) must hold once each digit is a zero: so many digits, or a long exponent.
+_AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_BIG = (b"0" * 200, b"e000", b"e+000")
+
+
+def parse_object(body: bytes) -> JsonObject:
+    """The JSON object of a request body.
+
+    Args:
+        body: The body as it came, decompressed. What follows the object is ignored, as TensorFlow Serving does.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT if the body is no JSON object.
+    """
+    if not body:
+        raise invalid_argument("JSON Parse error: The document is empty")
+    document = _scan(body)
+    if document is None:
+        document = (JsonParser(body).parse(),)
+    return _require_object(document[0])
+
+
+def _scan(body: bytes) -> tuple[Any] | None:
+    """The first value of the body in a tuple, or None where the exact parser must read it."""
+    if b"\\u" in body and _LONE_SURROGATE.search(body):
+        return None
+    as_zeros = body.translate(_AS_ZEROS)
+    if any(part in as_zeros for part in _BIG):
+        return None
+    try:
+        text = body.decode("utf-8-sig")
+        value, _ = _DECODER.raw_decode(text, _SPACE.match(text).end())
+    except (ValueError, RecursionError):
+        return None
+    return (value,)
+
+
+def _require_object(document: Any) -> JsonObject:
+    if type(document) is not JsonObject:
+        raise invalid_argument(f"JSON Value: {debug_string(document)} Is not object")
+    return document

@@ -1,0 +1,1 @@
+"""tf.Example records of the pipelines: how documents, rows and pretraining instances are written and read."""
