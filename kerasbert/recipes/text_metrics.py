@@ -10,7 +10,7 @@ from kerasbert.data import LabelledTexts
 from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.reports.sections import vocabulary_statistics
+from kerasbert.reports import vocabulary_statistics
 
 # More tokens than this make an attention map that nobody can read.
 _ATTENTION_TOKENS = 24
