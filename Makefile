@@ -55,6 +55,11 @@ test-docs: $(VENV)/.installed  ## doctests and the README's blocks
 	$(BIN)/$(PYTEST) --doctest-modules kerasbert --ignore=kerasbert/cli/commands/demo_steps.py
 	$(BIN)/$(PYTEST) tests/docs
 
+.PHONY: docs
+docs: $(VENV)/.installed  ## the documentation site, in site/; a warning or a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --site-dir site
+	@echo "Open site/index.html"
+
 .PHONY: test-wheel
 test-wheel: $(VENV)/.installed  ## a wheel, built, installed without extras in an empty environment, imported there
 	$(BIN)/$(PYTEST) tests/packaging
@@ -92,7 +97,7 @@ benchmark: $(VENV)/.installed  ## every figure of speed and parity, as JSON unde
 
 .PHONY: clean
 clean:  ## remove the environments and what was built
-	rm -rf $(VENV) $(LATEST) build dist *.egg-info
+	rm -rf $(VENV) $(LATEST) build dist site *.egg-info
 
 # === Environments ===
 
@@ -106,7 +111,7 @@ $(LATEST)/.installed: requirements/python3.11-latest.txt requirements/no-deps.tx
 constraints: $(VENV)/.installed  ## remake the constraints files from setup.cfg
 	$(BIN)/uv pip compile setup.cfg --quiet --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
 		--custom-compile-command "make constraints" -o requirements/python3.10.txt \
-		--extra report --extra serving --extra demo --extra keras-nlp --extra tfx --extra jax --extra test --extra dev \
+		--extra report --extra serving --extra demo --extra keras-nlp --extra tfx --extra jax --extra test --extra docs --extra dev \
 		requirements/python3.10.in
 	$(BIN)/uv pip compile setup.cfg --quiet --python-version 3.11 --no-emit-index-url --no-annotate --upgrade \
 		--custom-compile-command "make constraints" -o requirements/python3.11-latest.txt \
