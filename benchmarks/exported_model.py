@@ -93,7 +93,7 @@ def main() -> None:
     metrics: dict[str, Any] = {"layers": arguments.layers, "hidden": arguments.hidden}
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        path = export.save(model, text_to_inputs, Path(folder))
+        path = export.save(model, Path(folder), text_to_inputs)
         metrics["export seconds"] = round(time.perf_counter() - begin, 2)
         metrics["graph megabytes"] = round((path / "saved_model.pb").stat().st_size / 1e6, 2)
         begin = time.perf_counter()

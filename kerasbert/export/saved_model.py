@@ -29,8 +29,8 @@ WARM_UP = WarmUp()
 
 def save(
     model: Any,
-    text_to_inputs: TextToInputs,
     folder: str | os.PathLike[str],
+    text_to_inputs: TextToInputs,
     labels: Iterable[str] | None = None,
     version: int | None = None,
     **options: Any,
@@ -60,8 +60,8 @@ def save(
     Args:
         model: a model of `kerasbert.models` on Keras' TensorFlow backend. Only its weights are written, no optimizer;
             dropout is off.
-        text_to_inputs: the `TextToInputs` that the model was trained with.
         folder: the model's folder, in which each version is a numbered folder. Made when it is missing.
+        text_to_inputs: the `TextToInputs` that the model was trained with.
         labels: the label names of a classifier in the order of its logits. By default "LABEL_0", "LABEL_1" and so on.
         version: a number larger than all that are there. By default the next one.
         **options: see `write`.
@@ -75,14 +75,14 @@ def save(
         OSError: the folder cannot be written. No version is then left under its final name.
     """
     with next_version_folder(folder, version) as final:
-        write(model, text_to_inputs, final, labels, **options)
+        write(model, final, text_to_inputs, labels, **options)
     return final
 
 
 def write(
     model: Any,
-    text_to_inputs: TextToInputs,
     folder: str | os.PathLike[str],
+    text_to_inputs: TextToInputs,
     labels: Iterable[str] | None = None,
     *,
     min_serving_version: str | None = None,
@@ -98,8 +98,8 @@ def write(
 
     Args:
         model: see `save`.
-        text_to_inputs: see `save`.
         folder: the folder to write.
+        text_to_inputs: see `save`.
         labels: see `save`.
         min_serving_version: the oldest TF Serving that is to serve the model, such as "2.12". A model with an op that
             this version does not link is refused.

@@ -44,11 +44,10 @@ def next_version_folder(folder: str | os.PathLike[str], version: int | None = No
 
     Raises:
         BadInputError: `version` is not larger than the versions that are there, or `folder` is not a folder.
-        TypeError: `version` is not an integer.
         OSError: `folder` cannot be made or read.
     """
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-        raise TypeError(f"`version` must be a whole number. Received: version={version!r}.")
+        raise BadInputError(f"`version` must be a whole number. Received: version={version!r}.")
     model_folder = Path(folder)
     if model_folder.exists() and not model_folder.is_dir():
         raise BadInputError(

@@ -55,7 +55,7 @@ def export_model(
         text_to_inputs = TextToInputs(text_to_inputs.tokenizer, sequence_length, text_to_inputs.truncation)
     card = {**run_facts(model), **(model_card or {})}
     return export.save(
-        loaded.model, text_to_inputs, folder, labels=loaded.labels, version=version, model_card=card, **options
+        loaded.model, folder, text_to_inputs, labels=loaded.labels, version=version, model_card=card, **options
     )
 
 

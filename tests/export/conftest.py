@@ -65,7 +65,7 @@ def classifier(make_backbone):
 
 @pytest.fixture(scope="session")
 def classifier_folder(classifier, text_to_inputs, tmp_path_factory):
-    return export.save(classifier, text_to_inputs, tmp_path_factory.mktemp("classifier"), labels=LABELS)
+    return export.save(classifier, tmp_path_factory.mktemp("classifier"), text_to_inputs, labels=LABELS)
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +80,7 @@ def backbone(make_backbone):
 
 @pytest.fixture(scope="session")
 def backbone_signatures(backbone, text_to_inputs, tmp_path_factory):
-    return _signatures(export.save(backbone, text_to_inputs, tmp_path_factory.mktemp("backbone")))
+    return _signatures(export.save(backbone, tmp_path_factory.mktemp("backbone"), text_to_inputs))
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def pretrainer(make_backbone):
 
 @pytest.fixture(scope="session")
 def pretrainer_signatures(pretrainer, text_to_inputs, tmp_path_factory):
-    return _signatures(export.save(pretrainer, text_to_inputs, tmp_path_factory.mktemp("pretrainer")))
+    return _signatures(export.save(pretrainer, tmp_path_factory.mktemp("pretrainer"), text_to_inputs))
 
 
 class _Signatures(dict):

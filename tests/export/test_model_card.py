@@ -22,7 +22,7 @@ FACTS = {
 @pytest.fixture(scope="module")
 def version_folder(classifier, text_to_inputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
-    return export.save(classifier, text_to_inputs, folder, labels=["x", "y", "ü"], model_card=FACTS, warm_up=None)
+    return export.save(classifier, folder, text_to_inputs, labels=["x", "y", "ü"], model_card=FACTS, warm_up=None)
 
 
 def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, classifier):
@@ -48,7 +48,7 @@ def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, clas
 
 def test_the_card_of_a_sentence_encoder_gives_the_size_of_its_vectors(make_backbone, text_to_inputs, tmp_path):
     model = BertSentenceEncoder(make_backbone(), projections=[{"units": 5}])
-    folder = export.save(model, text_to_inputs, tmp_path, warm_up=None)
+    folder = export.save(model, tmp_path, text_to_inputs, warm_up=None)
     card = json.loads((folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
     assert (card["model"]["embedding_size"], card["model"]["hidden_size"]) == (5, 16)
     assert card["signatures"]["embed"]["outputs"]["embedding"] == "float32 [batch, 5]"
@@ -110,5 +110,5 @@ def test_limits_may_have_any_form(version_folder, classifier, text_to_inputs, tm
 )
 def test_facts_that_cannot_be_written_are_refused(classifier, text_to_inputs, tmp_path, facts, message):
     with pytest.raises(ValueError, match=message):
-        export.save(classifier, text_to_inputs, tmp_path, model_card=facts)
+        export.save(classifier, tmp_path, text_to_inputs, model_card=facts)
     assert list(tmp_path.iterdir()) == []

@@ -209,7 +209,7 @@ def test_tokenize_keeps_the_masks_of_a_masked_language_model(pretrainer_signatur
 @pytest.mark.parametrize("num_labels", [1, 2])
 def test_a_regression_model_gives_its_numbers(make_backbone, text_to_inputs, tmp_path, num_labels):
     model = BertSequenceClassifier(make_backbone(), num_labels=num_labels, problem_type="regression")
-    signatures = tf.saved_model.load(str(export.save(model, text_to_inputs, tmp_path)))
+    signatures = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     answer = signatures.signatures["text"](text=tf.constant(TEXTS))
     expected = live_logits(model, text_to_inputs, TEXTS)
     np.testing.assert_allclose(answer["logits"], expected, atol=TOLERANCE)
@@ -218,7 +218,7 @@ def test_a_regression_model_gives_its_numbers(make_backbone, text_to_inputs, tmp
 
 def test_several_labels_at_once_have_probabilities_of_their_own(make_backbone, text_to_inputs, tmp_path):
     model = BertSequenceClassifier(make_backbone(), num_labels=3, problem_type="multi_label_classification")
-    loaded = tf.saved_model.load(str(export.save(model, text_to_inputs, tmp_path)))
+    loaded = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     answer = loaded.signatures["text"](text=tf.constant(TEXTS))
     expected = tf.nn.sigmoid(live_logits(model, text_to_inputs, TEXTS)).numpy()
     np.testing.assert_allclose(answer["probabilities"], -np.sort(-expected, axis=1), atol=TOLERANCE)
@@ -233,7 +233,7 @@ def test_mixed_precision_answers_in_float32(make_backbone, text_to_inputs, tmp_p
     config = weights.get_config() | {"dtype": keras.dtype_policies.serialize(keras.DTypePolicy("mixed_bfloat16"))}
     model = type(weights).from_config(config)
     model.set_weights(weights.get_weights())
-    loaded = tf.saved_model.load(str(export.save(model, text_to_inputs, tmp_path)))
+    loaded = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     for name in ("text", "embed"):
         answer = loaded.signatures[name](text=tf.constant(TEXTS))
         assert {values.dtype for values in answer.values()} <= {tf.float32, tf.int32}
@@ -275,32 +275,32 @@ def test_a_failure_leaves_no_half_written_version(classifier, text_to_inputs, tm
 
     monkeypatch.setattr(tf.saved_model, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        export.save(classifier, text_to_inputs, tmp_path / "model")
+        export.save(classifier, tmp_path / "model", text_to_inputs)
     assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_parts_that_do_not_fit_are_refused(classifier, make_backbone, text_to_inputs, tmp_path):
     with pytest.raises(BadInputError, match="Received: 2 names"):
-        export.save(classifier, text_to_inputs, tmp_path, labels=["a", "b"])
+        export.save(classifier, tmp_path, text_to_inputs, labels=["a", "b"])
     with pytest.raises(BadInputError, match="2 of them different"):
-        export.save(classifier, text_to_inputs, tmp_path, labels=["a", "b", "a"])
+        export.save(classifier, tmp_path, text_to_inputs, labels=["a", "b", "a"])
     with pytest.raises(BadInputError, match="vocab_size=20"):
-        export.save(make_backbone(vocab_size=20), text_to_inputs, tmp_path)
+        export.save(make_backbone(vocab_size=20), tmp_path, text_to_inputs)
     with pytest.raises(BadInputError, match="max_position_embeddings=16"):
-        export.save(make_backbone(max_position_embeddings=16), text_to_inputs, tmp_path)
+        export.save(make_backbone(max_position_embeddings=16), tmp_path, text_to_inputs)
     with pytest.raises(BadInputError, match="Received: Dense"):
-        export.save(tf.keras.layers.Dense(1), text_to_inputs, tmp_path)
+        export.save(tf.keras.layers.Dense(1), tmp_path, text_to_inputs)
     for features in ({"text_feature": "x", "pair_feature": "x"}, {"text_feature": "text_pair"}):
         with pytest.raises(BadInputError, match="`text_feature` and `pair_feature` must differ"):
-            export.save(classifier, text_to_inputs, tmp_path, **features)
-    with pytest.raises(TypeError, match="must be a `TextToInputs`"):
-        export.save(classifier, lambda texts: texts, tmp_path)
+            export.save(classifier, tmp_path, text_to_inputs, **features)
+    with pytest.raises(ValueError, match="must be a `TextToInputs`"):
+        export.save(classifier, tmp_path, lambda texts: texts)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_of_one_segment_takes_no_pairs(make_backbone, text_to_inputs, tmp_path):
     model = make_backbone(type_vocab_size=1)
-    loaded = tf.saved_model.load(str(export.save(model, text_to_inputs, tmp_path)))
+    loaded = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     assert "text_pair" not in loaded.signatures
     answer = loaded.signatures["examples"](examples=tf.constant([example(text="the day")]))
     expected = loaded.signatures["text"](text=tf.constant(["the day"]))
@@ -308,7 +308,7 @@ def test_a_model_of_one_segment_takes_no_pairs(make_backbone, text_to_inputs, tm
 
 
 def test_features_can_have_other_names(classifier, text_to_inputs, tmp_path):
-    path = export.save(classifier, text_to_inputs, tmp_path, text_feature="question", pair_feature="answer")
+    path = export.save(classifier, tmp_path, text_to_inputs, text_feature="question", pair_feature="answer")
     loaded = tf.saved_model.load(str(path))
     examples = [example(question=text, answer=pair) for text, pair in zip(TEXTS, PAIRS, strict=True)]
     logits = loaded.signatures["examples"](examples=tf.constant(examples))["logits"]

@@ -31,7 +31,7 @@ def serialized(**texts):
 @pytest.fixture(scope="module")
 def exported(text_to_inputs, tmp_path_factory):
     def load(model, **options):
-        path = export.save(model, text_to_inputs, tmp_path_factory.mktemp("task"), warm_up=None, **options)
+        path = export.save(model, tmp_path_factory.mktemp("task"), text_to_inputs, warm_up=None, **options)
         module = tf.saved_model.load(str(path))
         exported.modules.append(module)
         return module.signatures
@@ -307,7 +307,7 @@ def test_classify_and_regress_have_their_methods_inputs_and_outputs(make_backbon
 @pytest.mark.parametrize("kind", [BertSpanPredictor, BertMultipleChoice])
 def test_a_model_of_one_segment_cannot_take_pairs(make_backbone, text_to_inputs, tmp_path, kind):
     with pytest.raises(BadInputError, match="type_vocab_size=1"):
-        export.save(kind(make_backbone(type_vocab_size=1)), text_to_inputs, tmp_path)
+        export.save(kind(make_backbone(type_vocab_size=1)), tmp_path, text_to_inputs)
 
 
 # === Attention ===

@@ -83,7 +83,7 @@ def test_a_refused_model_leaves_no_version(classifier, text_to_inputs, tmp_path,
 
     monkeypatch.setattr("kerasbert.export.saved_model.check_serving_version", refuse)
     with pytest.raises(BadInputError, match="no"):
-        export.save(classifier, text_to_inputs, tmp_path, min_serving_version="2.12")
+        export.save(classifier, tmp_path, text_to_inputs, min_serving_version="2.12")
     assert list(tmp_path.iterdir()) == []
 
 

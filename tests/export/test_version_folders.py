@@ -35,7 +35,7 @@ def test_a_number_that_does_not_grow_is_refused(tmp_path, version):
 
 @pytest.mark.parametrize("version", ["2", 2.0, True])
 def test_a_version_is_a_whole_number(tmp_path, version):
-    with pytest.raises(TypeError, match="must be a whole number"):
+    with pytest.raises(ValueError, match="must be a whole number"):
         take(tmp_path, version)
 
 

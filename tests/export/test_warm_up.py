@@ -65,16 +65,16 @@ def test_the_message_has_every_type_of_tensor():
 
 def test_the_records_can_be_chosen_or_left_out(classifier, text_to_inputs, tmp_path):
     small = export.WarmUp(lengths=[5], batch_sizes=[2])
-    path = export.save(classifier, text_to_inputs, tmp_path, warm_up=small)
+    path = export.save(classifier, tmp_path, text_to_inputs, warm_up=small)
     assert len(logs(path)) == len(CLASSIFIER_SIGNATURES)
-    export.write(classifier, text_to_inputs, tmp_path / "unversioned", warm_up=None)
+    export.write(classifier, tmp_path / "unversioned", text_to_inputs, warm_up=None)
     assert not (tmp_path / "unversioned" / "assets.extra" / "tf_serving_warmup_requests").exists()
     assert (tmp_path / "unversioned" / "saved_model.pb").exists()
 
 
 def test_more_than_the_server_takes_are_refused(classifier, text_to_inputs, tmp_path):
     with pytest.raises(ValueError, match=r"at most 1000 .* Received: 1080"):
-        export.save(classifier, text_to_inputs, tmp_path, warm_up=export.WarmUp([3], range(1, 121)))
+        export.save(classifier, tmp_path, text_to_inputs, warm_up=export.WarmUp([3], range(1, 121)))
     assert list(tmp_path.iterdir()) == []
 
 

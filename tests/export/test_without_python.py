@@ -75,7 +75,7 @@ def test_it_answers_as_the_live_model_does(native, classifier, classifier_folder
 def test_added_tokens_are_found_and_kill_nothing(native, classifier, vocabulary, tmp_path):
     tokens = [AddedToken("day", single_word=True), AddedToken("play", normalized=False), AddedToken("日")]
     to_inputs = TextToInputs(WordPieceTokenizer(vocabulary, added_tokens=tokens), sequence_length=24)
-    folder = export.save(classifier, to_inputs, tmp_path / "model")
+    folder = export.save(classifier, tmp_path / "model", to_inputs)
     texts = np.array(["DAY days", "xplayx日本", "no such", "", "day" * 9], object)
     good = [("tokenize", {"text": texts})]
     for text in HOSTILE[:4]:
@@ -152,19 +152,19 @@ def test_no_ids_kill_a_classifier(native, classifier_folder):
 @pytest.mark.slow
 def test_nothing_kills_a_token_classifier(native, make_backbone, text_to_inputs, tmp_path):
     model = BertTokenClassifier(make_backbone(), num_labels=3)
-    folder = export.save(model, text_to_inputs, tmp_path, labels=["O", "B-x", "I-x"])
+    folder = export.save(model, tmp_path, text_to_inputs, labels=["O", "B-x", "I-x"])
     check(native, folder, *text_calls("text", "text"))
 
 
 @pytest.mark.slow
 def test_nothing_kills_a_span_predictor(native, make_backbone, text_to_inputs, tmp_path):
-    folder = export.save(BertSpanPredictor(make_backbone()), text_to_inputs, tmp_path)
+    folder = export.save(BertSpanPredictor(make_backbone()), tmp_path, text_to_inputs)
     check(native, folder, *text_calls("serving_default", "question", "context"))
 
 
 @pytest.mark.slow
 def test_nothing_kills_a_masked_language_model(native, pretrainer, text_to_inputs, tmp_path):
-    folder = export.save(pretrainer, text_to_inputs, tmp_path)
+    folder = export.save(pretrainer, tmp_path, text_to_inputs)
     good, wrong = text_calls("text", "text")
     good += text_calls("text_pair", "text", "text_pair")[0] + text_calls("tokenize", "text")[0]
     good.append(("text", {"text": np.array(["[MASK]" * 100000, "[MASK", "", "a[MASK]"], object)}))

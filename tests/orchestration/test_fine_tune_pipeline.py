@@ -366,9 +366,9 @@ def test_an_exported_model_with_other_preprocessing_is_not_pushed(
 
     write = export.write
 
-    def write_another(model: Any, text_to_inputs: Any, *arguments: Any, **options: Any) -> None:
+    def write_another(model: Any, folder: Any, text_to_inputs: Any, *arguments: Any, **options: Any) -> None:
         other = type(text_to_inputs)(text_to_inputs.tokenizer, 8)
-        write(model, other, *arguments, **options)
+        write(model, folder, other, *arguments, **options)
 
     monkeypatch.setattr(export, "write", write_another)
     message = refused(dataclasses.replace(settings, epochs=1, learning_rate=2e-2, max_metric_decrease=1.0))

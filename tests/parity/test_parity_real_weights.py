@@ -116,7 +116,7 @@ def test_sentence_embeddings_from_the_exported_model(minilm, minilm_folder, tmp_
 
     from kerasbert import export
 
-    folder = export.save(minilm.model, minilm.text_to_inputs, tmp_path / "exported")
+    folder = export.save(minilm.model, tmp_path / "exported", minilm.text_to_inputs)
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     vectors = served(text=tf.constant(TEXTS))["embedding"].numpy()
     live = np.asarray(minilm.model(minilm.text_to_inputs(TEXTS)))

@@ -170,7 +170,7 @@ def make_bert_models(tmp_path_factory):
     def make(*names):
         folder = tmp_path_factory.mktemp("bert")
         for name in names:
-            export.save(kinds[name](), text_to_inputs, folder / name, labels=labels.get(name), warm_up=None)
+            export.save(kinds[name](), folder / name, text_to_inputs, labels=labels.get(name), warm_up=None)
         return {name: folder / name for name in names}
 
     return make

@@ -163,8 +163,8 @@ def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:
         aside = Path(temporary) / "model"
         export.write(
             tuned.model,
-            tuned.text_to_inputs,
             aside,
+            tuned.text_to_inputs,
             list(tuned.labels) if tuned.labels else None,
             model_card={"metrics": _numbers(tuned.metrics)},
             text_feature=columns.text,

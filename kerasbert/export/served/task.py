@@ -56,7 +56,6 @@ def served_model(
 
     Raises:
         BadInputError: the model cannot be served, or the parts do not fit together.
-        TypeError: `text_to_inputs` or `labels` is of another type.
     """
     _check_backend()
     kind = next((served for of, served in _SERVED.items() if isinstance(model, of)), None)
@@ -93,7 +92,7 @@ def _check_backend() -> None:
 def _check_preprocessing(config: BertConfig, text_to_inputs: TextToInputs) -> None:
     """Refuses preprocessing that makes ids or lengths that the model has no rows for."""
     if not isinstance(text_to_inputs, TextToInputs):
-        raise TypeError(f"`text_to_inputs` must be a `TextToInputs`. Received: {type(text_to_inputs).__name__}.")
+        raise BadInputError(f"`text_to_inputs` must be a `TextToInputs`. Received: {type(text_to_inputs).__name__}.")
     if len(text_to_inputs.vocabulary) > config.vocab_size:
         raise BadInputError(
             "The vocabulary must not have more pieces than the model has word embeddings. "
@@ -123,7 +122,7 @@ def _checked_labels(labels: Iterable[str] | None, num_labels: int) -> list[str]:
         return [f"LABEL_{index}" for index in range(num_labels)]
     names = [labels] if isinstance(labels, str) else list(labels)
     if any(not isinstance(name, str) for name in names):
-        raise TypeError(f"`labels` must be strings. Received: labels={names!r}.")
+        raise BadInputError(f"`labels` must be strings. Received: labels={names!r}.")
     if len(names) != num_labels or len(set(names)) != num_labels:
         raise BadInputError(
             f"`labels` must name each of the model's {num_labels} labels once. Received: {len(names)} names, "
