@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes one virtual environment from one constraints file. Called by the Makefile:
-#   requirements/install.sh PYTHON_VERSION FOLDER CONSTRAINTS UV_VERSION     (TORCH_VERSION in the environment: PyTorch too)
+# Creates a virtual environment from a constraints file. The Makefile calls it:
+#   requirements/install.sh PYTHON_VERSION FOLDER CONSTRAINTS UV_VERSION     (with TORCH_VERSION set: PyTorch too)
 set -euo pipefail
 
 version=$1 folder=$2 constraints=$3 uv_version=$4
 
-# Prints the first interpreter of the wanted version: on the PATH, under pyenv (active or not), or one that uv manages.
+# Prints the path of an interpreter of the given version: on the PATH, under pyenv (active or not), or managed by uv.
 find_python() {
     local roots=("${PYENV_ROOT:-}" "$HOME/.pyenv" "$(pyenv root 2>/dev/null || true)") root candidate
     local candidates=("python$version")
@@ -23,8 +23,8 @@ find_python() {
             return
         fi
     done
-    echo "kerasbert needs Python $version and found none on the PATH, under pyenv or under uv." >&2
-    echo "Get one with 'pyenv install $version' or 'uv python install $version', then run the same command again." >&2
+    echo "kerasbert needs Python $version. It is not on the PATH, under pyenv or under uv." >&2
+    echo "Install it with 'pyenv install $version' or 'uv python install $version', then run the same command again." >&2
     return 1
 }
 
@@ -42,15 +42,15 @@ os.makedirs(cache, exist_ok=True)
 sys.exit(os.stat(cache).st_dev != os.stat(folder).st_dev)
 END
 then
-    # By itself uv links files of its cache into the environment, so that they take their room once; across file systems
-    # it would only warn that it cannot.
+    # By default uv links the files of its cache into the environment, so that they take up space only once. Across file
+    # systems this is impossible, and uv would print a warning.
     export UV_LINK_MODE=copy
 fi
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --requirement "$constraints"
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --requirement requirements/no-deps.txt
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable .
 if [ -n "${TORCH_VERSION:-}" ]; then
-    # pip rather than uv: pip also looks in the folders of wheels that a machine is set up with.
+    # pip rather than uv, because pip also searches the wheel folders that a machine is configured with.
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "torch==$TORCH_VERSION"
 fi
 touch "$folder/.installed"

@@ -1,5 +1,6 @@
 """The README's blocks, run in order in an empty folder that holds the two files which they speak of."""
 
+import configparser
 import os
 import random
 import re
@@ -82,8 +83,16 @@ def test_both_languages_are_found() -> None:
     assert len(blocks()) == README.count("```bash") + README.count("```python")
 
 
-def test_linked_files_exist() -> None:
+def test_links_work_outside_of_the_repository_and_lead_to_its_files() -> None:
+    """PyPI shows the README too, where a relative link leads nowhere."""
     root = Path(__file__).parents[2]
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    settings = configparser.ConfigParser()
+    settings.read(root / "setup.cfg")
+    home = dict(line.split(" = ") for line in settings["metadata"]["project_urls"].strip().splitlines())["Source"]
+    raw = home.replace("https://github.com", "https://raw.githubusercontent.com")
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert [link for link in links if not link.startswith("https://")] == []
+    own = [link for link in links if link.startswith((home, raw))]
+    assert len(own) > 5
+    paths = [link.removeprefix(f"{home}/blob/main/").removeprefix(f"{raw}/main/") for link in own]
+    assert [path for path in paths if not (root / path).is_file()] == []
