@@ -1,25 +1,37 @@
-"""Writes files and folders aside and renames them, so that nobody ever sees half of one.
+"""Writes files and folders under a temporary name and renames them, so that nobody ever sees a half-written one.
 
-A full disk, a kill or an exception leaves the final name as it was before.
+A full disk, a kill or an exception leaves what was there before.
 """
 
 import contextlib
+import ctypes
+import errno
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# Linux, `man 2 renameat2`: the constants of <fcntl.h> and <linux/fs.h>.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+# A file system or kernel that cannot exchange two names answers with one of these.
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
+# Ends the name under which the fallback keeps the folder that is being replaced.
+_REPLACED = ".replaced"
 
 
 @contextlib.contextmanager
 def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a path beside `path` to write to, and renames it to `path` when the block ends without an error.
+    """Yields a temporary path next to `path`, and renames it to `path` if the block ends without an error.
 
     Args:
-        path: the final file. Its folder is made when it is missing.
+        path: The final file. Missing parent folders are created.
+
+    Yields:
+        The path to write to. The file exists and is empty.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full. `path` is then as it was.
+        OSError: The folder cannot be created or written, or the disk is full. `path` is unchanged.
 
     Example:
         >>> import pathlib, tempfile
@@ -31,12 +43,10 @@ def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=final.suffix)
-    os.close(descriptor)
-    aside = Path(name)
+    aside = _temporary_path(final, final.suffix)
+    aside.touch(exist_ok=False)  # with the permissions of any new file
     try:
         yield aside
-        aside.chmod(0o666 & ~_umask())
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(aside, final)
@@ -46,35 +56,138 @@ def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def write_folder_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields an empty folder beside `path`, and renames it to `path` when the block ends without an error.
+    """Yields an empty temporary folder next to `path`, and puts it at `path` if the block ends without an error.
 
-    A folder that lies at `path` is replaced as a whole.
+    An existing folder at `path` is replaced as a whole, in one step of the file system: at every moment, `path` is
+    either the old folder or the new one, even if the process is killed. Where the file system cannot exchange two names
+    (Linux can, on all common ones), the old folder is renamed first. A kill between these two renames leaves it under a
+    name that ends in `.replaced`; the next write to `path`, or `restore_folder`, moves it back.
 
     Args:
-        path: the final folder. Its parent is made when it is missing.
+        path: The final folder. Missing parent folders are created. A symbolic link to a folder stays a link.
+
+    Yields:
+        The folder to write to.
 
     Raises:
-        OSError: the parent cannot be made or written, or the disk is full. `path` is then as it was.
+        OSError: The parent folder cannot be created or written, or the disk is full. `path` is unchanged.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "model"
+        >>> for text in ("old", "new"):
+        ...     with write_folder_aside(folder) as aside:
+        ...         _ = (aside / "config.json").write_text(text)
+        >>> (folder / "config.json").read_text()
+        'new'
     """
     final = Path(path)
+    final = final.resolve() if final.is_symlink() else final.absolute()
     final.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+    restore_folder(final)
+    aside = _temporary_path(final)
+    aside.mkdir()  # with the permissions of any new folder
     try:
         yield aside
-        aside.chmod(0o777 & ~_umask())
-        if final.exists():
-            replaced = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.replaced."))
-            os.rename(final, replaced / "old")
+        if not final.exists():
             os.rename(aside, final)
-            shutil.rmtree(replaced)
-        else:
-            os.rename(aside, final)
+        elif not _exchange(aside, final):
+            _replace_in_two_steps(aside, final)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def restore_folder(path: str | os.PathLike[str]) -> None:
+    """Moves a folder back to `path` that a killed `write_folder_aside` had renamed, if there is one.
+
+    Args:
+        path: The final folder. Nothing happens if it exists.
+    """
+    final = Path(path)
+    replaced = _replaced_path(final)
+    if replaced.is_dir() and not final.exists():
+        os.rename(replaced, final)
+
+
+def link_rest(source: Path, destination: Path, is_left_out: Callable[[Path], bool]) -> None:
+    """Adds a folder's files to another folder, without copying their contents where hard links are possible.
+
+    Files that `destination` already has are left alone. Symbolic links stay links.
+
+    Args:
+        source: The folder to take files from. It is unchanged.
+        destination: A folder on the same file system.
+        is_left_out: Called with the path of each file and folder relative to `source`; those for which it returns True
+            are not added.
+
+    Raises:
+        OSError: A file cannot be read or the disk is full.
+    """
+    waiting = [Path()]
+    while waiting:
+        place = waiting.pop()
+        for entry in sorted((source / place).iterdir()):
+            relative = place / entry.name
+            target = destination / relative
+            if is_left_out(relative):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                if not target.is_dir():
+                    target.mkdir()
+                    shutil.copystat(entry, target)
+                waiting.append(relative)
+            elif not os.path.lexists(target):
+                _link(entry, target)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Makes a hard link, or a copy on a file system without hard links."""
+    if source.is_symlink():
+        os.symlink(os.readlink(source), target)
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _temporary_path(final: Path, suffix: str = "") -> Path:
+    """A new hidden name in the folder of `final`, with the ending that a writer may look at."""
+    suffix = suffix if len(suffix) < 20 else ""
+    return final.with_name(f".{_start(final.name)}.{secrets.token_hex(6)}{suffix}")
+
+
+def _replaced_path(final: Path) -> Path:
+    return final.with_name(f".{_start(final.name)}{_REPLACED}")
+
+
+def _start(name: str) -> str:
+    """As much of a name as leaves room for an ending: most file systems allow 255 bytes."""
+    return os.fsdecode(os.fsencode(name)[:200])
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names in one step; returns False if this system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux, or a C library before glibc 2.28
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _replace_in_two_steps(aside: Path, final: Path) -> None:
+    """Renames the old folder away and the new one into its place, or moves the old one back if that fails."""
+    replaced = _replaced_path(final)
+    shutil.rmtree(replaced, ignore_errors=True)  # of an earlier kill after the second rename
+    os.rename(final, replaced)
+    try:
+        os.rename(aside, final)
+    except BaseException:
+        os.rename(replaced, final)
+        raise
+    shutil.rmtree(replaced)

@@ -112,13 +112,6 @@ def load_backbone(path: str | os.PathLike[str], preprocessing: bool = True, dtyp
     )
 
 
-def is_checkpoint(folder: Path) -> bool:
-    """Whether config and weights of a known kind lie in a folder."""
-    if (folder / CONFIG_FILE).is_file() and (weights_file(folder) or is_preset(folder)):
-        return True
-    return (folder / GOOGLE_CONFIG_FILE).is_file() and any(folder.glob("*.index"))
-
-
 def read(path: Path, preprocessing: bool = True) -> StoredModel:
     """Reads what lies at a path, whatever its kind.
 

@@ -1,6 +1,6 @@
-"""Writes a model with its preprocessing and labels into a folder, aside first, so that nobody ever sees half of one.
+"""Writes a model with its preprocessing and labels to a folder.
 
-The files of each format are written by that format's own module.
+The files of each layout are written by that layout's own module in `formats/`.
 """
 
 import os
@@ -15,11 +15,11 @@ from kerasbert.checkpoints.formats.hugging_face_folder import write_hugging_face
 from kerasbert.checkpoints.formats.keras_hub import write_preset
 from kerasbert.checkpoints.formats.sentence_transformers_folder import write_sentence_transformers
 from kerasbert.checkpoints.formats.tokenizer_files import check_fits
-from kerasbert.checkpoints.loading import is_checkpoint
+from kerasbert.checkpoints.model_files import is_checkpoint, model_files
 from kerasbert.checkpoints.model_weights import zero_parts
 from kerasbert.checkpoints.stored_model import OutgoingModel
 from kerasbert.errors import BadInputError
-from kerasbert.files import write_folder_aside
+from kerasbert.files import link_rest, restore_folder, write_folder_aside
 from kerasbert.preprocessing import TextToInputs
 
 _WRITERS = {"hugging_face": write_hugging_face, "google_tf1": write_google, "keras_hub": write_preset}
@@ -29,35 +29,49 @@ FORMATS = tuple(_WRITERS)
 
 def save(
     model: keras.Model,
-    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     text_to_inputs: TextToInputs | None = None,
     labels: Iterable[str] | None = None,
     format: str = "hugging_face",
     check: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Writes a model folder that `load` reads, and that the projects of its format read too.
+    """Writes a model folder that `load` and the libraries of its layout can read.
+
+    The model's files replace those of an earlier model in the folder, in one step. Other files in it, e.g. `.git`,
+    a README or ONNX files, are kept.
 
     Args:
-        model: a `BertBackbone`, or a model of `kerasbert.models` on top of one.
-        path: the folder. An earlier model folder there is replaced as a whole; any other folder must be empty.
-        text_to_inputs: the preprocessing that the model was trained with.
-        labels: the label names in the order of their ids.
-        format: "hugging_face", which is kerasbert's own layout too (with sentence-transformers' files for a
+        model: A `BertBackbone`, or a model of `kerasbert.models` that contains one.
+        folder: The folder to write. It is created if it does not exist.
+        text_to_inputs: The preprocessing that the model was trained with, or None to write no vocabulary.
+        labels: The label names in the order of their ids.
+        format: The layout: "hugging_face" (kerasbert's own layout too, with sentence-transformers' files for a
             `BertSentenceEncoder`), "google_tf1" or "keras_hub".
-        check: called with the folder that was written aside, before it gets its name; what it raises undoes the save.
+        check: Called with the temporary folder before it is put in place. An exception that it raises cancels the save.
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
-        BadInputError: model, labels and preprocessing do not fit each other, or the folder holds something else.
-        OSError: the disk is full or the folder cannot be written. What was at `path` is still there.
+        BadInputError: The model, labels and preprocessing do not fit together, or the folder has a file of the same
+            name that is not part of a model.
+        OSError: The disk is full or the folder cannot be written. The folder is unchanged.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasbert.config import BertConfig
+        >>> from kerasbert.models import BertBackbone
+        >>> config = BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> folder = save(BertBackbone.from_config(config), tempfile.mkdtemp())
+        >>> sorted(file.name for file in folder.iterdir())
+        ['config.json', 'model.safetensors']
     """
     if format not in _WRITERS:
-        raise BadInputError(f"`format` must be one of {FORMATS}. Received: format={format!r}. Choose one of them.")
+        raise BadInputError(f"`format` must be one of {', '.join(FORMATS)}. Received: format={format!r}.")
     names = _checked_labels(model, labels)
-    folder = Path(path)
-    _check_replaceable(folder)
+    final = Path(folder)
+    restore_folder(final)
+    _check_replaceable(final)
     backbone = getattr(model, "backbone", model)
     architecture = architecture_of_model(type(model).__name__, ())
     absent = zero_parts(model, architecture.parts)
@@ -65,16 +79,18 @@ def save(
     if text_to_inputs is not None:
         check_fits(text_to_inputs, backbone.bert_config, "`text_to_inputs`")
     outgoing = OutgoingModel(model, backbone.bert_config, architecture, absent, names, text_to_inputs)
-    with write_folder_aside(folder) as aside:
+    with write_folder_aside(final) as aside:
         writers = _SENTENCE_ENCODER_WRITERS if architecture == SENTENCE_ENCODER else _WRITERS
         writers[format](aside, outgoing)
+        if final.is_dir():
+            link_rest(final, aside, is_left_out=model_files(final))
         if check is not None:
             check(aside)
-    return folder
+    return final
 
 
 def _checked_labels(model: keras.Model, labels: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The label names, as many as the model has outputs and no name twice."""
+    """The label names: one for each label of the model, all different."""
     if labels is None:
         return None
     names = tuple(str(label) for label in labels)
@@ -82,17 +98,21 @@ def _checked_labels(model: keras.Model, labels: Iterable[str] | None) -> tuple[s
     if len(names) != num_labels or len(set(names)) != len(names):
         raise BadInputError(
             f"`labels` must name each of the model's {num_labels or 'no'} labels once. Received: {len(names)} names, "
-            f"{names[:10]}. Give the names in the order of their ids."
+            f"{names[:10]}. Pass one name for each label, in the order of their ids, or labels=None."
         )
     return names
 
 
 def _check_replaceable(folder: Path) -> None:
-    """Refuses a path at which something else than a model folder would be lost."""
-    if folder.is_dir() and not is_checkpoint(folder) and any(folder.iterdir()):
-        raise BadInputError(
-            f"{folder}: the folder must be new, empty, or an earlier model folder. Received: one with other files, "
-            f"such as {sorted(child.name for child in folder.iterdir())[0]}. Name another folder."
-        )
+    """Refuses a path where a file that is not part of a model would be overwritten."""
     if folder.exists() and not folder.is_dir():
-        raise BadInputError(f"{folder}: the path must be a folder. Received: a file. Name another path.")
+        raise BadInputError(f"{folder}: the path must be a folder. Received: a file. Choose another path.")
+    if not folder.is_dir() or is_checkpoint(folder):
+        return
+    is_model_file = model_files(folder)
+    taken = sorted(child.name for child in folder.iterdir() if is_model_file(Path(child.name)))
+    if taken:
+        raise BadInputError(
+            f"{folder}: only the files of an earlier model are replaced. Received: a folder without a model that has "
+            f"{', '.join(taken[:5])}. Choose another folder, or move these files away."
+        )

@@ -160,22 +160,50 @@ def test_preprocessing_must_fit_the_model(make_model, saved, text_to_inputs, tmp
         load(folder)
 
 
-def test_only_a_model_folder_is_replaced(make_model, saved, tmp_path):
-    folder, backbone = saved(preprocessing=True), make_model("backbone")
+def test_saving_keeps_files_that_are_not_the_models(make_model, saved, tmp_path, config):
+    folder, backbone = saved("projected sentences", preprocessing=True), make_model("backbone")
+    for name in (".git/objects/ab", "README.md", "onnx/model.onnx", "faiss.index", "tf_model.h5"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"an earlier shard")
+    save(backbone, folder, check=lambda aside: load(aside))
+    kept = [".git", "README.md", "config.json", "faiss.index", "model.safetensors", "onnx", "tf_model.h5"]
+    assert sorted(os.listdir(folder)) == kept
+    assert (folder / ".git/objects/ab").read_text() == (folder / "onnx/model.onnx").read_text() == "mine"
+    assert load(folder).source_format == "hugging_face"
+    save(backbone, folder, format="google_tf1")
+    assert load(folder).source_format == "google_tf1"
+    assert "model.safetensors" not in os.listdir(folder)
     save(backbone, folder)
-    assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
+    assert sorted(os.listdir(folder)) == kept
+
+
+def test_saving_into_a_folder_without_a_model_overwrites_nothing(make_model, tmp_path):
+    backbone = make_model("backbone")
+    (tmp_path / "clone/.git").mkdir(parents=True)
+    (tmp_path / "clone/README.md").write_text("mine")
+    save(backbone, tmp_path / "clone")
+    assert sorted(os.listdir(tmp_path / "clone")) == [".git", "README.md", "config.json", "model.safetensors"]
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/cat.jpg").write_bytes(b"cat")
     (tmp_path / "photos/config.json").write_text("{}")
-    with pytest.raises(BadInputError, match=r"cat\.jpg"):
+    with pytest.raises(BadInputError, match=r"config\.json\. Choose another folder, or move these files away"):
         save(backbone, tmp_path / "photos")
+    (tmp_path / "photos/config.json").rename(tmp_path / "config.json")
+    save(backbone, tmp_path / "photos")
+    assert sorted(os.listdir(tmp_path / "photos")) == ["cat.jpg", "config.json", "model.safetensors"]
+
+
+def test_what_cannot_be_saved_is_refused_before_anything_is_written(make_model, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+    backbone = make_model("backbone")
     with pytest.raises(BadInputError, match="must be a folder"):
-        save(backbone, tmp_path / "photos/cat.jpg")
+        save(backbone, tmp_path / "cat.jpg")
     with pytest.raises(BadInputError, match="`format` must be one of"):
         save(backbone, tmp_path / "new", format="onnx")
     with pytest.raises(BadInputError, match="`model` must be one of"):
         save(keras.Sequential(), tmp_path / "new")
-    assert sorted(os.listdir(tmp_path)) == ["model", "photos"]
+    assert os.listdir(tmp_path) == ["cat.jpg"]
 
 
 def test_an_interrupted_save_leaves_the_earlier_model(make_model, saved, tmp_path, monkeypatch):

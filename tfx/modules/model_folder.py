@@ -10,7 +10,7 @@ from typing import Any
 
 from tfx.utils import path_utils
 
-from kerasbert.checkpoints.loading import is_checkpoint
+from kerasbert.checkpoints.model_files import is_checkpoint
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
 from kerasbert.recipes.run_folder import FREE_SETTINGS

@@ -32,6 +32,7 @@ _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "pytorch_model.bin": read_pytorch,
     "pytorch_model.bin.index.json": lambda path: read_shards(path, read_pytorch),
 }
+WEIGHTS_FILES = tuple(_READERS)
 # Position numbers and zeros that old versions saved among the weights.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _PREFIX = "bert."

@@ -32,6 +32,10 @@ _FORMAT = "keras_hub"
 _CONFIG_FILE = "config.json"
 _VOCABULARY_FILE = "assets/tokenizer/vocabulary.txt"
 _TASK_WEIGHTS_FILE = "task.weights.h5"
+PRESET_FILES = (
+    *(_CONFIG_FILE, PRESET_WEIGHTS_FILE, "metadata.json", _VOCABULARY_FILE, "tokenizer.json"),
+    *("preprocessor.json", "task.json", _TASK_WEIGHTS_FILE),
+)
 # Our names of the config -> theirs.
 _CONFIG_KEYS = {
     "vocab_size": "vocabulary_size",

@@ -37,6 +37,8 @@ from kerasbert.errors import BadInputError
 MODULES_FILE = "modules.json"
 _FORMAT = "hugging_face"
 _SETTINGS_FILE = "sentence_bert_config.json"
+_PROMPTS_FILE = "config_sentence_transformers.json"
+SENTENCE_FILES = (MODULES_FILE, _SETTINGS_FILE, _PROMPTS_FILE)
 # Kinds of steps with an encoder: BERT is what Transformer was called at first, MLMTransformer is SPLADE's.
 _ENCODERS = ("Transformer", "BERT", "MLMTransformer")
 # Where the other steps' classes are; a class from elsewhere may compute anything.

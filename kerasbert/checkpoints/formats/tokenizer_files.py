@@ -21,6 +21,9 @@ TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+TOKENIZER_FILES = (
+    *(VOCABULARY_FILE, SETTINGS_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE),
+)
 _EXTRA_SPECIAL_TOKENS = ("additional_special_tokens", "extra_special_tokens")  # before and since transformers 5
 
 # Classes whose rules are BERT's word pieces. The last two say nothing: their tokenizer.json does.
