@@ -102,19 +102,19 @@ clean:  ## remove the environments and build outputs
 
 # === Environments ===
 
-$(VENV)/.installed: requirements/python3.10.txt requirements/no-deps.txt setup.cfg pyproject.toml
-	@requirements/install.sh 3.10 $(VENV) requirements/python3.10.txt $(UV_VERSION)
+$(VENV)/.installed: requirements/tfx1.21.txt requirements/tfx1.16.txt requirements/no-deps.txt setup.cfg pyproject.toml
+	@requirements/install.sh $(VENV) "$${KERASBERT_STACK:-auto}" $(UV_VERSION)
 
-$(LATEST)/.installed: requirements/python3.11-latest.txt requirements/no-deps.txt setup.cfg pyproject.toml
-	@TORCH_VERSION=$(TORCH_VERSION) requirements/install.sh 3.11 $(LATEST) requirements/python3.11-latest.txt $(UV_VERSION)
+$(LATEST)/.installed: requirements/latest.txt requirements/no-deps.txt setup.cfg pyproject.toml
+	@TORCH_VERSION=$(TORCH_VERSION) requirements/install.sh $(LATEST) latest $(UV_VERSION)
+
+COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --no-emit-index-url --no-annotate --upgrade \
+	--custom-compile-command "make constraints"
+LIBRARY_EXTRAS := --extra report --extra serving --extra demo --extra keras-nlp --extra jax --extra test
+ALL_EXTRAS := $(LIBRARY_EXTRAS) --extra tfx --extra docs --extra dev
 
 .PHONY: constraints
 constraints: $(VENV)/.installed  ## recreate the constraints files from setup.cfg
-	$(BIN)/uv pip compile setup.cfg --quiet --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
-		--custom-compile-command "make constraints" -o requirements/python3.10.txt \
-		--extra report --extra serving --extra demo --extra keras-nlp --extra tfx --extra jax --extra test --extra docs --extra dev \
-		requirements/python3.10.in
-	$(BIN)/uv pip compile setup.cfg --quiet --python-version 3.11 --no-emit-index-url --no-annotate --upgrade \
-		--custom-compile-command "make constraints" -o requirements/python3.11-latest.txt \
-		--extra report --extra serving --extra demo --extra keras-nlp --extra jax --extra test \
-		requirements/python3.11-latest.in
+	$(COMPILE) --universal --python-version 3.11 -o requirements/tfx1.21.txt $(ALL_EXTRAS) requirements/tfx1.21.in
+	$(COMPILE) --python-version 3.10 -o requirements/tfx1.16.txt $(ALL_EXTRAS) requirements/tfx1.16.in
+	$(COMPILE) --universal --python-version 3.11 -o requirements/latest.txt $(LIBRARY_EXTRAS) requirements/latest.in
