@@ -95,7 +95,7 @@ then
 fi
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --requirement "$constraints"
 "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --requirement requirements/no-deps.txt
-"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable .
+"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable . --editable serving
 if [ -n "${TORCH_VERSION:-}" ]; then
     # pip rather than uv, because pip also searches the wheel folders that a machine is configured with.
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "torch==$TORCH_VERSION"

@@ -1,8 +1,12 @@
-"""How does a program ask a model behind TF Serving, or behind the local server, over REST or gRPC?
+"""Clients for models served by TF Serving or by the local server, over REST and gRPC.
 
-Texts go in, small dataclasses come out; nothing here loads TensorFlow. `docs/clients.md` tells the rest.
+They take texts and return small dataclasses, and do not load TensorFlow. `docs/clients.md` describes them.
 """
 
+from kerasbert_serving.clients.asynchronous.grpc import AsyncGrpcClient
+from kerasbert_serving.clients.asynchronous.rest import AsyncRestClient
+from kerasbert_serving.clients.blocking.grpc import GrpcClient
+from kerasbert_serving.clients.blocking.rest import RestClient
 from kerasbert_serving.clients.errors import (
     AccessDeniedError,
     DeadlineError,
@@ -14,8 +18,6 @@ from kerasbert_serving.clients.errors import (
     UnavailableError,
     UnexpectedReplyError,
 )
-from kerasbert_serving.clients.grpc_client import AsyncGrpcClient, GrpcClient
-from kerasbert_serving.clients.rest_client import AsyncRestClient, RestClient
 from kerasbert_serving.clients.retries import Retries
 from kerasbert_serving.clients.typed_replies import (
     Classification,

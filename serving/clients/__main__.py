@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert_serving.clients.blocking_client import BlockingClient
+from kerasbert_serving.clients.blocking.calls import BlockingClient
+from kerasbert_serving.clients.blocking.grpc import GrpcClient
+from kerasbert_serving.clients.blocking.rest import RestClient
 from kerasbert_serving.clients.command_options import add_served_model, make_parser
 from kerasbert_serving.clients.errors import ServingClientError
-from kerasbert_serving.clients.grpc_client import GrpcClient
-from kerasbert_serving.clients.rest_client import RestClient
 
 _ON_TEXTS = ("classify", "regress", "embed", "tokenize", "find-entities", "answer")
 _WITH_PAIRS = ("classify", "regress", "answer")

@@ -1,19 +1,21 @@
-"""What can go wrong between a client and a server, as one exception type per remedy.
+"""The errors of the clients: one exception type for each thing that a caller can do about it.
 
-The names of the codes are gRPC's. Over REST the code follows from the HTTP status, where several codes may share one:
-400 is INVALID_ARGUMENT here, though the server may have meant FAILED_PRECONDITION or OUT_OF_RANGE.
+The codes have gRPC's names. Over REST the code is derived from the HTTP status, which several codes may share:
+400 becomes INVALID_ARGUMENT, although the server may have meant FAILED_PRECONDITION or OUT_OF_RANGE.
 """
+
+from kerasbert_serving.clients.proxies import Proxy, hint_of
 
 
 class ServingClientError(Exception):
-    """A call without an answer. All errors of the clients are of this type.
+    """The base class of the clients' errors: a call that got no answer.
 
     Attributes:
-        message: The server's own text, or what the client saw.
-        code: The code's name in gRPC, such as "INVALID_ARGUMENT".
-        http_status: The status of the HTTP reply; None over gRPC or where no reply came.
-        attempts: How often the request was sent.
-        retry_after: Seconds that the server asked to wait before a retry, or None.
+        message: The server's message, or what the client noticed.
+        code: Name of the gRPC code, e.g. "INVALID_ARGUMENT".
+        http_status: Status of the HTTP reply. None over gRPC, or if there was no reply.
+        attempts: How many times the request was sent.
+        retry_after: Seconds that the server asks clients to wait before they retry, or None.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class ServingClientError(Exception):
 
 
 class InvalidRequestError(ServingClientError):
-    """The request is wrong in itself: sent again it fails again."""
+    """The request is invalid. It fails again if it is sent again."""
 
 
 class ModelNotFoundError(ServingClientError):
@@ -45,27 +47,27 @@ class ModelNotFoundError(ServingClientError):
 
 
 class AccessDeniedError(ServingClientError):
-    """The server, or a proxy before it, wants other credentials."""
+    """The server, or a proxy in front of it, requires other credentials."""
 
 
 class OverloadedError(ServingClientError):
-    """The server has no room for this request: too many at once, or too large a one (RESOURCE_EXHAUSTED)."""
+    """The server is overloaded or the request is too large (RESOURCE_EXHAUSTED)."""
 
 
 class UnavailableError(ServingClientError):
-    """Nobody answers there now, or the server's queue is full. The only error after which a request is sent again."""
+    """No server answers at the moment, or its queue is full. Only this error makes a client send a request again."""
 
 
 class DeadlineError(ServingClientError):
-    """The time was over before the answer was there, retries included."""
+    """The answer did not arrive in time, retries included."""
 
 
 class ServerError(ServingClientError):
-    """The server failed, or cannot do what is asked."""
+    """The server failed, or does not implement the request."""
 
 
 class UnexpectedReplyError(ServingClientError):
-    """An answer came, and it is not what the call is about: another signature, or no TF Serving at all."""
+    """The reply does not fit the call: the signature is of another task, or the server is not TF Serving."""
 
 
 ERRORS = {
@@ -86,6 +88,7 @@ _CODES = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     405: "INVALID_ARGUMENT",
+    407: "UNAUTHENTICATED",
     408: "DEADLINE_EXCEEDED",
     409: "ABORTED",
     413: "INVALID_ARGUMENT",
@@ -99,16 +102,16 @@ _CODES = {
 
 
 def of_code(code: str, message: str, **details: object) -> ServingClientError:
-    """The error of a gRPC code."""
+    """Return the error for a gRPC code."""
     return ERRORS.get(code, ServerError)(message, code, **details)
 
 
 def of_http_status(status: int, message: str, retry_after: float | None = None) -> ServingClientError:
-    """The error of an HTTP reply."""
+    """Return the error for an HTTP reply."""
     code = _CODES.get(status, "INVALID_ARGUMENT" if 400 <= status < 500 else "UNKNOWN")
     return of_code(code, message, http_status=status, retry_after=retry_after)
 
 
-def deadline_exceeded(seconds: float) -> DeadlineError:
-    """The error of a call whose time is over."""
-    return DeadlineError(f"No answer within {seconds:g} seconds", "DEADLINE_EXCEEDED")
+def deadline_exceeded(seconds: float, proxy: Proxy | None = None) -> DeadlineError:
+    """Return the error of a call that took too long."""
+    return DeadlineError(f"No answer within {seconds:g} seconds.{hint_of(proxy)}", "DEADLINE_EXCEEDED")

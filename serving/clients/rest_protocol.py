@@ -1,7 +1,7 @@
-"""The REST API of TF Serving: calls as HTTP requests, replies as arrays. Sends nothing itself.
+"""TF Serving's REST API: turns calls into HTTP requests and replies into arrays. It sends nothing itself.
 
-Each call is a generator that yields requests, is sent their replies, and returns the answer; so the same lines serve
-the blocking and the asynchronous client.
+Each call is a generator that yields requests, receives their replies and returns the answer, so the blocking and the
+asynchronous client share it.
 """
 
 import base64
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from kerasbert_serving.clients import dtypes, errors
+from kerasbert_serving.clients.proxies import Proxy, hint_of
 from kerasbert_serving.clients.target import Target
 from kerasbert_serving.clients.tensors import as_arrays
 from kerasbert_serving.clients.typed_replies import ModelMetadata, SignatureInfo, TensorInfo, VersionStatus
@@ -23,7 +24,7 @@ _MAX_SHOWN = 200
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What to send; the path begins behind the server's address."""
+    """A request. The path follows the server's address."""
 
     method: str
     path: str
@@ -32,7 +33,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What came back; the names of the headers are in lower case."""
+    """A reply. The names of the headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,24 +43,29 @@ class HttpReply:
 Steps = Generator[HttpRequest, HttpReply, Any]
 
 
-def checked(reply: HttpReply) -> HttpReply:
-    """The reply if it is an answer.
+def checked(reply: HttpReply, proxy: Proxy | None = None) -> HttpReply:
+    """Return the reply if it has status 200.
+
+    Args:
+        reply: The reply.
+        proxy: The proxy that it came through, or None.
 
     Raises:
-        ServingClientError: If it is an error.
+        ServingClientError: If it has another status.
     """
     if reply.status == 200:
         return reply
     try:
-        message = json.loads(reply.body)["error"]
+        message = str(json.loads(reply.body)["error"])
     except (ValueError, LookupError, TypeError):
-        message = _shown(reply.body)
+        # TF Serving did not write this reply, so the proxy may have.
+        message = _shown(reply.body) + hint_of(proxy)
     wait = reply.headers.get("retry-after", "")
-    raise errors.of_http_status(reply.status, str(message), float(wait) if wait.isdigit() else None)
+    raise errors.of_http_status(reply.status, message, float(wait) if wait.isdigit() else None)
 
 
 class RestProtocol:
-    """The calls about one model."""
+    """The calls for one model."""
 
     def __init__(self, target: Target):
         self.target = target
@@ -72,7 +78,7 @@ class RestProtocol:
         self._metadata: ModelMetadata | None = None
 
     def predict(self, signature_name: str, inputs: Mapping[str, Any]) -> Steps:
-        """The outputs of a signature by name."""
+        """Return the outputs of a signature by name."""
         body = {"signature_name": signature_name, "inputs": _values(inputs)}
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         document = _document((yield HttpRequest("POST", f"{self._path}:predict", text.encode())))
@@ -84,14 +90,14 @@ class RestProtocol:
         except _MismatchError as error:
             if not known:
                 raise _unexpected(f"the outputs of {signature_name!r}", document) from error
-        self._metadata = None  # a version that came meanwhile may have other signatures
+        self._metadata = None  # a newer version may have other signatures
         try:
             return _arrays(document["outputs"], (yield from self._outputs(signature_name)))
         except _MismatchError as error:
             raise _unexpected(f"the outputs of {signature_name!r}", document) from error
 
     def status(self) -> Steps:
-        """The state of each version."""
+        """Return the state of each version."""
         document = _document((yield HttpRequest("GET", self._path)))
         try:
             return [
@@ -107,7 +113,7 @@ class RestProtocol:
             raise _unexpected("a model status", document) from error
 
     def metadata(self) -> Steps:
-        """The signatures."""
+        """Return the signatures."""
         document = _document((yield HttpRequest("GET", f"{self._path}/metadata")))
         try:
             signatures = document["metadata"]["signature_def"]["signature_def"]
@@ -128,7 +134,7 @@ class RestProtocol:
 
 
 class _MismatchError(Exception):
-    """A reply that the known metadata does not describe."""
+    """A reply does not match the known metadata."""
 
 
 # === Requests ===
@@ -157,7 +163,7 @@ def _json_string(value: bytes) -> Any:
 
 
 def _document(reply: HttpReply) -> dict[str, Any]:
-    # TF Serving writes strings as they are, be they UTF-8 or not.
+    # TF Serving writes strings as they are, even if they are not valid UTF-8.
     try:
         document = json.loads(reply.body.decode("utf-8", "surrogateescape"))
     except ValueError as error:
@@ -168,7 +174,7 @@ def _document(reply: HttpReply) -> dict[str, Any]:
 
 
 def _arrays(outputs: Any, infos: Mapping[str, TensorInfo]) -> dict[str, np.ndarray]:
-    if len(infos) == 1:  # a single output comes without its name
+    if len(infos) == 1:  # a single output is sent without its name
         [name] = infos
         outputs = {name: outputs}
     if not isinstance(outputs, dict) or set(outputs) != set(infos):
@@ -198,7 +204,7 @@ def _bytes(value: Any) -> bytes:
         return value.encode("utf-8", "surrogateescape")
     if isinstance(value, dict) and isinstance(value.get("b64"), str):
         return base64.b64decode(value["b64"])
-    raise TypeError(f"A string was expected, and came: {value!r}")
+    raise TypeError(f"A value must be a string. Received: {value!r}.")
 
 
 def _signature(definition: Mapping[str, Any]) -> SignatureInfo:
@@ -215,15 +221,15 @@ def _tensor_info(info: Mapping[str, Any]) -> TensorInfo:
     return TensorInfo(info["dtype"].removeprefix("DT_").lower(), sizes)
 
 
-def _unexpected(what: str, came: Any) -> errors.UnexpectedReplyError:
+def _unexpected(expected: str, received: Any) -> errors.UnexpectedReplyError:
     return errors.UnexpectedReplyError(
-        f"The server's reply is not {what}. Received: {_shown(came)}. Check the address: a TF Serving REST API must "
-        "answer there.",
+        f"The server's reply must be {expected}. Received: {_shown(received)}. Check that the address is that of TF "
+        "Serving's REST API.",
         "UNKNOWN",
         200,
     )
 
 
-def _shown(came: Any) -> str:
-    text = came.decode("utf-8", "replace") if isinstance(came, bytes) else str(came)
+def _shown(received: Any) -> str:
+    text = received.decode("utf-8", "replace") if isinstance(received, bytes) else str(received)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
 
-from kerasbert_serving.declared_messages import declare
+from kerasbert_serving.server.declared_messages import declare
 from kerasbert_serving.server.options import ServerOptions
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 

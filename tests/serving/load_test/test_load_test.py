@@ -13,7 +13,7 @@ from kerasbert_serving.load_test import Load, Report, run_load
 from kerasbert_serving.load_test.load import _open_loop
 from kerasbert_serving.load_test.report import Sample, percentile
 
-from .faulty_servers import FaultyRest
+from ..faulty_servers import FaultyRest
 
 SHORT = {"seconds": 0.5, "warm_up_seconds": 0.1, "signature_name": "text", "input_name": "x", "model_name": "echo"}
 

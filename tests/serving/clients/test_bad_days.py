@@ -24,7 +24,7 @@ from kerasbert_serving.clients import (
 )
 from kerasbert_serving.clients.retries import Attempts, Deadline
 
-from .faulty_servers import FaultyGrpc, FaultyRest
+from ..faulty_servers import FaultyGrpc, FaultyRest
 
 QUICK = Retries(attempts=4, first_pause=0.01)
 PREDICTION = {"x": [1.0, 2.0]}
@@ -198,7 +198,7 @@ def test_the_servers_own_pause_is_kept(rest, kind):
     "body", [b"<html>hello</html>", b"[]", b'{"predictions": [1]}', b'{"outputs": {"b": []}}', b"\xff"]
 )
 def test_a_reply_of_something_else_is_told(rest, kind, body):
-    with rest(http_reply(200, body)) as server, pytest.raises(UnexpectedReplyError, match="must answer there"):
+    with rest(http_reply(200, body)) as server, pytest.raises(UnexpectedReplyError, match=r"TF Serving.s REST API"):
         ask(kind, server.url)
 
 
@@ -253,10 +253,10 @@ def test_metadata_travels_with_each_call(faulty_grpc, kind):
 def test_the_answer_of_a_half_and_a_bfloat16_tensor():
     import numpy as np
 
-    from kerasbert_serving.clients.serving_messages import CLASSES
+    from kerasbert_serving import protos
     from kerasbert_serving.clients.tensor_messages import fill, to_array
 
-    message = CLASSES["TensorProto"](dtype=14, half_val=[0x3F80, 0xC000])
+    message = protos.TensorProto(dtype=14, half_val=[0x3F80, 0xC000])
     message.tensor_shape.dim.add(size=3)
     assert to_array(message).tolist() == [1.0, -2.0, -2.0]  # the last value stands for the rest
     for name in (
@@ -273,7 +273,7 @@ def test_the_answer_of_a_half_and_a_bfloat16_tensor():
         "bool",
     ):
         array = np.array([[0, 1], [1, 0]]).astype(name)
-        message = CLASSES["TensorProto"]()
+        message = protos.TensorProto()
         fill(message, array)
         back = to_array(message)
         assert (back.dtype, back.tolist()) == (array.dtype, array.tolist())

@@ -17,7 +17,7 @@ import yaml
 from kerasbert_serving.clients import InvalidRequestError, RestClient
 from kerasbert_serving.server import LocalServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "serving" / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 READY = ["model_ready", "bert"]

@@ -306,39 +306,6 @@ def test_blocking_and_asynchronous_clients_have_the_same_calls():
             assert str(inspect.signature(getattr(blocking, name))) == str(inspect.signature(getattr(waiting, name)))
 
 
-def test_declared_messages_are_tf_servings():
-    from google.protobuf import symbol_database
-    from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
-
-    from kerasbert_serving.clients.serving_messages import CLASSES, STATES
-
-    theirs = {**vars(predict_pb2), **vars(get_model_status_pb2), **vars(get_model_metadata_pb2)}
-    assert set(STATES) == set(theirs["ModelVersionStatus"].State.values())
-    pool = symbol_database.Default().pool
-    places = ["tensorflow.", "tensorflow.serving.", "tensorflow.TensorShapeProto."]
-    for name, ours in CLASSES.items():
-        descriptor = next(filter(None, (_found(pool, place + name) for place in places)))
-        for field in ours.DESCRIPTOR.fields:
-            same = descriptor.fields_by_name[field.name]
-            assert (same.number, _kind(same)) == (field.number, _kind(field)), f"{name}.{field.name}"
-
-
-def _found(pool, name):
-    try:
-        return pool.FindMessageTypeByName(name)
-    except KeyError:
-        return None
-
-
-def _kind(field):
-    """The type of a field on the wire: an enum travels as an int32."""
-    kind = "int32" if field.type == field.TYPE_ENUM else field.type
-    kind = "int32" if kind == field.TYPE_INT32 else kind
-    name = field.message_type.name if field.message_type else None
-    repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
-    return kind, name, repeated
-
-
 def test_the_command(bert_server, capsys, monkeypatch):
     rest = ["--rest", bert_server.rest_url, "--model"]
     answers = []

@@ -1,4 +1,9 @@
-"""The calls of the blocking clients. How a request travels is left to `rest_client.py` and `grpc_client.py`."""
+# Generated from serving/clients/asynchronous/calls.py by
+# tests/serving/clients/make_blocking_clients.py. Edit that file, not this one.
+"""The calls of the blocking clients, whichever API they use.
+
+How a request is sent is left to `rest.py` and `grpc.py`, what it means to `typed_requests.py`.
+"""
 
 import copy
 import time
@@ -28,14 +33,15 @@ Self = TypeVar("Self", bound="BlockingClient")
 
 
 class BlockingClient(ABC):
-    """What a blocking client can be asked, over whatever wire.
+    """The calls that every blocking client has.
 
-    A string gives one answer, a list of strings a list of answers, in their order. Every call takes `timeout`, the
-    seconds in which the answer must be there, retries included; the client's own by default. Every call raises
-    `ServingClientError` of some kind. A client may be used by several threads.
+    A string gives one answer; a list of strings gives a list of answers in the same order. Every call takes `timeout`,
+    the seconds within which the answer must arrive, retries included; by default it is the client's own timeout.
+    Every call raises a subclass of `ServingClientError` if there is no answer. Several threads may share a client.
     """
 
     def __init__(self, protocol: type, target: Target, timeout: float, retries: Retries):
+        Deadline(timeout)  # refuses a timeout that is not positive
         self._protocol = protocol(target)
         self._timeout = timeout
         self._retries = retries
@@ -50,7 +56,7 @@ class BlockingClient(ABC):
         signature_name: str | None = None,
         timeout: float | None = None,
     ) -> Classification | list[Classification]:
-        """Labels with their probabilities, for texts or for pairs of texts."""
+        """Return the labels of texts, or of pairs of texts, with their probabilities."""
         return self._ask(typed_requests.classify(texts, text_pairs, signature_name), timeout)
 
     def regress(
@@ -61,25 +67,25 @@ class BlockingClient(ABC):
         signature_name: str | None = None,
         timeout: float | None = None,
     ) -> Regression | list[Regression]:
-        """The numbers that a regression model predicts, for texts or for pairs of texts."""
+        """Return the numbers that a regression model predicts for texts, or for pairs of texts."""
         return self._ask(typed_requests.regress(texts, text_pairs, signature_name), timeout)
 
     def embed(
         self, texts: Texts, *, signature_name: str = "embed", timeout: float | None = None
     ) -> Embedding | list[Embedding]:
-        """Vectors of texts."""
+        """Return the vectors of texts."""
         return self._ask(typed_requests.embed(texts, signature_name), timeout)
 
     def tokenize(
         self, texts: Texts, *, signature_name: str = "tokenize", timeout: float | None = None
     ) -> tuple[Token, ...] | list[tuple[Token, ...]]:
-        """The pieces that the model sees of texts, and where they stand."""
+        """Return the word pieces of texts, with their ids and their positions in the text."""
         return self._ask(typed_requests.tokenize(texts, signature_name), timeout)
 
     def find_entities(
         self, texts: Texts, *, signature_name: str = "serving_default", timeout: float | None = None
     ) -> tuple[Entity, ...] | list[tuple[Entity, ...]]:
-        """The labelled stretches of texts."""
+        """Return the entities in texts, with their labels and their positions in the text."""
         return self._ask(typed_requests.find_entities(texts, signature_name), timeout)
 
     def answer(
@@ -90,36 +96,43 @@ class BlockingClient(ABC):
         signature_name: str = "serving_default",
         timeout: float | None = None,
     ) -> QuestionAnswer | list[QuestionAnswer]:
-        """The stretches of each context that answer the question beside it."""
+        """Return the spans of each context that answer the question at the same position."""
         return self._ask(typed_requests.answer(question_texts, contexts, signature_name), timeout)
 
     def predict(
         self, inputs: Mapping[str, Any], *, signature_name: str = "serving_default", timeout: float | None = None
     ) -> dict[str, np.ndarray]:
-        """The outputs of any signature.
+        """Return the outputs of any signature.
 
         Args:
-            inputs: Arrays or nested lists by input name. Python's numbers take the dtype of the signature.
-            signature_name: The signature.
-            timeout: Seconds.
+            inputs: Arrays or nested lists by input name. Python numbers are sent in the dtype of the signature.
+            signature_name: The signature to run.
+            timeout: Seconds within which the answer must arrive, retries included.
 
         Returns:
-            Arrays by output name; strings as arrays of `bytes` objects.
+            Arrays by output name. Strings are arrays of `bytes` objects.
+
+        Raises:
+            ValueError: If an input is not a tensor, or has numbers that the dtype of the signature cannot represent.
+            ServingClientError: If there is no answer.
         """
         return self._drive(self._protocol.predict(signature_name, inputs), timeout)
 
     def status(self, *, timeout: float | None = None) -> list[VersionStatus]:
-        """The state of each version of the model, newest first. A label does not narrow it down."""
+        """Return the state of each version of the model, newest first, also if the client asks for one label."""
         return self._drive(self._protocol.status(), timeout)
 
     def metadata(self, *, timeout: float | None = None) -> ModelMetadata:
-        """The signatures of the model."""
+        """Return the signatures of the model."""
         return self._drive(self._protocol.metadata(), timeout)
 
     def for_model(
         self: Self, model_name: str | None = None, *, version: int | None = None, label: str | None = None
     ) -> Self:
-        """A client of another model, version or label on the same connections; to close one is to close both."""
+        """Return a client for another model, version or label that shares this client's connections.
+
+        Closing either client closes both.
+        """
         other = copy.copy(self)
         other._protocol = type(self._protocol)(Target(model_name or self._protocol.target.name, version, label))
         return other
@@ -128,11 +141,11 @@ class BlockingClient(ABC):
 
     @abstractmethod
     def _exchange(self, request: Any, deadline: Deadline) -> Any:
-        """Sends a request once and returns the reply, or raises a `ServingClientError`."""
+        """Send a request once and return the reply, or raise a `ServingClientError`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
 
     def __enter__(self: Self) -> Self:
         return self

@@ -1,0 +1,1 @@
+"""The asynchronous clients. The blocking ones are generated from this folder, line by line."""
