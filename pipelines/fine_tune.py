@@ -21,7 +21,7 @@ from tfx.proto import bulk_inferrer_pb2, infra_validator_pb2, pusher_pb2, traine
 from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
-from kerasbert.recipes.fine_tuning import FineTuningSettings
+from kerasbert.settings import FineTuningSettings
 from kerasbert_pipelines.fine_tune_evaluation import SIGNATURE, eval_config
 from kerasbert_pipelines.local.metadata_store import metadata_connection
 from kerasbert_pipelines.settings import FineTuneSettings, shared_values

@@ -17,7 +17,7 @@ from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types.standard_artifacts import Model
 
 from kerasbert.errors import BadInputError
-from kerasbert.recipes.pretraining import PretrainingSettings
+from kerasbert.settings import PretrainingSettings
 from kerasbert_pipelines.local.metadata_store import metadata_connection
 from kerasbert_pipelines.settings import PretrainSettings, shared_values
 from kerasbert_pipelines.vertex_and_kubeflow.resources import with_resources

@@ -6,6 +6,7 @@ import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -51,6 +52,18 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"kerasbert.cli.commands.{self.module_prefix}{name}")
         command: click.Command = getattr(module, name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a sub-command, whose errors name its options."""
+        try:
+            return super().invoke(ctx)
+        except (BadInputError, TrainingStoppedError) as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if command is None or isinstance(command, click.Group):
+                raise
+            from kerasbert.cli.options.option_names import named_as_options, options_of
+
+            raise type(error)(named_as_options(str(error), options_of(command))) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the sub-commands without importing them."""

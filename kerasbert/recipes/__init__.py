@@ -5,10 +5,11 @@ This is the one code path for training: it puts together what `data`, `preproces
 """
 
 from kerasbert.recipes.exporting import export_model
-from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
+from kerasbert.recipes.fine_tuning import fine_tune
 from kerasbert.recipes.prediction import evaluate, predict
-from kerasbert.recipes.pretraining import PretrainingSettings, pretrain
-from kerasbert.recipes.run_folder import RunFolder
+from kerasbert.recipes.pretraining import pretrain
+from kerasbert.run_folder import RunFolder
+from kerasbert.settings import FineTuningSettings, PretrainingSettings
 
 __all__ = [
     "FineTuningSettings",

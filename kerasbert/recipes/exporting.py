@@ -10,7 +10,7 @@ from typing import Any
 from kerasbert import checkpoints, export
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.run_folder import RunFolder
+from kerasbert.run_folder import RunFolder
 
 # What of a run's settings says what the model was trained on.
 _DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")

@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -17,11 +17,12 @@ from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.run_folder import RunFolder
-from kerasbert.recipes.start import Start
+from kerasbert.recipes.start import make_backbone, make_optimizer
 from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
+from kerasbert.run_folder import RunFolder
+from kerasbert.settings import FineTuningSettings
 from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
@@ -33,72 +34,12 @@ Rows = LabelledTexts | TaggedTexts
 Classifier = BertSequenceClassifier | BertTokenClassifier
 
 
-@dataclass(frozen=True, kw_only=True)
-class FineTuningSettings(Start):
-    """What fine-tuning is started with, beside what `Start` lists.
-
-    Attributes:
-        train: tables with the training rows.
-        validation: tables to watch during training. Empty: a stable share of the training rows is held out.
-        validation_share: that share.
-        test: tables for the final metrics. Empty: those of the validation rows are final.
-        text_column, pair_column, label_column: names of columns; `pair_column` for tasks on pairs.
-        problem_type: "single_label_classification", "multi_label_classification", "regression", or
-            "token_classification" on files of tagged words (see `read_tagged`).
-        label_separator: between the labels of one row (multi-label).
-        epochs: how often the training rows are gone through.
-        early_stopping_patience: epochs without a better validation figure after which training ends; the best epoch's
-            weights are kept then. None trains to the end.
-        monitor: the validation figure that counts as better; None chooses by the task.
-    """
-
-    learning_rate: float = 5e-5
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    validation_share: float = 0.1
-    test: tuple[str, ...] = ()
-    text_column: str = "text"
-    pair_column: str | None = None
-    label_column: str = "label"
-    problem_type: ProblemType | Literal["token_classification"] = "single_label_classification"
-    label_separator: str = ";"
-    epochs: int = 3
-    early_stopping_patience: int | None = None
-    monitor: str | None = None
-
-    def read(self, paths: tuple[str, ...], report: ReadReport | None) -> Rows:
-        """The rows of some tables."""
-        if self.problem_type == "token_classification":
-            return read_tagged(paths, self.text_column, self.label_column, report)
-        return read_labelled(
-            paths,
-            self.text_column,
-            self.label_column,
-            self.pair_column,
-            self.problem_type,
-            self.label_separator,
-            report,
-        )
-
-    @property
-    def watched(self) -> str:
-        """The validation figure that tells a better model.
-
-        Raises:
-            BadInputError: `monitor` is none of the task's metrics.
-        """
-        metrics = {**CLASSIFIER_METRICS, "token_classification": TOKEN_METRICS}[self.problem_type]
-        if self.monitor and self.monitor not in metrics:
-            raise BadInputError(
-                f"`monitor` must be a figure of the task. Received: monitor={self.monitor!r} for {self.problem_type}. "
-                f"Give one of {', '.join(metrics)}."
-            )
-        defaults = {
-            "single_label_classification": "accuracy",
-            "multi_label_classification": "micro_f1",
-            "token_classification": "entity_f1",
-        }
-        return self.monitor or defaults.get(self.problem_type, "loss")
+_DEFAULT_METRICS = {
+    "single_label_classification": "accuracy",
+    "multi_label_classification": "micro_f1",
+    "regression": "loss",
+    "token_classification": "entity_f1",
+}
 
 
 @dataclass(frozen=True)
@@ -153,18 +94,18 @@ def fine_tune(
         TrainingStoppedError: the loss is no number.
     """
     folder = RunFolder(settings.output)
-    monitor = settings.watched
+    monitor = monitored_metric(settings)
     rows = rows or read_rows(settings, report)
     # Targets are made before the model, so that an unseen label is found at once.
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
-    backbone, to_inputs = settings.make_backbone(settings.sequence_length)
+    backbone, to_inputs = make_backbone(settings, settings.sequence_length)
     check_vocabulary(settings, to_inputs, rows.train)
     model = _make_model(backbone, rows)
     steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
-    compile_classifier(model, settings.make_optimizer(steps), loss, jit_compile=settings.jit_compile)
+    compile_classifier(model, make_optimizer(settings, steps), loss, jit_compile=settings.jit_compile)
     # Behind all that can refuse: a folder that was begun takes these settings only.
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(
@@ -199,6 +140,21 @@ def fine_tune(
     return FineTuned(model, to_inputs, rows.labels, history, metrics, folder)
 
 
+def monitored_metric(settings: FineTuningSettings) -> str:
+    """Returns the validation metric that tells which epoch is best.
+
+    Raises:
+        BadInputError: `monitor` is not a metric of the task.
+    """
+    metrics = {**CLASSIFIER_METRICS, "token_classification": TOKEN_METRICS}[settings.task]
+    if settings.monitor and settings.monitor not in metrics:
+        raise BadInputError(
+            f"`monitor` must be a metric of the task. Received: monitor={settings.monitor!r} for {settings.task}. "
+            f"Choose one of {', '.join(metrics)}."
+        )
+    return settings.monitor or _DEFAULT_METRICS[settings.task]
+
+
 def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows: Rows) -> None:
     """Refuses rows in words that the vocabulary does not know.
 
@@ -219,9 +175,9 @@ def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows
 
 def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuningRows:
     """Reads all tables; holds rows out for validation where none are given."""
-    train = settings.read(settings.train, report)
+    train = _read(settings, settings.train, report)
     if settings.validation:
-        validation = settings.read(settings.validation, report)
+        validation = _read(settings, settings.validation, report)
     else:
         share = settings.validation_share
         parts = train.split({"train": 1 - share, "validation": share})
@@ -231,7 +187,22 @@ def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) ->
                 f"Training and validation must both have rows. Received: {len(train)} and {len(validation)} after "
                 f"holding out a share of {share}. Give more rows, or validation rows of your own with `--validation`."
             )
-    return FineTuningRows(train, validation, settings.read(settings.test, report) if settings.test else None)
+    return FineTuningRows(train, validation, _read(settings, settings.test, report) if settings.test else None)
+
+
+def _read(settings: FineTuningSettings, paths: Sequence[str], report: ReadReport | None) -> Rows:
+    """The rows of some tables."""
+    if settings.task == "token_classification":
+        return read_tagged(paths, settings.text_column, settings.label_column, report)
+    return read_labelled(
+        paths,
+        settings.text_column,
+        settings.label_column,
+        settings.pair_column,
+        cast(ProblemType, settings.task),
+        settings.label_separator,
+        report,
+    )
 
 
 def _make_model(backbone: BertBackbone, rows: FineTuningRows) -> Classifier:

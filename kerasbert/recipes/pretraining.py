@@ -19,9 +19,10 @@ from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
-from kerasbert.recipes.run_folder import RunFolder
-from kerasbert.recipes.start import Start
+from kerasbert.recipes.start import make_backbone, make_optimizer
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
+from kerasbert.run_folder import RunFolder
+from kerasbert.settings import PretrainingSettings
 from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit
 
 # [CLS] first [SEP] second [SEP]
@@ -29,57 +30,6 @@ SPECIAL_TOKENS = 3
 # Held-out pairs take the first segments' chunks once: more copies of the same text would not be more text.
 HELD_OUT_DUPE_FACTOR = 1
 EVALUATION_SEED = 13
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainingSettings(Start):
-    """What pretraining is started with, beside what `Start` lists.
-
-    Attributes:
-        texts: files, folders or patterns: one sentence a line, a blank line between documents.
-        held_out: the same, for evaluation. Empty: a stable share of the documents of `texts` is held out.
-        held_out_share: that share.
-        steps: batches in all.
-        long_sequence_length: the most tokens of an input in the last steps.
-        long_share: the share of those steps; 0 leaves them out.
-        masked_lm_rate: share of tokens that are masked.
-        max_predictions: the most masked positions of a short input; None takes `masked_lm_rate` of its length. Long
-            inputs have more in proportion.
-        whole_word: mask whole words.
-        dupe_factor: passes over each document, each with other pairs.
-        short_sequence_probability: share of passes with a random shorter length.
-        validate_every: steps between evaluations on held-out text; None evaluates after each phase only.
-    """
-
-    texts: tuple[str, ...] = ()
-    held_out: tuple[str, ...] = ()
-    held_out_share: float = 0.05
-    steps: int = 10_000
-    long_sequence_length: int = 512
-    long_share: float = 0.1
-    masked_lm_rate: float = 0.15
-    max_predictions: int | None = None
-    whole_word: bool = False
-    dupe_factor: int = 10
-    short_sequence_probability: float = 0.1
-    validate_every: int | None = None
-
-    @property
-    def long_steps(self) -> int:
-        """Steps on long sequences."""
-        return round(self.steps * self.long_share)
-
-    def lengths(self) -> dict[str, int]:
-        """The sequence length of each phase that has steps."""
-        lengths = {"short": self.sequence_length, "long": self.long_sequence_length}
-        has_steps = {"short": self.steps > self.long_steps, "long": self.long_steps > 0}
-        return {name: length for name, length in lengths.items() if has_steps[name]}
-
-    def predictions(self, length: int) -> int:
-        """The most masked positions of an input of `length` tokens."""
-        if self.max_predictions is None:
-            return max(1, round(length * self.masked_lm_rate))
-        return max(1, round(self.max_predictions * length / self.sequence_length))
 
 
 @dataclass(frozen=True)
@@ -122,11 +72,11 @@ def pretrain(
         TrainingStoppedError: the loss is no number.
     """
     folder = RunFolder(settings.output)
-    backbone, to_inputs = settings.make_backbone(max(settings.lengths().values()))
+    backbone, to_inputs = make_backbone(settings, max(settings.lengths().values()))
     if records is None:
         _check_vocabulary(settings, to_inputs)
     model = BertPretrainer(backbone)
-    compile_pretrainer(model, settings.make_optimizer(settings.steps), jit_compile=settings.jit_compile)
+    compile_pretrainer(model, make_optimizer(settings, settings.steps), jit_compile=settings.jit_compile)
     makers = {}
     for name, length in settings.lengths().items():
         written = Records(folder.data / name / "train", folder.data / name / "held_out")

@@ -1,55 +1,19 @@
 """Reads what a run left in its folder: `settings.json`, `history.jsonl` and `evaluation.json`.
 
-This file is where their form is written down; the command line writes them. All three are UTF-8 JSON, each may be
-missing, unknown keys are ignored, and a key may be missing or null.
-
-`settings.json`: an object, nested as you like.
-
-`history.jsonl`: one object per line, in the order of training:
-`{"phase": str, "step": int, "split": "train" | "validation", <metric>: number, ...}`. `phase` and `split` may be
-missing ("" and "train"). NaN and Infinity are allowed as values.
-
-`evaluation.json`: one object:
-
-| key | value |
-| --- | --- |
-| `split` | the name of what was evaluated, such as "test" |
-| `metrics` | `{name: number}`; a mapping of names to mappings, such as `per_label`, becomes a table |
-| `confusion_matrix`, `labels` | counts [C, C] (row = true, column = predicted) and the C label names; both or none |
-| `comparison` | `{"columns": [...], "rows": [[...] or {...}, ...], "title": str, "note": str}`; both texts optional |
-| `lengths` | `{set of texts: [tokens, ...] or {tokens: number of texts}}` |
-| `sequence_length` | int, where longer texts were cut |
-| `vocabulary` | what `vocabulary_statistics` returns |
-| `attention` | `{"pieces": [...], "attention": [N][T][T] or [L][N][T][T]}`, padding left out |
-| `answers` | `[{"text": str or [str, str], "live": A, "rest": A, "grpc": A, "expected": str}, ...]`, as below |
-
-In `answers` each A is `{"label": str, "probability": number}`; ways that were not asked are left out, as is `expected`
-where it is not known.
+Their form is documented in `kerasbert.run_folder`.
 """
 
 import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from kerasbert.errors import BadInputError
 from kerasbert.reports.wording import shortened
+from kerasbert.run_folder import EVALUATION, HISTORY, SETTINGS, Evaluation
 
-SETTINGS, HISTORY, EVALUATION = "settings.json", "history.jsonl", "evaluation.json"
-
-_EVALUATION_TYPES: dict[str, type] = {
-    "split": str,
-    "metrics": dict,
-    "confusion_matrix": list,
-    "labels": list,
-    "comparison": dict,
-    "lengths": dict,
-    "sequence_length": int,
-    "vocabulary": dict,
-    "attention": dict,
-    "answers": list,
-}
+_EVALUATION_TYPES = {name: get_origin(hint) or hint for name, hint in get_type_hints(Evaluation).items()}
 _JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
 
 

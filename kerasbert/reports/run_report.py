@@ -10,6 +10,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.reports.report import Report
 from kerasbert.reports.run_reading import EVALUATION, HISTORY, SETTINGS, Run, read_run
 from kerasbert.reports.wording import shortened
+from kerasbert.run_folder import RunFolder
 
 
 def write_run_report(
@@ -34,7 +35,7 @@ def write_run_report(
     folder = Path(run_dir)
     report = Report(title or f"Run {folder.resolve().name}", created=created)
     add_run(report, read_run(folder))
-    return report.write(folder / "report.html" if path is None else path)
+    return report.write(RunFolder(folder).report if path is None else path)
 
 
 def add_run(report: Report, run: Run, heading: str = "") -> None:

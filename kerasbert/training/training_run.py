@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from kerasbert.errors import BadInputError, TrainingStoppedError
+from kerasbert.run_folder import RunFolder
 from kerasbert.training.best_result import BestResult
 from kerasbert.training.history import History, HistoryFile
 from kerasbert.training.interruption import Interruption, noted_interruption
@@ -68,12 +69,12 @@ class TrainingRun:
         self.step = 0
         self.total = start_of(phases, len(phases))
         self.stopped_early = False
-        self._checkpoints = settings.run_dir / "checkpoints"
+        self._checkpoints = RunFolder(settings.run_dir).checkpoints
         self._train_step = TrainStep(model)
         self._best = BestResult(settings.monitor, settings.early_stopping_patience)
         self._best_arrays: Arrays = []
         self._metrics: dict[str, float] = {}
-        self._tensorboard = TensorBoardWriter(settings.run_dir / "tensorboard" if settings.tensorboard else None)
+        self._tensorboard = TensorBoardWriter(RunFolder(settings.run_dir).tensorboard if settings.tensorboard else None)
         self._callbacks = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=model)
         self._state: TrainingState | None = None
 
@@ -123,7 +124,7 @@ class TrainingRun:
             self._best.restore(about["best"])
             self._best_arrays = self._state.arrays.get("best", [])
         with _writable(self.settings.run_dir):
-            self._history = HistoryFile(self.settings.run_dir / "history.jsonl", about["history_bytes"])
+            self._history = HistoryFile(RunFolder(self.settings.run_dir).history, about["history_bytes"])
 
     def _restore(self, *groups: str) -> None:
         """Sets the model's, the optimizer's and the metrics' variables to the training state, after checking all."""

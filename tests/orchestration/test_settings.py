@@ -1,15 +1,13 @@
 """Settings come from flags, a file and the environment, and what cannot be used is named with its place."""
 
 import dataclasses
-import typing
 from pathlib import Path
 
 import pytest
 
 from kerasbert.errors import BadInputError
-from kerasbert.recipes import FineTuningSettings, PretrainingSettings
+from kerasbert.settings import FineTuningSettings, PretrainingSettings, settings_of
 from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings, read_settings
-from kerasbert_pipelines.settings_reader import Range
 
 
 @pytest.fixture(autouse=True)
@@ -76,16 +74,19 @@ def test_values_get_their_types(tmp_path: Path) -> None:
         ("steps: many", ["`steps` must be a whole number", "steps='many'", "settings.yaml"]),
         ("steps: 1.5", ["`steps` must be a whole number"]),
         ("steps: true", ["`steps` must be a whole number"]),
-        ("lower_case: 1", ["`lower_case` must be true or false"]),
+        ("steps: 1970-01-01", ["`steps` must be a whole number"]),
+        ("lower_case: 2", ["`lower_case` must be true or false"]),
+        ("lower_case: maybe", ["`lower_case` must be true or false", "For example, `lower_case: True`."]),
+        ("text_column: yes", ["`text_column` must be text"]),
         ("masking: never", ["`masking` must be one of dynamic, static"]),
         ("resources: 3", ["`resources` must be a mapping"]),
         ("resources: {Trainer: {cpus: 3}}", ["`resources.Trainer.cpus`", "`resources.Trainer.cpu`"]),
         ("resources: {Trainer: {memory: lots}}", ["`memory` must be a number with"]),
         ("resources: {Trainer: {workers: 0}}", ["`resources.Trainer.workers` must be a whole number, at least 1"]),
-        ("resources: {Trainer: {cpu: .nan}}", ["`resources.Trainer.cpu` must be a finite number, above 0"]),
+        ("resources: {Trainer: {cpu: .nan}}", ["`resources.Trainer.cpu` must be a finite number, greater than 0"]),
         ("pipeline_name: Capital", ["`pipeline_name` must be lower-case letters"]),
-        ("steps: 1\nsteps: 2", ["`steps` comes twice", "settings.yaml"]),
-        ("- steps", ["one `setting: value` a line", "a list"]),
+        ("steps: 1\nsteps: 2", ["`steps` occurs twice", "settings.yaml"]),
+        ("- steps", ["one `setting: value` per line", "a list"]),
         ("steps: [", ["must be YAML", "settings.yaml"]),
         ("? [a, b]\n: 1", ["a name must be text", "line 1", "settings.yaml"]),
         ("texts: 2024-13-45", ["must be YAML", "month must be in 1..12"]),
@@ -109,12 +110,12 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str
         ("sequence_length", ("7",), "a whole number, at least 8"),
         ("vocabulary_size", ("6",), "a whole number, at least 7"),
         ("seed", ("-5", "4294967296"), "a whole number, at least 0 and at most 4294967295"),
-        ("learning_rate", (".nan", ".inf", "0", "-1e-4"), "a finite number, above 0"),
-        ("learning_rate", ("1" + "0" * 400,), "a number"),
+        ("learning_rate", (".nan", ".inf", "0", "-1e-4"), "a finite number, greater than 0"),
+        ("learning_rate", ("1" + "0" * 400,), "a finite number"),
         ("weight_decay", ("-0.1", ".nan"), "a finite number, at least 0"),
-        ("dropout", ("1", "-0.1"), "a finite number, at least 0 and below 1"),
-        ("held_out_share", ("0", "1"), "a finite number, above 0 and below 1"),
-        ("masked_lm_rate", ("0", "1.5"), "a finite number, above 0 and at most 1"),
+        ("dropout", ("1", "-0.1"), "a finite number, at least 0 and less than 1"),
+        ("held_out_share", ("0", "1"), "a finite number, greater than 0 and less than 1"),
+        ("masked_lm_rate", ("0", "1.5"), "a finite number, greater than 0 and at most 1"),
         ("long_share", ("-0.1", "1.1", ".nan"), "a finite number, at least 0 and at most 1"),
         ("range_megabytes", ("0",), "a finite number, at least 0.001"),
         ("max_loss_increase", (".nan",), "a finite number"),
@@ -128,15 +129,54 @@ def test_numbers_out_of_range_are_named_with_their_place(
             read_settings("pretrain", write(tmp_path, f"{name}: {value}"))
 
 
-@pytest.mark.parametrize("kind", [PretrainSettings, FineTuneSettings])
-def test_every_number_has_a_range_and_every_default_is_in_it(kind: type) -> None:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    for setting in dataclasses.fields(kind):
-        hint = hints[setting.name]
-        for one in (hint, *typing.get_args(hint)):
-            assert one not in (int, float) or typing.get_origin(hint) is typing.Annotated, setting.name
-            if typing.get_origin(one) is typing.Annotated and isinstance(one.__metadata__[0], Range):
-                assert setting.default is None or setting.default in one.__metadata__[0]
+@pytest.mark.parametrize("kind", [PretrainSettings, FineTuneSettings, PretrainingSettings, FineTuningSettings])
+def test_every_setting_has_a_help_text_and_a_default_that_it_accepts(kind: type) -> None:
+    required = {"output": "run"} if "output" in settings_of(kind) else {}
+    for name, info in settings_of(kind).items():
+        assert info.help.endswith("."), name
+        if not info.is_required:
+            assert getattr(kind(**{**required, name: info.default}), name) == getattr(kind(**required), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings", "value"),
+    [
+        ("learning_rate", ("1e-4", "0.0001", ".0001", "1.0e-4", "'1e-4'"), 1e-4),
+        ("steps", ("1000", "1_000", "1e3", "1000.0", "'1000'"), 1000),
+        ("lower_case", ("no", "No", "off", "false", "FALSE", "0", "'no'", "'off'", "'False'", "n"), False),
+        ("whole_word", ("yes", "on", "true", "True", "1", "'yes'", "y"), True),
+        ("jit_compile", ("null", "~", ""), None),
+        ("project", ("123", "'123'"), "123"),
+        ("beam_pipeline_args", ("--a=b", "[--a=b]"), ("--a=b",)),
+    ],
+)
+def test_every_clear_spelling_of_a_value_is_accepted(
+    tmp_path: Path, name: str, spellings: tuple[str, ...], value: object
+) -> None:
+    for spelling in spellings:
+        found = getattr(read_settings("pretrain", write(tmp_path, f"{name}: {spelling}")), name)
+        assert (found, type(found)) == (value, type(value)), spelling
+
+
+@pytest.mark.parametrize(
+    ("spelling", "value"), [("no", "no"), ("off", "no"), ("false", "no"), ("yes", "yes"), ("auto", "auto")]
+)
+def test_yes_and_no_may_be_written_without_quotes(tmp_path: Path, spelling: str, value: str) -> None:
+    assert read_settings("fine-tune", write(tmp_path, f"infra_validator: {spelling}")).infra_validator == value
+
+
+def test_the_task_may_be_called_problem_type(tmp_path: Path) -> None:
+    assert read_settings("fine-tune", write(tmp_path, "problem_type: regression")).task == "regression"
+    assert FineTuningSettings(output="run", problem_type="regression").task == "regression"
+    with pytest.raises(BadInputError, match=r"`task` must be one of .* Received: task='x' in '.*settings.yaml'"):
+        read_settings("fine-tune", write(tmp_path, "problem_type: x"))
+
+
+def test_resources_of_the_file_and_of_a_flag_are_merged(tmp_path: Path) -> None:
+    path = write(tmp_path, "resources: {Trainer: {cpu: 8, workers: 2}, Evaluator: {cpu: 1}}\n")
+    settings = read_settings("pretrain", path, {"resources": {"Trainer": {"cpu": 4}}})
+    assert (settings.resources_of("Trainer").cpu, settings.resources_of("Trainer").workers) == (4.0, 2)
+    assert settings.resources_of("Evaluator").cpu == 1.0
 
 
 def test_home_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +211,7 @@ def test_a_missing_file_and_an_unknown_pipeline_are_refused(tmp_path: Path) -> N
 
 
 def test_a_flag_is_named_as_such() -> None:
-    with pytest.raises(BadInputError, match="steps='x' in the command line"):
+    with pytest.raises(BadInputError, match=r"steps='x' in the command line\. For example, `--set steps=10000`\."):
         read_settings("pretrain", None, {"steps": "x"})
     with pytest.raises(BadInputError, match=r"`epochs` must be .*, at least 1 .* epochs=0 in the command line"):
         read_settings("fine-tune", None, {"epochs": 0})
@@ -185,11 +225,17 @@ def test_settings_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("pipeline", "recipe"), [(PretrainSettings, PretrainingSettings), (FineTuneSettings, FineTuningSettings)]
 )
-def test_hyper_parameters_have_the_names_and_defaults_of_the_commands(pipeline: type, recipe: type) -> None:
-    ours = {field.name: field.default for field in dataclasses.fields(pipeline)}
-    # What the pipelines make themselves, or read from elsewhere.
-    made = {"output", "start_from", "restart", "texts", "held_out", "train", "validation", "validation_share", "test"}
-    made |= {"problem_type"}  # the pipeline's `task`
-    for field in dataclasses.fields(recipe):
-        if field.name not in made:
-            assert ours[field.name] == field.default, field.name
+def test_a_setting_that_both_doors_have_is_the_same_one(pipeline: type, recipe: type) -> None:
+    ours, theirs = settings_of(pipeline), settings_of(recipe)
+    # These say where the data and the models are, which a pipeline's artifacts know otherwise.
+    places = {"texts", "start_from", "vocabulary"}
+    shared = ours.keys() & theirs.keys() - places
+    assert {
+        "learning_rate",
+        "dropout",
+        "seed",
+        "optimizer",
+        "validate_every" if recipe is PretrainingSettings else "task",
+    } <= shared
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+    assert theirs.keys() - ours.keys() <= {"output", "restart", "held_out", "train", "validation", "test", *places}

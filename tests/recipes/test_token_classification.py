@@ -15,7 +15,7 @@ from kerasbert.export.graph.text_inputs import TextInputs
 from kerasbert.export.served.token_classifier import ServedTokenClassifier
 from kerasbert.models import BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
-from kerasbert.recipes.fine_tuning import FineTuningSettings, fine_tune
+from kerasbert.recipes import FineTuningSettings, fine_tune
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, spans, tagged_dataset
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "yo", "##rk", "u", ".", "s", "in", "ann", "and", "##a"]

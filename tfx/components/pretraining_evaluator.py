@@ -20,7 +20,8 @@ from tfx.utils import path_utils
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
-from kerasbert.recipes.pretraining import PretrainingSettings, Records, evaluate_on_records
+from kerasbert.recipes.pretraining import Records, evaluate_on_records
+from kerasbert.settings import PretrainingSettings
 from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.pretraining import recipe_settings, records_of
 from kerasbert_tfx.records.remote_folders import copied_to_local

@@ -20,14 +20,15 @@ from tfx.utils import io_utils
 
 from kerasbert import export
 from kerasbert.errors import BadInputError
-from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, FineTuningSettings, check_vocabulary, fine_tune
+from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, check_vocabulary, fine_tune, monitored_metric
+from kerasbert.recipes.start import make_backbone
+from kerasbert.run_folder import MODEL, RECORDS
+from kerasbert.settings import FineTuningSettings
 from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.modules.training_sample import write_training_sample
 from kerasbert_tfx.records.labelled_records import Columns, read_rows
 
-# What of a run is kept with the model: not the training states, from which a killed run would go on.
-_KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard", "model")
 _TEST_SPLIT = "/Split-test/"
 
 
@@ -61,7 +62,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     # Once: no trial has another vocabulary.
     with _started_from(fn_args) as start:
         settings = _settings(config, {}, output="", start_from=start)
-        check_vocabulary(settings, settings.make_backbone(settings.sequence_length)[1], rows.train)
+        check_vocabulary(settings, make_backbone(settings, settings.sequence_length)[1], rows.train)
     tuner = FineTuningTuner(fn_args, FineTuningRows(rows.train, rows.validation))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
@@ -78,7 +79,7 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         self._fn_args = fn_args
         self._rows = rows
         settings = _settings(fn_args.custom_config, {}, output="", start_from=None)
-        self._figure = settings.watched
+        self._figure = monitored_metric(settings)
         space = keras_tuner.HyperParameters()
         space.Float(
             "learning_rate",
@@ -125,7 +126,7 @@ def _rows(fn_args: FnArgs, columns: Columns) -> FineTuningRows:
 def _settings(config: Mapping[str, Any], values: Mapping[str, Any], **paths: Any) -> FineTuningSettings:
     """The recipe's settings: those of the pipeline, with the Tuner's best values in their place."""
     columns = config["columns"]
-    task = {"text_column": columns["text"], "label_column": columns["label"], "problem_type": columns["task"]}
+    task = {"text_column": columns["text"], "label_column": columns["label"], "task": columns["task"]}
     return FineTuningSettings(
         **{**task, "pair_column": columns.get("pair"), **config["settings"], **values, **paths},
     )
@@ -180,7 +181,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def _keep(work: Path, folder: str) -> None:
     """Copies what is worth keeping of a finished run."""
-    for name in (*_KEPT, "training_sample.jsonl"):
+    for name in (*RECORDS, MODEL, "training_sample.jsonl"):
         source = work / name
         if source.is_dir():
             io_utils.copy_dir(str(source), f"{folder}/{name}")

@@ -13,7 +13,7 @@ from tfx.utils import path_utils
 from kerasbert.checkpoints.model_files import is_checkpoint
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
-from kerasbert.recipes.run_folder import FREE_SETTINGS
+from kerasbert.run_folder import FREE_SETTINGS
 from kerasbert_tfx.records.fingerprints import fingerprint
 from kerasbert_tfx.records.remote_folders import copied_to_local
 

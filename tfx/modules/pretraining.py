@@ -15,14 +15,13 @@ from tfx.utils import io_utils
 
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.pretraining import PretrainingSettings, Records, pretrain
+from kerasbert.recipes.pretraining import Records, pretrain
+from kerasbert.run_folder import RECORDS
+from kerasbert.settings import PretrainingSettings
 from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.components.pretraining_instances import PREPROCESSING_FOLDER
 from kerasbert_tfx.modules.model_folder import find_model, local_folder
 from kerasbert_tfx.records.remote_folders import copied_to_local
-
-# What of a run is kept beside the model: not the training states, from which a killed run would go on.
-_KEPT = ("settings.json", "history.jsonl", "evaluation.json", "tensorboard")
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -69,7 +68,7 @@ def records_of(instances: Path, is_masked: bool = False) -> Records:
 
 def _keep(work: Path, folder: str) -> None:
     """Copies what is worth keeping of a finished run, and removes the rest."""
-    for name in _KEPT:
+    for name in RECORDS:
         source = work / name
         if source.is_dir():
             io_utils.copy_dir(str(source), f"{folder}/{name}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerasbert.cli.options.number_types import SEED
+from kerasbert.cli.options.option_types import SEED
+from kerasbert.run_folder import REPORT
 
 if TYPE_CHECKING:
     from kerasbert.cli.commands.demo_steps import DemoFolder, PipelineRun, Scale
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 @click.option(
     "--output", "-o", default="runs/demo", show_default=True, type=click.Path(), help="A folder for everything."
 )
-@click.option("--seed", default=0, show_default=True, type=SEED, help="Of weights, order, masks and dropout.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=SEED,
+    help="Random seed for initialization, data order, masking and dropout.",
+)
 @click.option("--seeds", help="Several, such as 0,1,2: repeats the comparison for each and shows the spread.")
 @click.option("--quick", is_flag=True, help="A few steps only: shows the way, not the metrics.")
 def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
@@ -50,7 +57,7 @@ def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
         _whole_way(folder, corpus, seed, scale)
     click.echo(f"Time: {time.monotonic() - began:.0f} s")
     if seeds is None:
-        click.echo(f"Report: {(folder.path / 'report.html').resolve()}")
+        click.echo(f"Report: {(folder.path / REPORT).resolve()}")
 
 
 def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "Scale") -> None:
@@ -130,7 +137,7 @@ def _write_report(
     report = Report("From raw text to a served BERT", "Python's own documentation, two cores, a few minutes")
     add_run(report, run, "Fine-tuning: which package does a docstring come from?")
     add_run(report, read_run(pretrained.run.path), "Pretraining: masked LM and next-sentence prediction")
-    report.write(folder.path / "report.html")
+    report.write(folder.path / REPORT)
 
 
 def _print_metrics(pretraining: Mapping[str, Any], metrics: Mapping[str, Mapping[str, float]]) -> None:

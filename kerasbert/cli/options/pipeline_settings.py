@@ -47,7 +47,19 @@ def read_pipeline_settings(kind: str, config: str | None, assignments: tuple[str
     require_tfx()
     from kerasbert_pipelines.settings import read_settings
 
-    return read_settings(kind, config, parsed_assignments("--set", assignments))
+    return read_settings(kind, config, _nested(parsed_assignments("--set", assignments)))
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings inside mappings: `resources.Trainer.cpu=4` is `{"resources": {"Trainer": {"cpu": 4}}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, last = name.split(".")
+        inner = nested
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return nested
 
 
 def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""Every setting of training, declared once: its name, type, range, default and help text.
+
+Command-line options, pipeline settings, checks in Python, tables of the documentation and JSON schemas are derived from
+these classes. Imports neither Keras nor TensorFlow.
+"""
+
+from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
+from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
+from kerasbert.settings.setting_info import SettingInfo, settings_of
+from kerasbert.settings.settings_class import Source, settings_class, settings_from
+from kerasbert.settings.table_settings import TableSettings
+from kerasbert.settings.training_settings import RunSettings, TrainingSettings
+
+__all__ = [
+    "FineTuningParameters",
+    "FineTuningSettings",
+    "PretrainingParameters",
+    "PretrainingSettings",
+    "RunSettings",
+    "SettingInfo",
+    "Source",
+    "TableSettings",
+    "TrainingSettings",
+    "settings_class",
+    "settings_from",
+    "settings_of",
+]

@@ -1,0 +1,47 @@
+"""The settings of fine-tuning."""
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+from kerasbert.settings.setting_types import Count, Flags, PartShare, Paths, Positive, Task, Text
+from kerasbert.settings.settings_class import settings_class
+from kerasbert.settings.table_settings import TableSettings
+from kerasbert.settings.training_settings import RunSettings, TrainingSettings
+
+
+@settings_class
+class FineTuningParameters(TrainingSettings, TableSettings):
+    """What the command and the pipeline share."""
+
+    task: Annotated[Task, Flags(("--task", "--problem-type"))] = Field(
+        "single_label_classification",
+        validation_alias=AliasChoices("task", "problem_type"),
+        description="What the labels are.",
+    )
+    learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
+    epochs: Count = Field(3, description="Passes over the training rows.")
+    validation_share: PartShare = Field(
+        0.1, description="Share of the rows that is held out for validation. The choice depends on their text only."
+    )
+    early_stopping_patience: Count | None = Field(
+        None,
+        description="Epochs without an improvement of the monitored metric after which training stops; the weights of "
+        "the best epoch are kept. By default training runs to the end.",
+    )
+    monitor: Text | None = Field(
+        None,
+        description="Validation metric that tells which epoch is best. By default accuracy, micro_f1 (multi-label), "
+        "entity_f1 (tokens) or loss (regression).",
+    )
+
+
+@settings_class
+class FineTuningSettings(FineTuningParameters, RunSettings):
+    """The settings of `kerasbert.recipes.fine_tune` and of `kerasbert fine-tune`."""
+
+    train: Paths = Field((), description="Tables with the training rows.")
+    validation: Paths = Field(
+        (), description="Tables to validate on during training. By default a share of the training rows is held out."
+    )
+    test: Paths = Field((), description="Tables for the final metrics. By default the validation rows.")

@@ -1,0 +1,61 @@
+"""The settings of pretraining."""
+
+from pydantic import Field
+
+from kerasbert.settings.setting_types import Count, Flag, Length, PartShare, Paths, Share, SomeShare
+from kerasbert.settings.settings_class import settings_class
+from kerasbert.settings.training_settings import RunSettings, TrainingSettings
+
+
+@settings_class
+class PretrainingParameters(TrainingSettings):
+    """What the command and the pipeline share."""
+
+    steps: Count = Field(10_000, description="Number of training steps (batches).")
+    long_sequence_length: Length = Field(
+        512, description="Maximum number of tokens in the last steps, which train the later position embeddings."
+    )
+    long_share: Share = Field(0.1, description="Share of the steps that use the long sequence length; 0 for none.")
+    held_out_share: PartShare = Field(
+        0.05, description="Share of the documents that is held out for evaluation. The choice depends on their text."
+    )
+    masked_lm_rate: SomeShare = Field(0.15, description="Share of the tokens that are masked.")
+    max_predictions: Count | None = Field(
+        None,
+        description="Maximum number of masked tokens of a short input; long inputs have more in proportion. By default "
+        "as many as the masking rate gives.",
+    )
+    whole_word: Flag = Field(False, description="Whether whole words are masked, not single word pieces.")
+    dupe_factor: Count = Field(10, description="Passes over the text, each with other segment pairs.")
+    short_sequence_probability: Share = Field(0.1, description="Share of the inputs that get a random shorter length.")
+    validate_every: Count | None = Field(
+        None, description="Steps between evaluations on held-out text. By default after each phase only."
+    )
+
+
+@settings_class
+class PretrainingSettings(PretrainingParameters, RunSettings):
+    """The settings of `kerasbert.recipes.pretrain` and of `kerasbert pretrain`."""
+
+    texts: Paths = Field(
+        (),
+        description="Text files, folders or patterns: one sentence a line, a blank line between documents.",
+    )
+    held_out: Paths = Field((), description="Text to evaluate on. By default a share of the documents is held out.")
+
+    @property
+    def long_steps(self) -> int:
+        """The number of steps on long sequences."""
+        return round(self.steps * self.long_share)
+
+    def lengths(self) -> dict[str, int]:
+        """Returns the sequence length of each phase ("short", "long") that has steps."""
+        lengths = {"short": self.sequence_length, "long": self.long_sequence_length}
+        has_steps = {"short": self.steps > self.long_steps, "long": self.long_steps > 0}
+        return {name: length for name, length in lengths.items() if has_steps[name]}
+
+    def predictions(self, length: int) -> int:
+        """Returns the maximum number of masked positions of an input of `length` tokens."""
+        if self.max_predictions is None:
+            return max(1, round(length * self.masked_lm_rate))
+        return max(1, round(self.max_predictions * length / self.sequence_length))
