@@ -36,19 +36,19 @@ def fine_tuning(start: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 def test_an_impossible_optimizer_or_seed(fine_tuning: dict[str, Any], start: dict[str, Any], wrong: Any) -> None:
     text = Path(start["vocabulary"]).with_name("text.txt")
     text.write_text("new day\nold day\n\nold day\nnew day\n" * 8)
-    with pytest.raises(ValueError, match=r"Received|Seed must be"):
+    with pytest.raises(ValueError, match=r"Received: "):
         fine_tune(FineTuningSettings(**fine_tuning, **wrong))
-    with pytest.raises(ValueError, match=r"Received|Seed must be"):
+    with pytest.raises(ValueError, match=r"Received: "):
         pretrain(PretrainingSettings(**start, texts=(str(text),), steps=2, long_share=0.0, **wrong))
     assert not Path(start["output"]).exists()
 
 
 @pytest.mark.parametrize(
-    ("problem_type", "monitor"),
+    ("task", "monitor"),
     [("single_label_classification", "mse"), ("regression", "accuracy"), ("token_classification", "macro_f1")],
 )
-def test_a_figure_that_the_task_has_not(fine_tuning: dict[str, Any], problem_type: Any, monitor: str) -> None:
-    settings = FineTuningSettings(**fine_tuning, problem_type=problem_type, monitor=monitor)
-    with pytest.raises(ValueError, match=rf"Received: monitor='{monitor}' for {problem_type}\. Give one of loss, "):
+def test_a_metric_that_the_task_does_not_have(fine_tuning: dict[str, Any], task: Any, monitor: str) -> None:
+    settings = FineTuningSettings(**fine_tuning, task=task, monitor=monitor)
+    with pytest.raises(ValueError, match=rf"Received: monitor='{monitor}' for {task}\. Choose one of loss, "):
         fine_tune(settings)
     assert not Path(fine_tuning["output"]).exists()
