@@ -134,7 +134,7 @@ def runner(kind: str, model, batches):
     if kind == "train_on_batch":
         iterator = iter(batches)
         return lambda steps: [model.train_on_batch(*next(iterator)) for _ in range(steps)]
-    from kerasbert.training.train_step import TrainStep, build_metrics
+    from kerasbert.training.run.train_step import TrainStep, build_metrics
 
     step = TrainStep(model)
     iterator = step.batches(batches)

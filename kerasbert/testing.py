@@ -4,10 +4,9 @@ Why it exists: a layer that cannot come back from its config, mixes up the rows 
 is found by one call in a test. What a layer computes is for its own tests: these checks know no formula.
 """
 
-import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ def check_layer(
 
 
 def check_model(
-    make_model: Callable[[], keras.Model],
+    make_model: Callable[[str | None], keras.Model],
     inputs: Mapping[str, np.ndarray],
     *,
     tolerance: float = 1e-5,
@@ -91,8 +90,10 @@ def check_model(
 ) -> None:
     """Checks that a functional model keeps the house's contract, which is that of `check_layer`.
 
+    In addition, a model made in `"mixed_float16"` gets loss scaling from `compile`.
+
     Args:
-        make_model: makes a new model with fresh weights; it is called once for each dtype policy.
+        make_model: makes a new model with fresh weights in the dtype policy that it is given; None is Keras's default.
         inputs: NumPy arrays by the name of the model's input, the batch first, at least 2 rows.
         tolerance: see `check_layer`.
         half_tolerance: see `check_layer`.
@@ -103,7 +104,7 @@ def check_model(
         AssertionError: the contract is broken. The message gives the rule and what came.
     """
     inputs = _as_dict(inputs)
-    model = make_model()
+    model = make_model(None)
     _require(sorted(model.input) == sorted(inputs), "`inputs` must name the model's inputs.", sorted(inputs))
     _require(all(name == tensor.name for name, tensor in model.input.items()), "Inputs must be named.", model.input)
     entries = model.get_config()
@@ -122,8 +123,10 @@ def check_model(
 
     _check_functional(model, inputs, tolerance, jit_compile)
     for policy in half_precisions:
-        with _dtype_policy(policy):
-            half = make_model()
+        half = make_model(policy)
+        found = half.dtype_policy.name
+        _require(found == policy, f"The model's dtype policy must be that of its parts, {policy}.", found)
+        _check_loss_scaling(half, policy)
         half.set_weights(weights)
         # A model's last layer may stay in float32, which Keras' guide to mixed precision recommends.
         dtypes = {keras.DTypePolicy(policy).compute_dtype, "float32"}
@@ -229,6 +232,13 @@ def _check_half_precision(
     _check_equal(_flatten(outputs), expected, tolerance, f"Numbers in {sorted(dtypes)} must be near those in float32.")
 
 
+def _check_loss_scaling(model: keras.Model, policy: str) -> None:
+    """Check that `compile` scales the loss for float16, in which gradients below 6e-8 become 0."""
+    model.compile("sgd", jit_compile=False)
+    is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    _require(is_scaled == (policy == "mixed_float16"), f"`compile` must scale the loss for {policy} only.", is_scaled)
+
+
 def _functional(layer: keras.layers.Layer, inputs: dict[str, np.ndarray]) -> keras.Model:
     """A functional model of one layer, for any batch size; tokens too are any number beside a padding mask."""
     tokens = inputs["padding_mask"].shape[1] if "padding_mask" in inputs else None
@@ -286,14 +296,3 @@ def _require(condition: bool, rule: str, received: Any) -> None:
     """Raises an error that gives the rule and what came."""
     if not condition:
         raise AssertionError(f"{rule} Received: {received}")
-
-
-@contextlib.contextmanager
-def _dtype_policy(policy: str) -> Iterator[None]:
-    """Sets the global dtype policy within a block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -105,18 +105,23 @@ def test_a_layer_that_sees_padding_is_told_so():
         check_layer(SeesPadding, {"units": 3}, inputs, jit_compile=False)
 
 
+def plain_model(dtype):
+    x = keras.Input((3,), name="x")
+    model = keras.Model({"x": x}, keras.layers.Dense(2, dtype=dtype)(x))
+    model.dtype_policy = keras.dtype_policies.get(dtype or "float32")
+    return model
+
+
 def test_a_model_without_names_is_told_so():
-    def make():
-        x = keras.Input((3,), name="x")
-        return keras.Model({"x": x}, keras.layers.Dense(2)(x))
-
-    check_model(make, {"x": X}, jit_compile=False)
+    check_model(plain_model, {"x": X}, half_precisions=("mixed_bfloat16",), jit_compile=False)
     with pytest.raises(AssertionError, match="must name the model's inputs"):
-        check_model(make, {"y": X})
+        check_model(plain_model, {"y": X})
 
 
-def test_the_dtype_policy_is_put_back():
-    before = keras.config.dtype_policy().name
-    with pytest.raises(AssertionError):
-        check_layer(IsFloat32, {"units": 3}, X, jit_compile=False)
-    assert keras.config.dtype_policy().name == before
+def test_a_model_that_trains_in_float16_without_loss_scaling_is_told_so():
+    def make(dtype):
+        x = keras.Input((3,), name="x")
+        return keras.Model({"x": x}, keras.layers.Dense(2, dtype=dtype)(x))
+
+    with pytest.raises(AssertionError, match="dtype policy must be that of its parts, mixed_float16"):
+        check_model(make, {"x": X}, half_precisions=("mixed_float16",), jit_compile=False)

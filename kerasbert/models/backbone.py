@@ -22,10 +22,19 @@ class BertBackbone(keras.Model):
     `backbone.get_layer(f"encoder_block_{i}").output`.
 
     Args:
-        vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act,
-        hidden_dropout_prob, attention_probs_dropout_prob, max_position_embeddings, type_vocab_size,
-        initializer_range, layer_norm_eps: see `BertConfig`.
-        dtype: a Keras dtype policy, such as "mixed_float16" or "bfloat16".
+        vocab_size: rows of the word embedding.
+        hidden_size: H, the width of the hidden states. Must be a multiple of `num_attention_heads`.
+        num_hidden_layers: number of encoder blocks.
+        num_attention_heads: attention heads in each block.
+        intermediate_size: width of the hidden layer in each feed-forward network.
+        hidden_act: activation of the feed-forward networks: "gelu_tanh", "gelu_erf" or the name of a Keras activation.
+        hidden_dropout_prob: dropout rate of the embeddings and of each sublayer's output.
+        attention_probs_dropout_prob: dropout rate of the attention probabilities.
+        max_position_embeddings: length of the longest input, in tokens.
+        type_vocab_size: number of segments.
+        initializer_range: standard deviation of the truncated normal initial weights.
+        layer_norm_eps: epsilon of the layer norms.
+        dtype: a Keras dtype policy, e.g. "mixed_float16" or "bfloat16".
         name: the model's name.
         trainable: whether training changes the weights.
 

@@ -1,4 +1,4 @@
-"""What the models on top of a backbone share: they are saved as their arguments, the backbone as a nested config."""
+"""What all task models share: a backbone, its dtype policy, and how they are saved as their constructor's arguments."""
 
 from typing import Any, TypeVar
 
@@ -11,27 +11,37 @@ Task = TypeVar("Task", bound="BackboneTask")
 
 
 class BackboneTask(keras.Model):
-    """A functional model whose constructor takes `backbone` first. A subclass lists its other arguments."""
+    """A functional model whose constructor takes `backbone` as its first argument. Subclasses add further arguments.
+
+    The model's dtype policy is the backbone's, so that `compile` adds loss scaling to the optimizer for
+    `"mixed_float16"`, whatever Keras' global policy is.
+    """
 
     backbone: BertBackbone
 
-    # The constructor's arguments beside `backbone`, each of which is an attribute too.
+    # The constructor's other arguments. Each of them is also an attribute.
     _ARGUMENTS: tuple[str, ...] = ()
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True):
+    def __init__(
+        self, backbone: BertBackbone, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
+    ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
-        if not trainable:  # To set True would thaw a backbone that was frozen on its own.
+        self.dtype_policy = keras.dtype_policies.get(backbone.dtype_policy)
+        if self._is_backbone_a_layer():
+            self.backbone = backbone
+        else:
+            # The model's graph has the backbone's layers except the pooler. If the backbone were tracked, the pooler
+            # would be a weight without a gradient, about which Keras warns in training.
+            object.__setattr__(self, "backbone", backbone)
+        if not trainable:  # Setting True would unfreeze a backbone that was frozen on its own.
             self.trainable = False
 
-    def _hold_without_pooler(self, backbone: BertBackbone) -> None:
-        """Makes `backbone` an attribute of a model whose graph has the backbone's layers, but not its pooler.
-
-        Not as a layer of the model: the pooler would be a weight without a gradient, of which Keras warns in training.
-        """
-        object.__setattr__(self, "backbone", backbone)
+    def _is_backbone_a_layer(self) -> bool:
+        """Whether the graph calls the backbone as one layer, instead of using its layers without the pooler."""
+        return any(isinstance(layer, BertBackbone) for layer in self.layers)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, the backbone as a serialized model."""
+        """Return the constructor's arguments, with the backbone as a serialized model."""
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             **{name: getattr(self, name) for name in self._ARGUMENTS},
@@ -41,16 +51,20 @@ class BackboneTask(keras.Model):
 
     @classmethod
     def from_config(cls: type[Task], config: dict[str, Any], custom_objects: Any = None) -> Task:
-        """A new model from what `get_config` returned."""
+        """Create a model from the result of `get_config`."""
         backbone = keras.saving.deserialize_keras_object(config["backbone"], custom_objects=custom_objects)
         return cls(**{**config, "backbone": backbone})
 
 
 def check_backbone(backbone: Any) -> BertBackbone:
-    """Returns `backbone`, or refuses what is no `BertBackbone`."""
+    """Return `backbone` if it is a `BertBackbone`.
+
+    Raises:
+        BadInputError: it is something else.
+    """
     if not isinstance(backbone, BertBackbone):
         raise BadInputError(
             f"`backbone` must be a `BertBackbone`. Received: backbone={backbone!r}. "
-            "Give such as `BertBackbone.from_config(BertConfig.named('bert-tiny'))`."
+            "For example, `BertBackbone.from_config(BertConfig.named('bert-tiny'))`."
         )
     return backbone

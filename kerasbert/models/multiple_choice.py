@@ -58,10 +58,9 @@ class BertMultipleChoice(BackboneTask):
         inputs = {name: keras.Input(shape=(None, None), dtype="int32", name=name) for name in backbone.input}
         rows = {name: choices_to_rows(value) for name, value in inputs.items()}
         logits = classifier(dropout_layer(backbone(rows)["pooled_output"]))  # [B*C, 1]
-        super().__init__(inputs=inputs, outputs=rows_to_choices(logits, inputs["token_ids"]), **kwargs)
+        super().__init__(backbone, inputs=inputs, outputs=rows_to_choices(logits, inputs["token_ids"]), **kwargs)
 
         # === Config ===
-        self.backbone = backbone
         self.dropout = dropout
         self.dropout_layer = dropout_layer
         self.classifier = classifier

@@ -63,9 +63,8 @@ class BertPretrainer(BackboneTask):
             "masked_lm": masked_lm_head(encoded["sequence_output"], mask_positions),
             "next_sentence": next_sentence_head(encoded["pooled_output"]),
         }
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(backbone, inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self.backbone = backbone
         self.masked_lm_head = masked_lm_head
         self.next_sentence_head = next_sentence_head

@@ -86,10 +86,9 @@ class BertSentenceEncoder(BackboneTask):
         vectors = pooling_layer(backbone.output["sequence_output"], padding_mask=inputs["padding_mask"])
         for layer in projection_layers:
             vectors = layer(vectors)
-        super().__init__(inputs=inputs, outputs=normalization(vectors) if normalize else vectors, **kwargs)
+        super().__init__(backbone, inputs=inputs, outputs=normalization(vectors) if normalize else vectors, **kwargs)
 
         # === Config ===
-        self._hold_without_pooler(backbone)
         self.pooling = pooling_layer.mode
         self.normalize = normalize
         self.projections = projections

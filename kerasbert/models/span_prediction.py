@@ -53,8 +53,7 @@ class BertSpanPredictor(BackboneTask):
         inputs = backbone.input
         logits = span_classifier(backbone.output["sequence_output"])  # [B, T, 2]
         outputs = {"start_logits": logits[:, :, 0], "end_logits": logits[:, :, 1]}
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        super().__init__(backbone, inputs=inputs, outputs=outputs, **kwargs)
 
         # === Config ===
-        self._hold_without_pooler(backbone)
         self.span_classifier = span_classifier

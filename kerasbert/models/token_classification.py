@@ -56,10 +56,9 @@ class BertTokenClassifier(BackboneTask):
         # === Functional model ===
         inputs = backbone.input
         logits = classifier(dropout_layer(backbone.output["sequence_output"]))
-        super().__init__(inputs=inputs, outputs=logits, **kwargs)
+        super().__init__(backbone, inputs=inputs, outputs=logits, **kwargs)
 
         # === Config ===
-        self._hold_without_pooler(backbone)
         self.num_labels = num_labels
         self.dropout = dropout
         self.dropout_layer = dropout_layer

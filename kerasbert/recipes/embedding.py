@@ -8,14 +8,14 @@ import keras
 import numpy as np
 
 from kerasbert import checkpoints
+from kerasbert.data import labelled_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertSentenceEncoder
+from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.length_order import order_by_length, windows
 
 # N texts, E numbers of a vector
-
-# Batches whose texts are sorted by length before they are cut into batches, which saves padding.
-_LENGTH_WINDOW = 64
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,23 @@ def _changed(
 
 
 def embed(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int = 32) -> Iterator[np.ndarray]:
-    """Gives the vectors in the order of the texts, some rows at a time: float32 [rows, E]."""
-    window = batch_size * _LENGTH_WINDOW
-    for first in range(0, len(texts), window):
-        rows = texts[first : first + window]
-        by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    """Yield the vectors of the texts in their order, a block of rows at a time.
+
+    Args:
+        encoder: the result of `load_sentence_encoder`.
+        texts: N texts.
+        batch_size: texts that the model sees at once.
+
+    Yields:
+        float32 `[rows, E]`.
+    """
+    forward = compiled_forward(encoder.model)
+    order = order_by_length(texts, batch_size)
+    batches = iter(labelled_dataset([texts[row] for row in order], None, encoder.text_to_inputs, batch_size))
+    for rows in windows(order, batch_size):
+        first = min(rows)
         vectors = np.empty((len(rows), encoder.size), np.float32)
         for start in range(0, len(rows), batch_size):
-            chosen = by_length[start : start + batch_size]
-            inputs = encoder.text_to_inputs([rows[row] for row in chosen])
-            vectors[chosen] = keras.ops.convert_to_numpy(encoder.model(inputs, training=False))
+            places = np.array(rows[start : start + batch_size]) - first
+            vectors[places] = keras.ops.convert_to_numpy(forward(next(batches)))
         yield vectors

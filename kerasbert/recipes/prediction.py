@@ -1,5 +1,6 @@
-"""Evaluation and prediction with a model folder, on tables and on bare texts."""
+"""Evaluation and prediction with a model folder: metrics on labelled rows, and answers for texts."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,28 @@ from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, labelled_dataset
 from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.errors import BadInputError
-from kerasbert.models import BertSequenceClassifier
+from kerasbert.models import (
+    BertMultipleChoice,
+    BertSentenceEncoder,
+    BertSequenceClassifier,
+    BertSpanPredictor,
+    BertTokenClassifier,
+)
+from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.length_order import order_by_length, windows
 from kerasbert.training import evaluate_classifier
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A fine-tuned model with what it needs to answer texts."""
+    """A fine-tuned model with its preprocessing and labels.
+
+    Attributes:
+        model: the model.
+        text_to_inputs: its preprocessing.
+        labels: its labels; None for regression.
+    """
 
     model: BertSequenceClassifier
     text_to_inputs: TextToInputs
@@ -27,34 +42,47 @@ class Classifier:
 
     @property
     def problem_type(self) -> ProblemType:
-        """What kind of answers the model gives."""
+        """The kind of answers that the model gives."""
         return cast(ProblemType, self.model.problem_type)
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Reads a fine-tuned model folder.
+    """Read a fine-tuned model folder.
 
     Raises:
-        BadInputError: the folder holds no fine-tuned classifier, or its vocabulary is missing.
+        BadInputError: the folder contains no text classifier or regression model, or its vocabulary is missing.
     """
     loaded = checkpoints.load(path)
     if not isinstance(loaded.model, BertSequenceClassifier):
+        kind = type(loaded.model).__name__
         raise BadInputError(
-            f"Prediction needs a fine-tuned model. Received: '{path}', which holds a {type(loaded.model).__name__}. "
-            "Fine-tune it first with `kerasbert fine-tune --from`."
+            f"Predictions need a model that labels or scores texts. Received: '{path}', a {kind}. "
+            f"{_other_way(loaded.model, path)}"
         )
     if loaded.text_to_inputs is None:
         raise BadInputError(
-            f"A model must have its vocabulary beside it. Received: '{path}' without one. Copy its vocab.txt there."
+            f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
         )
     return Classifier(loaded.model, loaded.text_to_inputs, Labels(loaded.labels) if loaded.labels else None)
 
 
+def _other_way(model: keras.Model, path: str | Path) -> str:
+    """Return what to do with a model of another task."""
+    name = shlex.quote(str(path))
+    if isinstance(model, BertSentenceEncoder):
+        return f"For its vectors, run: kerasbert embed {name}"
+    if isinstance(model, BertTokenClassifier | BertSpanPredictor | BertMultipleChoice):
+        return (
+            f"To ask it, export and serve it: kerasbert export {name} served/model, then kerasbert serve served/model"
+        )
+    return f"Fine-tune it first: kerasbert fine-tune train.csv --from {name} --output runs/fine-tune"
+
+
 def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -> dict[str, Any]:
-    """The task's metrics on labelled rows: see `evaluate_classifier`.
+    """Measure a classifier on labelled rows. For the metrics, see `evaluate_classifier`.
 
     Raises:
-        BadInputError: a label is unseen in training.
+        BadInputError: a label does not occur in the training rows.
     """
     labels = classifier.labels
     batches = labelled_dataset(rows.inputs, rows.targets(labels), classifier.text_to_inputs, batch_size)
@@ -62,30 +90,40 @@ def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) 
 
 
 def predict(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -> Iterator[dict[str, Any]]:
-    """Gives one answer a row, in order.
+    """Yield one answer per row, in order: a dict with `text` (and `text_pair`), and by the model's problem type:
 
-    * single label: `label`, `probability` of it
-    * multi-label: `labels`, those with a probability of at least a half, and `probabilities` by label
-    * regression: `prediction`
+    * single label: `label` and its `probability`,
+    * multi-label: `labels`, those with a logit of at least 0, and `probabilities` by label,
+    * regression: `prediction`.
+
+    Args:
+        classifier: the result of `load_classifier`.
+        rows: the texts. Labels are ignored.
+        batch_size: rows that the model sees at once.
     """
-    done = 0
-    for inputs in labelled_dataset(rows.inputs, None, classifier.text_to_inputs, batch_size):
-        logits = np.asarray(keras.ops.convert_to_numpy(classifier.model(inputs, training=False)), np.float64)
-        for row in logits:
-            shown = {"text": rows.texts[done], **({} if rows.pairs is None else {"text_pair": rows.pairs[done]})}
-            yield {**shown, **_answer(row, classifier.problem_type, classifier.labels)}
-            done += 1
+    forward = compiled_forward(classifier.model)
+    order = order_by_length(rows.texts, batch_size, rows.pairs)
+    batches = iter(labelled_dataset(rows.select(order).inputs, None, classifier.text_to_inputs, batch_size))
+    for window in windows(order, batch_size):
+        answers: dict[int, dict[str, Any]] = {}
+        for start in range(0, len(window), batch_size):
+            outputs = forward(next(batches))
+            scores = np.asarray(keras.ops.convert_to_numpy(classifier.model.scores(outputs)), np.float64)
+            is_chosen = keras.ops.convert_to_numpy(outputs) >= 0.0
+            for row, score, chosen in zip(window[start : start + batch_size], scores, is_chosen, strict=True):
+                answers[row] = _answer(score, chosen, classifier.problem_type, classifier.labels)
+        for row, answer in sorted(answers.items()):
+            shown = {"text": rows.texts[row], **({} if rows.pairs is None else {"text_pair": rows.pairs[row]})}
+            yield {**shown, **answer}
 
 
-def _answer(logits: np.ndarray, problem_type: str, labels: Labels | None) -> dict[str, Any]:
-    """One row's logits [C] in words."""
+def _answer(scores: np.ndarray, is_chosen: np.ndarray, problem_type: str, labels: Labels | None) -> dict[str, Any]:
+    """Return one row's answer, from its scores [C] and whether each logit is at least 0 [C]."""
     if problem_type == "regression":
-        return {"prediction": float(logits[0]) if len(logits) == 1 else logits.tolist()}
-    names: Sequence[str] = labels.names if labels else [str(index) for index in range(len(logits))]
+        return {"prediction": float(scores[0]) if len(scores) == 1 else scores.tolist()}
+    names: Sequence[str] = labels.names if labels else [str(index) for index in range(len(scores))]
     if problem_type == "multi_label_classification":
-        probabilities = 1 / (1 + np.exp(-logits))
-        by_label = dict(zip(names, probabilities.tolist(), strict=True))
-        return {"labels": [name for name, share in by_label.items() if share >= 0.5], "probabilities": by_label}
-    exponentials = np.exp(logits - logits.max())
-    best = int(logits.argmax())
-    return {"label": names[best], "probability": float(exponentials[best] / exponentials.sum())}
+        chosen = [name for name, is_in in zip(names, is_chosen, strict=True) if is_in]
+        return {"labels": chosen, "probabilities": dict(zip(names, scores.tolist(), strict=True))}
+    best = int(scores.argmax())
+    return {"label": names[best], "probability": float(scores[best])}

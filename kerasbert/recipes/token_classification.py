@@ -1,14 +1,16 @@
-"""Fine-tuning with a label for each word: how words' tags become labels of pieces, and answers entities.
+"""Fine-tuning with a label for each word: how the tags of words become labels of pieces, and answers become entities.
 
-A word of one piece has its tag. Pieces inside a word that look like words of their own to the tokenizer (such as those
-of "U.S.") share it as words of an entity would, since a served model cannot know where the user's words end: "S-place"
-becomes "B-place", "I-place" and "E-place". `##` pieces count for nothing. What a tag says: see export/tag_scheme.py.
+A word of one piece has the label of its tag. Pieces inside a word that the tokenizer treats as words of their own (e.g.
+those of "U.S.") share it as the words of an entity would, because a served model cannot know where the user's words
+end: "S-place" becomes "B-place", "I-place" and "E-place". Pieces that begin with `##` have no label. For the parts of a
+tag, see kerasbert/data/tables/tag_scheme.py.
 
 Shapes: `R` rows, `T` tokens, `C` labels.
 """
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,48 +21,76 @@ from keras import ops
 from kerasbert.data import Labels, labelled_dataset
 from kerasbert.data.tables.tag_scheme import BEGINS, FINISHES, INSIDE, parsed_tag
 from kerasbert.data.tables.tagged import OUTSIDE, TaggedTexts
+from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
 
-# Of a piece that counts for nothing.
+# The label of a piece that has none.
 _IGNORED = -1
-# What `evaluate_tokens` measures, counts aside.
+# The metrics of `evaluate_tokens`, without counts.
 TOKEN_METRICS = ("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1")
-# What stands at the end of several words, where the prefix stands on one that is the whole entity, or its end.
+# Prefix of a word's tag -> prefix of the last of its pieces, for words that are a whole entity or the end of one.
 _LAST = {"S": "E", "E": "E", "U": "L", "L": "L"}
 
 Span = tuple[int, int, str]
 
 
-def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> np.ndarray:
-    """The label of each piece, int32 [R, T] for the longest input, -1 where none counts.
+@dataclass(frozen=True)
+class PieceTargets:
+    """What a token classifier is trained and measured with.
+
+    Attributes:
+        labels: the label of each piece, int32 `[R, T]` for the longest input; -1 where none counts.
+        words: the number of the word to which each labelled piece belongs, `[R, T]`; -1 at other pieces.
+        cut_off: how many words of each row are beyond the longest input, int `[R]`.
+    """
+
+    labels: np.ndarray
+    words: np.ndarray
+    cut_off: np.ndarray
+
+
+def piece_targets(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> PieceTargets:
+    """Return the labels of the pieces of each row.
 
     Raises:
-        BadInputError: a tag is unseen in training.
+        BadInputError: a tag does not occur in the training rows.
     """
     targets = rows.targets(labels)
     shares = [_shared(label, labels) for label in range(len(labels))]
     tokenizer, room = to_inputs.tokenizer, to_inputs.sequence_length - 2
     ids, starts, _ = tokenizer.tokenize_with_offsets(tf.constant(rows.texts))
     continues = np.array([piece.startswith("##") for piece in tokenizer.vocabulary.pieces])
-    result = np.full((len(rows), to_inputs.sequence_length), _IGNORED, np.int32)
+    of_pieces, of_words = (np.full((len(rows), to_inputs.sequence_length), _IGNORED, np.int32) for _ in range(2))
+    cut_off = np.zeros(len(rows), np.int64)
     for row, (pieces, begins) in enumerate(zip(ids.to_list(), starts.to_list(), strict=True)):
-        words = np.searchsorted(_word_begins(rows.words[row]), begins[:room], side="right") - 1
-        counts = ~continues[pieces[:room]] | (np.diff(words, prepend=-1) > 0)
-        for word, group in itertools.groupby(np.flatnonzero(counts), key=words.__getitem__):
-            positions = np.array([*group]) + 1  # behind [CLS]
+        words = np.searchsorted(_word_begins(rows.words[row]), begins, side="right") - 1
+        counts = ~continues[pieces] | (np.diff(words, prepend=-1) > 0)
+        cut_off[row] = len({*words} - {*words[:room]})
+        for word, group in itertools.groupby(np.flatnonzero(counts[:room]), key=words.__getitem__):
+            positions = np.array([*group]) + 1  # after [CLS]
             label = targets[row][word]
+            of_words[row, positions] = word
             if len(positions) == 1:
-                result[row, positions] = label
+                of_pieces[row, positions] = label
             else:
                 first, inside, last = shares[label]
-                result[row, positions] = [first, *[inside] * (len(positions) - 2), last]
-    return result
+                of_pieces[row, positions] = [first, *[inside] * (len(positions) - 2), last]
+    return PieceTargets(of_pieces, of_words, cut_off)
+
+
+def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> np.ndarray:
+    """Return the label of each piece, int32 `[R, T]` for the longest input, and -1 where none counts.
+
+    Raises:
+        BadInputError: a tag does not occur in the training rows.
+    """
+    return piece_targets(rows, labels, to_inputs).labels
 
 
 def tagged_dataset(
     rows: TaggedTexts, targets: np.ndarray, to_inputs: TextToInputs, batch_size: int, **options: Any
 ) -> tf.data.Dataset:
-    """Batches (inputs, labels [B, T], weights [B, T]). See `labelled_dataset` for the options."""
+    """Return batches (inputs, labels `[B, T]`, weights `[B, T]`). For the options, see `labelled_dataset`."""
 
     def cut(inputs: dict[str, tf.Tensor], labels: tf.Tensor) -> Any:
         labels = labels[:, : tf.shape(inputs["token_ids"])[1]]
@@ -72,44 +102,91 @@ def tagged_dataset(
 def evaluate_tokens(
     model: keras.Model, rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, batch_size: int
 ) -> dict[str, Any]:
-    """Metrics over all rows, by the words whose first piece the model sees.
+    """Measure a token classifier on all words and entities of some rows.
+
+    Words and entities beyond the longest input get no answer from the model: they count as missed in every metric
+    except `loss`, and `words_cut_off` is their number.
+
+    Args:
+        model: a token classifier.
+        rows: the rows to measure on.
+        labels: the labels from training.
+        to_inputs: the model's preprocessing.
+        batch_size: rows that the model sees at once.
 
     Returns:
-        `loss` and `accuracy` over labelled pieces, `entity_precision`, `entity_recall` and `entity_f1` over entities
-        whose kind and borders are right, `rows` and `entities` (counts).
+        `loss` over labelled pieces; `accuracy` over labelled pieces and words that are cut off; `entity_precision`,
+        `entity_recall` and `entity_f1` over entities whose kind and borders are right; and the counts `rows`,
+        `entities`, `words` and `words_cut_off`.
+
+    Raises:
+        BadInputError: a tag does not occur in the training rows.
     """
-    targets = piece_labels(rows, labels, to_inputs)
-    losses, answers, done = [], [], 0
-    forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
-    for inputs, _, _ in tagged_dataset(rows, targets, to_inputs, batch_size):
-        logits = np.asarray(ops.convert_to_numpy(forward(inputs)), np.float64)
-        wanted = targets[done : done + len(logits), : logits.shape[1]]
-        counts = wanted != _IGNORED
-        losses.append(_cross_entropy(logits[counts], wanted[counts]))
-        answers.append(logits.argmax(axis=-1)[counts])
-        done += len(logits)
-    true = targets[targets != _IGNORED]
-    loss, answer = np.concatenate(losses), np.concatenate(answers)
-    guessed = np.full_like(targets, _IGNORED)
-    guessed[targets != _IGNORED] = answer
-    true_spans, found_spans = (_spans_of_rows(table, labels) for table in (targets, guessed))
+    targets = piece_targets(rows, labels, to_inputs)
+    loss, answers = _losses_and_answers(model, rows, targets.labels, to_inputs, batch_size)
+    true_spans, found_spans = set(), set()
+    for row, tags in enumerate(rows.tags):
+        true, found = _tags_of_row(row, tags, targets, answers, labels)
+        true_spans |= {(row, span) for span in spans(true)}
+        found_spans |= {(row, span) for span in spans(found)}
     hits = len(true_spans & found_spans)
+    is_labelled = targets.labels != _IGNORED
+    right, cut_off = (answers == targets.labels)[is_labelled].sum(), targets.cut_off.sum()
+    measured = is_labelled.sum() + cut_off
     return {
-        "loss": float(loss.mean()),
-        "accuracy": float((answer == true).mean()),
+        "loss": loss,
+        "accuracy": float(right / measured) if measured else 0.0,
         "entity_precision": hits / len(found_spans) if found_spans else 0.0,
         "entity_recall": hits / len(true_spans) if true_spans else 0.0,
         "entity_f1": 2 * hits / (len(found_spans) + len(true_spans)) if true_spans or found_spans else 0.0,
         "rows": len(rows),
         "entities": len(true_spans),
+        "words": sum(len(words) for words in rows.words),
+        "words_cut_off": int(cut_off),
     }
 
 
-def spans(tags: list[str]) -> list[Span]:
-    """The entities of a sequence of tags: first word, word behind the last, kind.
+def _losses_and_answers(
+    model: keras.Model, rows: TaggedTexts, labels: np.ndarray, to_inputs: TextToInputs, batch_size: int
+) -> tuple[float, np.ndarray]:
+    """Return the mean loss over labelled pieces, and the model's label of each labelled piece [R, T]."""
+    losses, answers, done = [], np.full_like(labels, _IGNORED), 0
+    forward = compiled_forward(model)
+    for inputs, _, _ in tagged_dataset(rows, labels, to_inputs, batch_size):
+        logits = np.asarray(ops.convert_to_numpy(forward(inputs)), np.float64)
+        end = done + len(logits)
+        wanted = labels[done:end, : logits.shape[1]]
+        counts = wanted != _IGNORED
+        losses.append(_cross_entropy(logits[counts], wanted[counts]))
+        answers[done:end, : logits.shape[1]][counts] = logits.argmax(axis=-1)[counts]
+        done = end
+    loss = np.concatenate(losses)
+    return float(loss.mean()) if len(loss) else 0.0, answers
 
-    Neighbours of the same kind are one entity, unless a prefix says that it begins or has ended, as in an exported
-    model's answer (see kerasbert/data/tables/tag_scheme.py).
+
+def _tags_of_row(
+    row: int, tags: Sequence[str], targets: PieceTargets, answers: np.ndarray, labels: Labels
+) -> tuple[list[str], list[str]]:
+    """Return a row's true and found tags: of each labelled piece, or of a word that the model does not see."""
+    places: dict[int, list[int]] = {}
+    for place in np.flatnonzero(targets.words[row] != _IGNORED):
+        places.setdefault(int(targets.words[row, place]), []).append(int(place))
+    true, found = [], []
+    for word, tag in enumerate(tags):
+        if word in places:
+            true += [labels.names[targets.labels[row, place]] for place in places[word]]
+            found += [labels.names[answers[row, place]] for place in places[word]]
+        else:
+            true.append(tag)
+            found.append(OUTSIDE)
+    return true, found
+
+
+def spans(tags: list[str]) -> list[Span]:
+    """Return the entities of a sequence of tags: first word, word after the last one, kind.
+
+    Neighbors of the same kind are one entity, unless a prefix marks a beginning or an end, as in the answers of an
+    exported model (see kerasbert/data/tables/tag_scheme.py).
 
     Example:
         >>> spans(["O", "B-place", "I-place", "B-place", "I-person"])
@@ -128,15 +205,15 @@ def spans(tags: list[str]) -> list[Span]:
 
 
 def _word_begins(words: tuple[str, ...]) -> np.ndarray:
-    """The byte at which each word begins in the words' text."""
+    """Return the byte at which each word begins in the row's text."""
     sizes = [len(word.encode()) + 1 for word in words]
     return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
 
 
 def _shared(label: int, labels: Labels) -> tuple[int, int, int]:
-    """The labels of the first, the inner and the last of several pieces that share a word's label.
+    """Return the labels of the first, the inner and the last of several pieces of a word with this label.
 
-    Where training has no such label they have the word's own.
+    Where training has no such label, the word's own is used.
     """
     prefix, kind = parsed_tag(labels.names[label])
     if not prefix:
@@ -147,21 +224,12 @@ def _shared(label: int, labels: Labels) -> tuple[int, int, int]:
 
 
 def _known(names: Sequence[str], labels: Labels, otherwise: int) -> int:
-    """The label of the first of some names that training has."""
+    """Return the label of the first of these names that occurs in training."""
     return next((labels.id_of(name) for name in names if name in labels.names), otherwise)
 
 
-def _spans_of_rows(table: np.ndarray, labels: Labels) -> set[tuple[int, Span]]:
-    """The entities of all rows by the labels that count."""
-    found = set()
-    for row, ids in enumerate(table):
-        tags = [labels.names[index] for index in ids[ids != _IGNORED]]
-        found |= {(row, span) for span in spans(tags)}
-    return found
-
-
 def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The softmax cross-entropy of each piece, from logits [N, C] and labels [N]."""
+    """Return the softmax cross-entropy of each piece, from logits [N, C] and labels [N]."""
     largest = logits.max(axis=-1, keepdims=True)
     normalizer = np.log(np.exp(logits - largest).sum(axis=-1)) + largest[:, 0]
     return np.asarray(normalizer - logits[np.arange(len(targets)), targets])

@@ -1,17 +1,21 @@
-"""How does a BERT learn, and how well does it do? Optimizers, schedules, losses, a resumable `fit`, evaluation."""
+"""How is a model trained and measured? Optimizers, schedules, losses, class weights, a resumable `fit`, metrics."""
 
+from kerasbert.training.class_weights import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
 from kerasbert.training.fit import fit
-from kerasbert.training.history import History
-from kerasbert.training.losses import MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
-from kerasbert.training.phase import Phase
+from kerasbert.training.run.data_parallel import join_processes
+from kerasbert.training.run.history import History
+from kerasbert.training.run.phases import Phase
 from kerasbert.training.schedules import LinearWarmupDecay, OriginalWarmupDecay
 
 __all__ = [
     "AdamW",
+    "ClassWeightedLoss",
+    "ClassWeights",
     "History",
     "LinearWarmupDecay",
     "MaskedLMLoss",
@@ -19,6 +23,7 @@ __all__ = [
     "OriginalWarmupDecay",
     "Phase",
     "adamw",
+    "class_weights",
     "classification_loss",
     "classification_metrics",
     "compile_classifier",
@@ -26,6 +31,7 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_pretrainer",
     "fit",
+    "join_processes",
     "majority_class",
     "multi_label_metrics",
     "next_sentence_loss",

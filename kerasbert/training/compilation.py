@@ -1,25 +1,27 @@
-"""Gives a model its losses, running metrics and optimizer, so that Keras' own `fit` and ours train it alike."""
+"""Compiles a model with its losses, running metrics and optimizer, for Keras's own `fit` and for ours."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from kerasbert.training.losses import MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 
 
 def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | None = None) -> None:
-    """Prepares masked LM and next-sentence prediction, trained jointly: the total loss is the sum of both.
+    """Compile a model for masked LM and next-sentence prediction, trained jointly: the loss is the sum of both.
 
-    The running metrics are called `loss`, `masked_lm_loss`, `masked_lm_accuracy` (over masked positions, weighted),
-    `next_sentence_loss` and `next_sentence_accuracy`.
+    The running metrics are `loss`, `masked_lm_loss`, `masked_lm_accuracy` (the weighted mean over masked positions),
+    `next_sentence_loss` and `next_sentence_accuracy`. The loss is scaled if the model computes in float16.
 
     Args:
-        model: a model with the outputs `masked_lm` [B, P, V] and `next_sentence` [B, 2], such as `BertPretrainer`.
-        optimizer: such as `adamw(...)`.
-        jit_compile: whether XLA compiles the step; None chooses by `chosen_jit_compile`.
+        model: a model with the outputs `masked_lm` `[B, P, V]` and `next_sentence` `[B, 2]`, e.g. a `BertPretrainer`.
+        optimizer: e.g. `adamw(...)`.
+        jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
     """
     model.compile(
-        optimizer=optimizer,
+        optimizer=_with_loss_scaling(optimizer, model),
         loss={"masked_lm": MaskedLMLoss(), "next_sentence": next_sentence_loss()},
         weighted_metrics={
             "masked_lm": [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")],
@@ -30,37 +32,59 @@ def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | N
 
 
 def compile_classifier(
-    model: keras.Model, optimizer: Any, problem_type: str | None = None, jit_compile: bool | None = None
+    model: keras.Model,
+    optimizer: Any,
+    problem_type: str | None = None,
+    class_weights: Sequence[float] | np.ndarray | None = None,
+    jit_compile: bool | None = None,
 ) -> None:
-    """Prepares a model with one output, logits [B, C], for fine-tuning.
+    """Compile a model with one output, logits `[B, C]` (or `[B, T, C]`), for fine-tuning.
 
-    The running metrics are called `loss` and `accuracy`, or `loss` and `mean_absolute_error` for regression.
+    The running metrics are `loss` and `accuracy`, or `loss` and `mean_absolute_error` for regression. The loss is
+    scaled if the model computes in float16.
 
     Args:
-        model: such as `BertSequenceClassifier`.
-        optimizer: such as `adamw(...)`.
-        problem_type: "single_label_classification", "multi_label_classification" or "regression"; None takes the
-            model's own `problem_type`.
-        jit_compile: whether XLA compiles the step; None chooses by `chosen_jit_compile`.
+        model: e.g. a `BertSequenceClassifier`.
+        optimizer: e.g. `adamw(...)`.
+        problem_type: `"single_label_classification"`, `"multi_label_classification"` or `"regression"`. Defaults to
+            the model's own `problem_type`.
+        class_weights: the weight of each label in the loss, as returned by `kerasbert.training.class_weights`: `[C]`,
+            or `[2, C]` for multi-label classification. Metrics are not weighted. None weights all labels equally.
+        jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
 
     Raises:
-        ValueError: the problem type is unknown, or neither given nor the model's.
+        ValueError: the problem type is unknown or missing, or the class weights do not fit the problem type.
+
+    Example:
+        >>> from kerasbert.training import adamw, class_weights
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> weights = class_weights("balanced", np.array([0, 0, 0, 1]), ["common", "rare"])
+        >>> compile_classifier(model, adamw(1e-3), "single_label_classification", class_weights=weights)
     """
-    problem_type = problem_type or getattr(model, "problem_type", None)
-    loss = classification_loss(str(problem_type))
+    problem_type = str(problem_type or getattr(model, "problem_type", None))
+    loss = classification_loss(problem_type)
+    if class_weights is not None:
+        dimensions = {"single_label_classification": 1, "multi_label_classification": 2}.get(problem_type)
+        if np.ndim(class_weights) != dimensions:
+            raise ValueError(
+                "`class_weights` must have one weight per label, or [2, labels] weights for multi-label "
+                f"classification. Received: shape={np.shape(class_weights)} for {problem_type}. "
+                "Use the result of `kerasbert.training.class_weights`."
+            )
+        loss = ClassWeightedLoss(class_weights)
     model.compile(
-        optimizer=optimizer,
+        optimizer=_with_loss_scaling(optimizer, model),
         loss=loss,
-        weighted_metrics=[_classification_metric(str(problem_type))],
+        weighted_metrics=[_classification_metric(problem_type)],
         jit_compile=chosen_jit_compile(jit_compile),
     )
 
 
 def chosen_jit_compile(jit_compile: bool | None) -> bool:
-    """XLA as asked, or where it pays: always on JAX, on TensorFlow only with an accelerator, on PyTorch never.
+    """Return whether to use XLA: the argument, or by default where it pays.
 
-    On TensorFlow's CPU each new input length costs a compilation that a short run never earns back; Keras' own "auto"
-    would turn it on.
+    It pays always on JAX, on TensorFlow only with an accelerator, and never on PyTorch. With TensorFlow on a CPU, each
+    new input length costs a compilation, for which a short run is too short; Keras's `"auto"` would turn it on.
     """
     if jit_compile is not None:
         return jit_compile
@@ -72,8 +96,21 @@ def chosen_jit_compile(jit_compile: bool | None) -> bool:
     return backend == "jax"
 
 
+def _with_loss_scaling(optimizer: Any, model: keras.Model) -> Any:
+    """Return an optimizer that scales the loss, if any layer computes in mixed float16.
+
+    `Model.compile` only looks at the policy of the model itself, which a plain functional model does not take from its
+    layers (e.g. the result of `keras.models.clone_model`, or your own model with a backbone in it).
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    is_float16 = any(layer.dtype_policy.name == "mixed_float16" for layer in model._flatten_layers())
+    if is_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
 def _classification_metric(problem_type: str) -> keras.metrics.Metric:
-    """The one running figure beside the loss."""
+    """Return the running metric in addition to the loss."""
     if problem_type == "regression":
         return keras.metrics.MeanAbsoluteError(name="mean_absolute_error", dtype="float32")
     if problem_type == "multi_label_classification":

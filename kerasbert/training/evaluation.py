@@ -4,7 +4,7 @@ What the metrics mean: see metrics.py.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerasbert.errors import BadInputError
+from kerasbert.models.inference import compiled_forward
 from kerasbert.training.losses import MaskedLMLoss
 from kerasbert.training.metrics import (
     classification_metrics,
@@ -21,8 +22,6 @@ from kerasbert.training.metrics import (
 )
 
 # B batch, P masked positions, V vocabulary, C labels, R rows of the whole dataset
-
-Forward = Callable[[Any], Any]
 
 # What `evaluate_classifier` measures in single numbers, counts aside, by problem type.
 CLASSIFIER_METRICS = {
@@ -46,7 +45,7 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
     Raises:
         BadInputError: the dataset has no masked position or no row.
     """
-    forward = _forward(model, dataset)
+    forward = compiled_forward(model)
     names = ("masked_lm", "next_sentence")
     sums = {name: np.zeros(3) for name in names}  # loss, right answers, weights
     for inputs, labels, weights in _batches(dataset):
@@ -152,7 +151,7 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
 
 def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
     """All logits, float64 [R, C], and all targets [R, ...]."""
-    forward = _forward(model, dataset)
+    forward = compiled_forward(model)
     logits, targets = [], []
     for inputs, target, _ in _batches(dataset):
         logits.append(np.asarray(_array(ops.cast(forward(inputs), "float32")), np.float64))
@@ -160,17 +159,6 @@ def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np
     if not targets:
         raise BadInputError("The evaluation data must have at least one row. Received: none. Give more rows.")
     return np.concatenate(logits), np.concatenate(targets)
-
-
-def _forward(model: keras.Model, dataset: Iterable[Any]) -> Forward:
-    """The model without dropout, as one call; on TensorFlow one graph, for whatever lengths the dataset leaves open."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        specification = getattr(dataset, "element_spec", None)
-        signature = None if specification is None else [keras.utils.unpack_x_y_sample_weight(specification)[0]]
-        return tf.function(lambda inputs: model(inputs, training=False), input_signature=signature)
-    return model.predict_on_batch
 
 
 def _batches(dataset: Iterable[Any]) -> Iterable[tuple[Any, Any, Any]]:

@@ -1,11 +1,12 @@
-"""What training makes small: the masked-LM and next-sentence losses, and one loss per kind of answer of a classifier.
+"""The losses that training minimizes: masked LM, next-sentence prediction, and one per problem type of a classifier.
 
-All are computed in float32, whatever the model computes in. The metrics that people read: see metrics.py.
+All are computed in float32, whatever the dtype of the model's outputs. For metrics, see metrics.py.
 """
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 # B batch, P masked positions, V vocabulary, C labels
@@ -15,12 +16,13 @@ from keras import ops
 class MaskedLMLoss(keras.losses.Loss):
     """Cross-entropy over the masked positions of the whole batch: sum(w * l) / (sum(w) + 1e-5).
 
-    Every masked position of the batch counts the same, however many its row has. A batch without any gives 0.
+    Every masked position of the batch has the same weight, however many its row has. Without masked positions, the
+    loss is 0.
 
     Call arguments:
-        y_true: the hidden words' ids, int32 [B, P].
-        y_pred: logits [B, P, V], of any float type.
-        sample_weight: [B, P], 0 where a row has fewer than P masked positions; all 1 when left out.
+        y_true: the ids of the masked pieces, int32 `[B, P]`.
+        y_pred: logits `[B, P, V]`, of any float type.
+        sample_weight: `[B, P]`, 0 where a row has fewer than P masked positions. Defaults to 1 everywhere.
 
     Returns:
         A float32 scalar.
@@ -37,34 +39,88 @@ class MaskedLMLoss(keras.losses.Loss):
         super().__init__(name=name, **{"dtype": "float32", **kwargs})
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The weighted mean. Keras' own reductions divide by the number of positions or lack the 1e-5."""
+        """Return the weighted mean. Keras's reductions divide by the number of positions, or lack the 1e-5."""
         losses = self.call(y_true, y_pred)  # [B, P]
         weights = ops.ones_like(losses) if sample_weight is None else ops.cast(sample_weight, "float32")
         return ops.sum(losses * weights) / (ops.sum(weights) + 1e-5)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """[B, P] and [B, P, V] -> the cross-entropy of each position, float32 [B, P]."""
+        """Return the cross-entropy of each position, float32 [B, P], from ids [B, P] and logits [B, P, V]."""
         return ops.sparse_categorical_crossentropy(y_true, ops.cast(y_pred, "float32"), from_logits=True)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments."""
+        """Return the constructor's arguments."""
         return {"name": self.name}
 
 
+@keras.saving.register_keras_serializable(package="kerasbert")
+class ClassWeightedLoss(keras.losses.Loss):
+    """Softmax or sigmoid cross-entropy in which each label has a weight.
+
+    The result is sum(s * w * l) / sum(s), with sample weights s, class weights w and losses l. Class weights are not
+    part of the divisor, so they also act in a batch of a single row or a single label.
+
+    Args:
+        class_weights: weights `[C]` for softmax cross-entropy, or `[2, C]` for sigmoid cross-entropy: the weights of
+            rows without and with each label. See `kerasbert.training.class_weights`.
+        name: the loss's name.
+
+    Call arguments:
+        y_true: label ids `[B]` (or `[B, T]`) for weights `[C]`; 0 and 1 `[B, C]` for weights `[2, C]`.
+        y_pred: logits `[B, C]` (or `[B, T, C]`), of any float type.
+        sample_weight: weights of rows (or tokens), in addition to the class weights.
+
+    Example:
+        >>> loss = ClassWeightedLoss([1.0, 3.0])
+        >>> logits = keras.ops.zeros((2, 2))
+        >>> round(float(loss(keras.ops.array([0, 1]), logits)) / float(loss(keras.ops.array([0, 0]), logits)), 3)
+        2.0
+    """
+
+    def __init__(self, class_weights: Any, name: str = "class_weighted_loss", **kwargs: Any):
+        super().__init__(name=name, **{"dtype": "float32", "reduction": "mean_with_sample_weight", **kwargs})
+        self.class_weights = np.asarray(class_weights, np.float32)
+        if self.class_weights.ndim == 2 and len(self.class_weights) == 2:
+            self._is_multi_label = True
+        elif self.class_weights.ndim == 1:
+            self._is_multi_label = False
+        else:
+            raise ValueError(
+                "`class_weights` must have the shape [labels], or [2, labels] for several labels a row. "
+                f"Received: shape={self.class_weights.shape}. Use the result of `kerasbert.training.class_weights`."
+            )
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the weighted loss of each row (or token), float32 [B] (or [B, T])."""
+        y_pred = ops.cast(y_pred, "float32")
+        if self._is_multi_label:
+            y_true = ops.cast(y_true, "float32")
+            losses = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
+            without, with_label = self.class_weights
+            return ops.mean(losses * (with_label * y_true + without * (1.0 - y_true)), axis=-1)
+        y_true = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
+        losses = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        return losses * ops.take(ops.convert_to_tensor(self.class_weights), y_true)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "class_weights": self.class_weights.tolist()}
+
+
 def next_sentence_loss() -> keras.losses.Loss:
-    """Cross-entropy of the two logits [B, 2] against 0 (is next) or 1 (random) [B], as the batch's weighted mean."""
+    """Return the loss for logits [B, 2] and labels [B], 0 (is next) or 1 (random): weighted mean cross-entropy."""
     return keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="mean_with_sample_weight", dtype="float32", name="next_sentence_loss"
     )
 
 
 def classification_loss(problem_type: str) -> keras.losses.Loss:
-    """The loss on the logits [B, C] of a classifier.
+    """Return the loss for the outputs `[B, C]` of a classifier.
 
     Args:
-        problem_type: "single_label_classification" (softmax cross-entropy, labels [B]), "multi_label_classification"
-            (mean of C sigmoid cross-entropies, labels [B, C] of 0 and 1) or "regression" (mean squared error, targets
-            [B, C], or [B] when C is 1).
+        problem_type: `"single_label_classification"` (softmax cross-entropy, labels `[B]`),
+            `"multi_label_classification"` (mean of C sigmoid cross-entropies, labels `[B, C]` of 0 and 1) or
+            `"regression"` (mean squared error, targets `[B, C]`, or `[B]` if C is 1).
 
     Raises:
         ValueError: the problem type is none of these.

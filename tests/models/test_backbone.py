@@ -17,7 +17,9 @@ def numpy(tensor):
 
 
 def test_contract(calm_config, inputs):
-    check_model(lambda: BertBackbone.from_config(calm_config), inputs, half_precisions=("mixed_float16",))
+    check_model(
+        lambda dtype: BertBackbone.from_config(calm_config, dtype=dtype), inputs, half_precisions=("mixed_float16",)
+    )
 
 
 def test_names_shapes_and_parts(config, inputs):

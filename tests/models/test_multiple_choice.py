@@ -23,7 +23,7 @@ def choices(inputs):
 def test_contract(calm_config, choices):
     # The padding checks know [batch, tokens] only, and the mask here has three dimensions: worked below.
     check_model(
-        lambda: BertMultipleChoice(BertBackbone.from_config(calm_config), dropout=0.0),
+        lambda dtype: BertMultipleChoice(BertBackbone.from_config(calm_config, dtype=dtype), dropout=0.0),
         choices,
         half_precisions=("mixed_float16",),
         jit_compile=False,

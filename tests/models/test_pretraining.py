@@ -22,7 +22,11 @@ def pretraining_inputs(inputs):
 
 
 def test_contract(calm_config, pretraining_inputs):
-    check_model(lambda: BertPretrainer(BertBackbone.from_config(calm_config)), pretraining_inputs, jit_compile=False)
+    check_model(
+        lambda dtype: BertPretrainer(BertBackbone.from_config(calm_config, dtype=dtype)),
+        pretraining_inputs,
+        jit_compile=False,
+    )
 
 
 def test_outputs_are_those_of_the_two_heads(config, pretraining_inputs, shake):

@@ -18,7 +18,7 @@ def numpy(tensor):
 
 def test_contract(calm_config, inputs):
     check_model(
-        lambda: BertSentenceEncoder(BertBackbone.from_config(calm_config)),
+        lambda dtype: BertSentenceEncoder(BertBackbone.from_config(calm_config, dtype=dtype)),
         inputs,
         half_precisions=("mixed_float16",),
         jit_compile=False,
@@ -28,8 +28,8 @@ def test_contract(calm_config, inputs):
 def test_contract_with_projections(calm_config, inputs):
     projections = [{"units": 5, "activation": "tanh"}, {"units": 3, "use_bias": False}]
     check_model(
-        lambda: BertSentenceEncoder(
-            BertBackbone.from_config(calm_config), ["cls", "weighted_mean"], projections=projections
+        lambda dtype: BertSentenceEncoder(
+            BertBackbone.from_config(calm_config, dtype=dtype), ["cls", "weighted_mean"], projections=projections
         ),
         inputs,
         half_precisions=("mixed_float16",),

@@ -16,7 +16,7 @@ def numpy(tensor):
 
 def test_contract(calm_config, inputs):
     check_model(
-        lambda: BertSequenceClassifier(BertBackbone.from_config(calm_config), 3, dropout=0.0),
+        lambda dtype: BertSequenceClassifier(BertBackbone.from_config(calm_config, dtype=dtype), 3, dropout=0.0),
         inputs,
         half_precisions=("mixed_bfloat16",),
         jit_compile=False,
@@ -93,3 +93,33 @@ def test_impossible_arguments_are_refused(config, wrong, message):
     arguments = {"backbone": BertBackbone.from_config(config), "num_labels": 3}
     with pytest.raises(ValueError, match=message):
         BertSequenceClassifier(**{**arguments, **wrong})
+
+
+@pytest.mark.parametrize(("activation", "function"), [("sigmoid", lambda x: 1 / (1 + np.exp(-x))), ("tanh", np.tanh)])
+def test_a_regressions_activation_is_part_of_the_output(config, inputs, shake, activation, function):
+    plain = BertSequenceClassifier(BertBackbone.from_config(config), 1, "regression")
+    shake(plain)
+    model = BertSequenceClassifier(plain.backbone, 1, "regression", activation=activation)
+    model.classifier.set_weights(plain.classifier.get_weights())
+    np.testing.assert_allclose(numpy(model(inputs)), function(numpy(plain(inputs))), atol=1e-5)
+    np.testing.assert_allclose(numpy(model.scores(model(inputs))), numpy(model(inputs)))
+    assert BertSequenceClassifier.from_config(model.get_config()).activation == activation
+
+
+def test_a_classifiers_output_stays_logits_and_its_scores_have_the_activation(config, inputs, shake):
+    model = BertSequenceClassifier(BertBackbone.from_config(config), 3)
+    shake(model)
+    logits = np.float64(numpy(model(inputs)))
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(numpy(model.scores(model(inputs))), softmax, atol=1e-5)
+    several = BertSequenceClassifier(model.backbone, 3, "multi_label_classification")
+    np.testing.assert_allclose(numpy(several.scores(logits)), 1 / (1 + np.exp(-logits)), atol=1e-5)
+    linear = BertSequenceClassifier(model.backbone, 3, activation="linear")
+    np.testing.assert_allclose(numpy(linear.scores(logits)), softmax, atol=1e-5)
+    each = BertSequenceClassifier(model.backbone, 3, activation="sigmoid")
+    np.testing.assert_allclose(numpy(each.scores(logits)), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_an_unknown_activation_is_refused(config):
+    with pytest.raises(ValueError, match=r"`activation` must be .*Received: activation='steep'"):
+        BertSequenceClassifier(BertBackbone.from_config(config), 1, "regression", activation="steep")

@@ -16,7 +16,7 @@ def numpy(tensor):
 
 def test_contract(calm_config, inputs):
     check_model(
-        lambda: BertSpanPredictor(BertBackbone.from_config(calm_config)),
+        lambda dtype: BertSpanPredictor(BertBackbone.from_config(calm_config, dtype=dtype)),
         inputs,
         half_precisions=("mixed_bfloat16",),
         jit_compile=False,

@@ -16,7 +16,9 @@ def numpy(tensor):
 
 def test_contract(calm_config, inputs):
     check_model(
-        lambda: BertTokenClassifier(BertBackbone.from_config(calm_config), num_labels=3, dropout=0.0),
+        lambda dtype: BertTokenClassifier(
+            BertBackbone.from_config(calm_config, dtype=dtype), num_labels=3, dropout=0.0
+        ),
         inputs,
         half_precisions=("mixed_float16",),
         jit_compile=False,

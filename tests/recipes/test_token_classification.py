@@ -4,6 +4,7 @@ import itertools
 import random
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,6 +84,62 @@ def test_batches_weigh_labelled_pieces_only(to_inputs: TextToInputs) -> None:
     assert inputs["token_ids"].shape == labels.shape == weights.shape == (3, 9)
     np.testing.assert_array_equal(weights, targets[:, :9] >= 0)
     np.testing.assert_array_equal(labels, np.maximum(targets[:, :9], 0))
+
+
+def model_of_pieces(labels: dict[str, str], names: tuple[str, ...]) -> keras.Model:
+    """A model that answers each piece with the label that it is given here, and other pieces with "O"."""
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
+    table = keras.layers.Embedding(len(PIECES), len(names))
+    model = keras.Model(inputs, table(inputs["token_ids"]))
+    answers = [names.index(labels.get(piece, "O")) for piece in PIECES]
+    table.embeddings.assign(10.0 * np.eye(len(names), dtype="float32")[answers])
+    return model
+
+
+LONG_ROWS = TaggedTexts(
+    words=(("in", "ann", *["in"] * 6, "New", "York", "Anna"), ("Anna", "in")),
+    tags=(("O", "B-person", *["O"] * 6, "B-place", "I-place", "B-person"), ("B-person", "O")),
+    places=("row 1", "row 2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("length", "words_cut_off", "right", "measured", "hits", "found"),
+    # [CLS] in ann in in in in in in new yo ##rk ann ##a [SEP]: 13 words in all, 4 entities
+    [
+        (20, 0, 13, 13, 4, 4),
+        (13, 1, 12, 13, 3, 3),  # without Anna
+        (12, 1, 12, 13, 3, 3),  # without the end of York, whose first piece is enough
+        (11, 2, 11, 13, 2, 3),  # New without York is an entity too many, and New York is missed
+        (4, 10, 3, 13, 2, 2),
+    ],
+)
+def test_words_and_entities_beyond_the_longest_input_are_missed(
+    to_inputs: TextToInputs, length: int, words_cut_off: int, right: int, measured: int, hits: int, found: int
+) -> None:
+    labels = {"ann": "B-person", "new": "B-place", "yo": "I-place"}
+    inputs = TextToInputs(to_inputs.tokenizer, sequence_length=length)
+    metrics = evaluate_tokens(model_of_pieces(labels, LABELS.names), LONG_ROWS, LABELS, inputs, 2)
+    assert (metrics["words"], metrics["words_cut_off"], metrics["entities"]) == (13, words_cut_off, 4)
+    assert metrics["accuracy"] == pytest.approx(right / measured)
+    assert metrics["entity_recall"] == pytest.approx(hits / 4)
+    assert metrics["entity_precision"] == pytest.approx(hits / found)
+    assert metrics["entity_f1"] == pytest.approx(2 * hits / (4 + found))
+
+
+def test_words_without_an_entity_that_are_cut_off_are_missed_too(to_inputs: TextToInputs) -> None:
+    rows = TaggedTexts(words=(("in",) * 8,), tags=(("O",) * 8,), places=("row 1",))
+    inputs = TextToInputs(to_inputs.tokenizer, sequence_length=4)
+    metrics = evaluate_tokens(model_of_pieces({}, LABELS.names), rows, LABELS, inputs, 2)
+    assert (metrics["accuracy"], metrics["words_cut_off"], metrics["entity_f1"]) == (0.25, 6, 0.0)
+
+
+def test_an_entity_in_a_word_without_pieces_is_missed(to_inputs: TextToInputs) -> None:
+    """The tokenizer deletes control characters, so the model gets nothing for the word."""
+    rows = TaggedTexts(words=(("in", "\x01", "ann"),), tags=(("O", "B-place", "B-person"),), places=("row 1",))
+    metrics = evaluate_tokens(model_of_pieces({"ann": "B-person"}, LABELS.names), rows, LABELS, to_inputs, 2)
+    assert (metrics["entities"], metrics["words_cut_off"]) == (2, 0)
+    assert (metrics["entity_precision"], metrics["entity_recall"]) == (1.0, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Several processes that train one model, each on its rows of every batch, with Keras' own distribution on JAX.
+"""Several processes that train one model, each on its rows of every batch, with Keras's distribution API on JAX.
 
-JAX computes on the whole batch, wherever its rows lie: a loss that is a mean over all masked positions of the batch
-stays that, so that several processes train as one does. (`tf.distribute` would average each worker's own mean.)
+JAX computes on the whole batch, wherever its rows are stored: a loss that is a mean over all masked positions of the
+batch remains one, so that several processes train exactly as one does. (`tf.distribute` would average each worker's own
+mean.)
 """
 
 import os
@@ -14,13 +15,13 @@ from kerasbert.errors import BadInputError
 
 
 def join_processes() -> int:
-    """Joins the other processes, if the environment names any; before any variable is made.
+    """Join the other processes, if the environment names any. Call this before any variable is created.
 
-    Keras' variables say who belongs together: `KERAS_DISTRIBUTION_JOB_ADDRESSES` (the first process's host:port),
+    Keras's environment variables define the group: `KERAS_DISTRIBUTION_JOB_ADDRESSES` (the first process's host:port),
     `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID`.
 
     Returns:
-        The number of this process, from 0; 0 when it is alone.
+        The number of this process, from 0. A single process has the number 0.
 
     Raises:
         BadInputError: the backend is not JAX.
@@ -29,12 +30,12 @@ def join_processes() -> int:
         return 0
     if keras.backend.backend() != "jax":
         raise BadInputError(
-            "Several processes train together on the JAX backend only. Received: the backend "
+            "Several processes can only train together on the JAX backend. Received: the backend "
             f"{keras.backend.backend()!r}. Set KERAS_BACKEND=jax."
         )
     import jax
 
-    # Ignored where there is an accelerator.
+    # Has no effect if there is an accelerator.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     keras.distribution.initialize()
     devices = keras.distribution.list_devices()
@@ -43,13 +44,16 @@ def join_processes() -> int:
 
 
 def own_rows(batch: Any) -> Any:
-    """This process's rows of a batch, as arrays that span all processes; the batch itself without a distribution.
+    """Return this process's rows of a batch, as arrays that span all processes.
 
     Args:
-        batch: any nesting of arrays with the same number of rows, the same in every process.
+        batch: a nested structure of arrays with the same number of rows, identical in every process.
+
+    Returns:
+        The arrays. Without a distribution, the batch itself.
 
     Raises:
-        BadInputError: the rows do not go evenly into the devices of all processes.
+        BadInputError: the number of rows is not a multiple of the number of devices of all processes.
     """
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -62,8 +66,8 @@ def own_rows(batch: Any) -> Any:
         rows = len(array)
         if rows % devices:
             raise BadInputError(
-                "The rows of a batch must go evenly into the devices. Received: "
-                f"{rows} rows for {devices} devices. Give a batch size that is a multiple of {devices}."
+                "A batch must have the same number of rows for each device. Received: "
+                f"{rows} rows for {devices} devices. Choose a batch size that is a multiple of {devices}."
             )
         share = rows // number
         own = array[jax.process_index() * share : (jax.process_index() + 1) * share]

@@ -1,4 +1,4 @@
-"""Watches one validation figure: which result is best so far, and when further training is not worth it."""
+"""Monitors one validation metric: which result is the best so far, and when further training is not worthwhile."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ class BestResult:
     """The best validation result so far.
 
     Args:
-        metric: the figure's name, such as "loss" or "macro_f1". Lower is better if the name contains "loss", "error",
-            "mse" or "mae", else higher.
-        patience: validations in a row without a better figure after which to stop; None never stops.
+        metric: the metric's name, e.g. "loss" or "macro_f1". Lower is better if the name contains "loss", "error",
+            "mse" or "mae", otherwise higher.
+        patience: validations in a row without an improvement after which to stop. None never stops.
 
     Raises:
         ValueError: `patience` is less than 1.
@@ -23,7 +23,7 @@ class BestResult:
     def __init__(self, metric: str, patience: int | None = None):
         if patience is not None and patience < 1:
             raise ValueError(
-                f"`early_stopping_patience` must be at least 1 or None. Received: {patience}. Give such as 3."
+                f"`early_stopping_patience` must be at least 1 or None. Received: {patience}. For example, 3."
             )
         self.metric = metric
         self.patience = patience
@@ -32,16 +32,16 @@ class BestResult:
         self.without_improvement = 0
 
     def update(self, row: Mapping[str, Any]) -> bool:
-        """Takes a validation row; returns whether it is the best so far.
+        """Add a validation row, and return whether it is the best so far.
 
         Raises:
-            BadInputError: the row lacks the watched figure.
+            BadInputError: the row lacks the monitored metric.
         """
         if self.metric not in row:
             found = sorted(name for name in row if name not in ("phase", "step", "split"))
             raise BadInputError(
-                f"The validation must give the watched figure as a finite number. Received: metrics {found}, without "
-                f"{self.metric!r}. Give `monitor` one of them."
+                f"The validation must return the monitored metric as a finite number. Received: metrics {found}, "
+                f"without {self.metric!r}. Set `monitor` to one of them."
             )
         value = row[self.metric]
         best = None if self.row is None else self.row[self.metric]
@@ -53,13 +53,13 @@ class BestResult:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the patience is used up."""
+        """Whether there was no improvement for `patience` validations."""
         return self.patience is not None and self.without_improvement >= self.patience
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run must know, as JSON values."""
+        """Return what a run needs in order to continue, as JSON values."""
         return {"row": self.row, "without_improvement": self.without_improvement}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes over what `state` gave."""
+        """Set this object to the result of `state`."""
         self.row, self.without_improvement = state["row"], state["without_improvement"]

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from kerasbert.training import fit
-from kerasbert.training.progress import Progress
+from kerasbert.training.run.progress import Progress
 
 
 class Terminal(io.StringIO):

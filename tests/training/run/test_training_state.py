@@ -1,4 +1,5 @@
 import contextlib
+import os
 import resource
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 
 from kerasbert.errors import BadInputError
 from kerasbert.training import fit
-from kerasbert.training.training_state import TrainingState, load_newest_state, save_state
+from kerasbert.training.run.training_state import TrainingState, load_newest_state, save_state
 
 pytestmark = pytest.mark.backend
 
@@ -64,8 +65,33 @@ def test_a_damaged_state_is_passed_over_and_said_so(tmp_path, caplog, how):
 def test_if_all_states_are_damaged_all_are_named(tmp_path):
     for step in (1, 2):
         save_state(tmp_path, step, state(step)).write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(BadInputError, match=r"step-000000002\.npz.*step-000000001\.npz.*Remove them to begin anew"):
+    with pytest.raises(
+        BadInputError, match=r"step-000000002\.npz.*step-000000001\.npz.*Begin again with `restart=True`"
+    ):
         load_newest_state(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["a state", "the folder"])
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path, what):
+    folder = tmp_path / "checkpoints"
+    if what == "a state":
+        (folder / "step-000000001.npz").mkdir(parents=True)
+    else:
+        folder.write_text("a file")
+    with pytest.raises(BadInputError, match=r"must be readable\. Received: .*: (Is|Not) a directory\. Correct"):
+        load_newest_state(folder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("what", ["a state", "the folder"])
+def test_a_missing_permission_is_not_called_damage(tmp_path, what):
+    folder = tmp_path / "checkpoints"
+    path = save_state(folder, 1, state(1)) if what == "a state" else folder
+    folder.mkdir(exist_ok=True)
+    path.chmod(0)
+    with pytest.raises(BadInputError, match=r"must be readable\. Received: .*: Permission denied\. Correct its perm"):
+        load_newest_state(folder)
+    path.chmod(0o700)
 
 
 def test_no_state_is_none(tmp_path):
@@ -90,7 +116,10 @@ def limit_file_size(size):
 
 def test_a_full_disk_leaves_the_last_state_and_nothing_half_written(tmp_path):
     save_state(tmp_path, 1, state(1))
-    with full_disk(), pytest.raises(BadInputError, match=r"must be writable.*step-000000002\.npz.*Free space"):
+    with (
+        full_disk(),
+        pytest.raises(BadInputError, match=r"must be writable.*step-000000002\.npz.*Free some disk space"),
+    ):
         save_state(tmp_path, 2, state(2))
     assert names(tmp_path) == ["step-000000001.npz"]
     assert load_newest_state(tmp_path).about == {"step": 1}
@@ -102,7 +131,7 @@ def test_a_disk_that_fills_up_while_training_costs_nothing_that_was_written(tmp_
 
     options = {"checkpoint_every": 4, "log_every": 4, "tensorboard": False, "show_progress": False}
     model = stand_in.new_classifier(hidden_size=64)
-    with full_disk(is_full=False), pytest.raises(BadInputError, match="Free space"):
+    with full_disk(is_full=False), pytest.raises(BadInputError, match="Free some disk space"):
         fit(
             model,
             stand_in.batches_from,

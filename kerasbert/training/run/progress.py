@@ -1,4 +1,4 @@
-"""Shows on standard error how a run goes on: a bar on a terminal, else a plain line now and then."""
+"""Shows the progress of a run on standard error: a bar in a terminal, otherwise a plain line now and then."""
 
 import sys
 import time
@@ -26,14 +26,14 @@ _WORDS = {
 
 
 class Progress:
-    """Step, metrics, tokens per second (without padding) and time left.
+    """Shows the step, metrics, tokens per second (without padding) and the time left.
 
     Args:
-        total: steps in all.
-        initial: steps done before, by a run that this one goes on from.
+        total: total number of steps.
+        initial: steps that were done before this run continued.
         is_shown: False shows nothing.
-        stream: where to; standard error when left out.
-        seconds_between_lines: how often a plain line is written where the stream is no terminal.
+        stream: where to write. Defaults to standard error.
+        seconds_between_lines: seconds between two plain lines, if the stream is not a terminal.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Progress:
             self._bar = tqdm(total=total, initial=initial, file=self._stream, unit="step", dynamic_ncols=True)
 
     def update(self, step: int, phase: str, metrics: Mapping[str, float], tokens: int) -> None:
-        """Takes a step that is done: its number, the running metrics, and its tokens."""
+        """Show that a step is done: its number, the running metrics, and its number of tokens."""
         self._tokens += tokens
         now = time.monotonic()
         if self._bar is not None:
@@ -70,7 +70,7 @@ class Progress:
             self.say(f"{phase}: step {step}/{self._total}, {', '.join(self._words(metrics, now))}, {self._left(now)}")
 
     def say(self, line: str) -> None:
-        """Shows a line of its own, above the bar."""
+        """Show a line, above the bar if there is one."""
         if self._bar is not None:
             self._bar.write(line, file=self._stream)
         elif self._is_shown:
@@ -78,28 +78,28 @@ class Progress:
             self._stream.flush()
 
     def close(self) -> None:
-        """Ends the bar."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
 
     def tokens_per_second(self) -> float:
-        """Real tokens per second since the beginning of this process's part of the run."""
+        """Return the tokens per second (without padding) since this process began training."""
         return self._tokens / max(time.monotonic() - self._start, 1e-9)
 
     def _words(self, metrics: Mapping[str, float], now: float) -> list[str]:
-        """The metrics worth a place on the line."""
+        """Return the metrics that are shown."""
         words = metrics_in_words(metrics)
         if self._tokens:
             words.append(f"{self._tokens / max(now - self._start, 1e-9):,.0f} tokens/s")
         return words
 
     def _left(self, now: float) -> str:
-        """The time left, by the mean time of a step in this process."""
+        """Return the time left, from the mean time of a step in this process."""
         done = max(self._step - self._initial, 1)
         seconds = (now - self._start) / done * (self._total - self._step)
         return f"{tqdm.format_interval(seconds)} left"
 
 
 def metrics_in_words(metrics: Mapping[str, float]) -> list[str]:
-    """The metrics that are worth a place on a line, such as "NSP accuracy 0.750"."""
+    """Return the metrics that are shown on a line, e.g. "NSP accuracy 0.750"."""
     return [f"{_WORDS.get(name, name)} {metrics[name]:.3f}" for name in _SHOWN if name in metrics]

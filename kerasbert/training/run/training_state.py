@@ -1,17 +1,20 @@
-"""The file from which a killed run goes on: all variables and the position, written aside and renamed.
+"""The file from which a killed run continues: all variables and the position in the run.
 
-A NumPy `.npz` (its checksums find a damaged file; nothing in it is executed): one array for each variable, and the
-rest as JSON. Which variables there are: see train_step.py.
+The file is a NumPy `.npz`, whose checksums reveal damage and in which nothing is executed: one array per variable, and
+everything else as JSON. It is written under another name and renamed. For which variables there are, see train_step.py.
 """
 
 import dataclasses
+import errno
+import fnmatch
 import json
 import logging
+import os
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -23,17 +26,18 @@ from kerasbert.files import write_aside
 _LOGGER = logging.getLogger(__name__)
 _FORMAT = 1
 _KEPT_FILES = 2
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError)
 
+Result = TypeVar("Result")
 Arrays = list[tuple[str, np.ndarray]]  # (path, value) of each variable, in the model's order
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingState:
-    """One moment of a run.
+    """The state of a run after one of its steps.
 
     Attributes:
-        about: the position and everything else that is no array, as JSON values.
+        about: the position in the run and everything else that is not an array, as JSON values.
         arrays: the variables by group: "model", "optimizer", "metrics" and, with early stopping, "best".
     """
 
@@ -42,15 +46,15 @@ class TrainingState:
 
 
 def arrays_of(variables: Sequence[keras.Variable]) -> Arrays:
-    """Copies of the variables' values, with their paths."""
+    """Return copies of the variables' values, with their paths."""
     return [(variable.path, np.array(ops.convert_to_numpy(variable.value))) for variable in variables]
 
 
 def save_state(folder: Path, step: int, state: TrainingState) -> Path:
-    """Writes `folder/step-<step>.npz` aside, renames it, and removes all but the newest files.
+    """Write `folder/step-<step>.npz`, and remove all but the newest files.
 
     Raises:
-        BadInputError: the folder cannot be written or the disk is full. The files that were there are kept.
+        BadInputError: the folder cannot be written or the disk is full. The existing files are kept.
     """
     paths = {group: [path for path, _ in members] for group, members in state.arrays.items()}
     types = {group: [str(array.dtype) for _, array in members] for group, members in state.arrays.items()}
@@ -69,43 +73,59 @@ def save_state(folder: Path, step: int, state: TrainingState) -> Path:
     except OSError as error:
         raise BadInputError(
             f"The training state must be writable. Received: {final}: {error.strerror or error}. "
-            "Free space or choose another folder; the last state that was written is kept."
+            "Free some disk space or choose another folder. The last state that was written is kept."
         ) from error
     return final
 
 
 def load_newest_state(folder: Path) -> TrainingState | None:
-    """Reads the newest state; if it is damaged, says so and reads the one before. None if there is none at all.
+    """Read the newest state. If it is damaged, log a warning and read the one before.
+
+    Returns:
+        The state, or None if the folder contains none.
 
     Raises:
-        BadInputError: there are states and all are damaged.
+        BadInputError: all states are damaged, or the folder or a state cannot be read (e.g. for lack of permission).
     """
-    files = _state_files(folder)
+    files = _readable(folder, _state_files)
     for file in files:
         try:
-            return _load(file)
-        except _UNREADABLE as error:
+            return _readable(file, _load)
+        except _DAMAGED as error:
             reason = f"{type(error).__name__}: {error}"
-            _LOGGER.warning("The training state %s is damaged (%s) and is passed over.", file, reason)
+            _LOGGER.warning("The training state %s is damaged (%s). Using the one before it.", file, reason)
     if files:
         raise BadInputError(
-            f"A training state must be whole to go on from it. Received: {', '.join(map(str, files))}, all damaged. "
-            "Remove them to begin anew."
+            "A training state must be undamaged to continue from it. "
+            f"Received: {', '.join(map(str, files))}, all damaged. Begin again with `restart=True`."
         )
     return None
 
 
 def remove_states(folder: Path) -> None:
-    """Removes all states, so that the next run begins anew."""
+    """Remove all states, so that the next run begins from the first step."""
     for file in _state_files(folder):
         file.unlink()
 
 
+def _readable(path: Path, read: Callable[[Path], Result]) -> Result:
+    """Return what `read` returns for a path. A failure of the file system is no damage to what it stores."""
+    try:
+        return read(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # A damaged archive can point to a place before its beginning.
+            raise ValueError(str(error)) from error
+        raise BadInputError(
+            f"Training states must be readable. Received: {path}: {error.strerror or error}. "
+            "Correct its permissions or restore it, or begin again with `restart=True`."
+        ) from error
+
+
 def check_fits(saved: Arrays, group: str, variables: Sequence[keras.Variable]) -> None:
-    """Checks that the arrays of a group belong to these variables.
+    """Check that the arrays of a group have the shapes of these variables.
 
     Raises:
-        BadInputError: names every mismatch.
+        BadInputError: they do not. The message names every mismatch.
     """
     mismatches = []
     if len(saved) == len(variables):
@@ -126,25 +146,27 @@ def check_fits(saved: Arrays, group: str, variables: Sequence[keras.Variable]) -
         mismatches.append(f"there are {len(variables)} variables and in the file {len(saved)}")
     if mismatches:
         raise BadInputError(
-            f"A training state must have the shapes of the {group} that goes on from it. "
-            f"Received {len(mismatches)} mismatches: {'; '.join(mismatches)}. "
-            "Use the settings of the run that wrote it, or another run folder."
+            f"A training state must have the shapes of the {group} that continues from it. "
+            f"Received: {len(mismatches)} mismatches: {'; '.join(mismatches)}. "
+            "Use the settings of the run that wrote it, another run folder, or `restart=True`."
         )
 
 
 def assign(saved: Arrays, variables: Sequence[keras.Variable]) -> None:
-    """Sets the variables to arrays that `check_fits` has accepted."""
+    """Set the variables to arrays that `check_fits` has accepted."""
     for (_, array), variable in zip(saved, variables, strict=True):
         variable.assign(ops.convert_to_tensor(array, variable.dtype))
 
 
 def _state_files(folder: Path) -> list[Path]:
-    """The state files, newest first."""
-    return sorted(folder.glob("step-*.npz"), reverse=True)
+    """Return the state files, newest first."""
+    # `Path.glob` would find nothing in a folder that cannot be read, and training would begin from the first step.
+    names = os.listdir(folder) if folder.exists() else []
+    return [folder / name for name in sorted(fnmatch.filter(names, "step-*.npz"), reverse=True)]
 
 
 def _write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """What `np.savez` does, but with the file closed where it fails half-way."""
+    """Write arrays as `np.savez` does, but close the file if writing fails."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -152,7 +174,7 @@ def _write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _load(file: Path) -> TrainingState:
-    """Reads one file whole."""
+    """Read all of one file."""
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
         about = json.loads(stored["about"].tobytes())
         if about["format"] != _FORMAT:
@@ -168,12 +190,12 @@ def _load(file: Path) -> TrainingState:
 
 
 def _storable(array: np.ndarray) -> np.ndarray:
-    """The array, or its bits if NumPy's file format does not know its type (bfloat16)."""
+    """Return the array, or its bits as integers if NumPy's file format has no such type (bfloat16)."""
     return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
 
 
 def _restored(array: np.ndarray, dtype: str) -> np.ndarray:
-    """What `_storable` was given."""
+    """Return the array that `_storable` was given."""
     if dtype == "bfloat16":
         import ml_dtypes
 

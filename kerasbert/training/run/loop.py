@@ -1,11 +1,13 @@
 """One call of `fit`: the loop over steps, and what happens between them.
 
-The step itself: see train_step.py; the file that a run goes on from: training_state.py; the metrics: history.py.
+For the step itself, see train_step.py; for the file from which a run continues, training_state.py; for the metrics,
+history.py.
 """
 
 import contextlib
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,14 @@ from keras import ops
 
 from kerasbert.errors import BadInputError, TrainingStoppedError
 from kerasbert.run_folder import RunFolder
-from kerasbert.training.best_result import BestResult
-from kerasbert.training.history import History, HistoryFile
-from kerasbert.training.interruption import Interruption, noted_interruption
-from kerasbert.training.phase import Phase, check_same_beginning, start_of
-from kerasbert.training.progress import Progress, metrics_in_words
-from kerasbert.training.tensorboard import TensorBoardWriter
-from kerasbert.training.train_step import Batch, TrainStep, build_metrics, real_tokens
-from kerasbert.training.training_state import (
+from kerasbert.training.run.best_result import BestResult
+from kerasbert.training.run.history import History, HistoryFile
+from kerasbert.training.run.interruption import Interruption, noted_interruption
+from kerasbert.training.run.phases import Phase, check_same_beginning, start_of
+from kerasbert.training.run.progress import Progress, metrics_in_words
+from kerasbert.training.run.tensorboard import TensorBoardWriter
+from kerasbert.training.run.train_step import Batch, TrainStep, build_metrics, real_tokens
+from kerasbert.training.run.training_state import (
     Arrays,
     TrainingState,
     arrays_of,
@@ -39,7 +41,7 @@ Validate = Callable[[keras.Model], Mapping[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The arguments of `fit` that say how to train, and not what."""
+    """The arguments of `fit` that say how to train, but not what."""
 
     run_dir: Path
     checkpoint_every: int
@@ -54,7 +56,7 @@ class Settings:
 
 
 class TrainingRun:
-    """Trains a compiled model through its phases; see `fit`."""
+    """Trains a compiled model through its phases. See `fit`."""
 
     def __init__(
         self,
@@ -78,12 +80,12 @@ class TrainingRun:
         self._callbacks = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=model)
         self._state: TrainingState | None = None
 
-    def train(self, resume: bool) -> History:
-        """Runs from the newest training state, or from the beginning, to the end."""
-        self._open_folder(resume)
+    def train(self, restart: bool) -> History:
+        """Run from the newest training state, or from the beginning, to the end."""
+        self._open_folder(restart)
         self._progress = Progress(self.total, self.step, self.settings.show_progress)
         if self._state is not None:
-            self._progress.say(f"Going on from step {self.step} of {self.total} in {self.settings.run_dir}.")
+            self._progress.say(f"Continuing from step {self.step} of {self.total} in {self.settings.run_dir}.")
         try:
             with noted_interruption() as interruption:
                 if self._state is not None and self._is_finished:
@@ -104,21 +106,22 @@ class TrainingRun:
 
     # === Before the first step ===
 
-    def _open_folder(self, resume: bool) -> None:
-        """Makes the run folder and reads from it where the run goes on."""
+    def _open_folder(self, restart: bool) -> None:
+        """Create the run folder, and read from it where the run continues."""
         with _writable(self.settings.run_dir):
             self._checkpoints.mkdir(parents=True, exist_ok=True)
-            if not resume:
+            if restart:
                 remove_states(self._checkpoints)
+                shutil.rmtree(self.settings.run_dir / "tensorboard", ignore_errors=True)
         self._state = load_newest_state(self._checkpoints)
         about: dict[str, Any] = self._state.about if self._state else {"history_bytes": 0}
         if self._state is not None:
             check_same_beginning(self.phases, about["phases"], about["step"])
             if about["seed"] != self.settings.seed:
                 raise BadInputError(
-                    "A run must go on with the seed that it began with. "
-                    f"Received: seed={self.settings.seed}, and the run folder was begun with seed={about['seed']}. "
-                    "Use another run folder, or the same seed."
+                    "A run must continue with the seed that it began with. "
+                    f"Received: seed={self.settings.seed}, but the run in {self.settings.run_dir} began with "
+                    f"seed={about['seed']}. Use the same seed, another folder, or `restart=True`."
                 )
             self.step, self.stopped_early = about["step"], about["stopped_early"]
             self._best.restore(about["best"])
@@ -127,7 +130,7 @@ class TrainingRun:
             self._history = HistoryFile(RunFolder(self.settings.run_dir).history, about["history_bytes"])
 
     def _restore(self, *groups: str) -> None:
-        """Sets the model's, the optimizer's and the metrics' variables to the training state, after checking all."""
+        """Check groups of variables (e.g. "model") against the training state, and set them to it."""
         if self._state is None:
             return
         variables = self._train_step.variables()
@@ -140,7 +143,7 @@ class TrainingRun:
     # === The loop ===
 
     def _train_phases(self, interruption: Interruption) -> None:
-        """All phases from the present step on."""
+        """Run all phases from the current step on."""
         is_ready = False
         self._callbacks.on_train_begin()
         for index, phase in enumerate(self.phases):
@@ -165,7 +168,7 @@ class TrainingRun:
         self._callbacks.on_train_end(self._metrics)
 
     def _one_step(self, phase: Phase, batch: Batch) -> None:
-        """Trains on one batch."""
+        """Train on one batch."""
         self._callbacks.on_train_batch_begin(self.step)
         self._metrics = self._train_step(batch)
         self.step += 1
@@ -177,7 +180,7 @@ class TrainingRun:
             self._callbacks.on_train_batch_end(self.step - 1, self._metrics)
 
     def _after_step(self, phase: Phase, end: int, interruption: Interruption) -> None:
-        """What is due after a step: a row, a validation, a training state, an end."""
+        """Do what is due after a step: write a row, validate, save the state, stop."""
         settings = self.settings
         is_end_of_phase = self.step == end
         if is_end_of_phase or self.step % settings.log_every == 0:
@@ -192,13 +195,13 @@ class TrainingRun:
         elif interruption:
             self._save()
             self._progress.say(
-                f"Stopped at step {self.step} of {self.total}. The same call, or the same command, goes on from there."
+                f"Stopped at step {self.step} of {self.total}. To continue, repeat the same call or command."
             )
         if interruption and not self._is_finished:
             raise interruption.error()
 
     def _log(self, phase: Phase) -> None:
-        """Writes a "train" row and begins a new window of running metrics."""
+        """Write a "train" row and reset the running metrics."""
         self._train_step.read_back()
         metrics = {**self._metrics, "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate))}
         if self._progress.tokens_per_second() > 0:
@@ -209,7 +212,7 @@ class TrainingRun:
         self._callbacks.on_epoch_end(epoch, metrics)
 
     def _run_validation(self, phase: Phase, validate: Validate) -> None:
-        """Writes a "validation" row; keeps the weights if they are the best and early stopping wants them."""
+        """Write a "validation" row, and keep the weights if they are the best so far and early stopping is on."""
         variables = self._train_step.variables()
         running_metrics = arrays_of(variables["metrics"])
         metrics = validate(self.model)
@@ -221,14 +224,14 @@ class TrainingRun:
         self._progress.say(f"Validation at step {self.step}: {', '.join(metrics_in_words(row))}")
 
     def _write_row(self, phase: Phase, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes a row to the history and to TensorBoard."""
+        """Write a row to the history and to TensorBoard."""
         with _writable(self.settings.run_dir):
             row = self._history.append(phase.name, self.step, split, metrics)
         self._tensorboard.write(row)
         return row
 
     def _save(self) -> None:
-        """Writes the training state, unless a weight has become NaN or infinite."""
+        """Write the training state, unless a weight has become NaN or infinite."""
         arrays = {group: arrays_of(variables) for group, variables in self._train_step.variables().items()}
         for path, array in arrays["model"]:
             if not np.isfinite(array).all():
@@ -249,22 +252,22 @@ class TrainingRun:
         save_state(self._checkpoints, self.step, TrainingState(about, arrays))
 
     def _stopped(self, reason: str) -> TrainingStoppedError:
-        """The error that ends a run which cannot go on."""
+        """Return the error that ends a run which cannot continue."""
         states = sorted(self._checkpoints.glob("step-*.npz"))
         kept = f"The last good training state is {states[-1]}" if states else "No training state was written before"
         return TrainingStoppedError(
-            f"{reason} at step {self.step}. {kept}. Lower the learning rate, lengthen the warm-up, or look for bad "
-            "values in the data, and start again."
+            f"{reason} at step {self.step}. {kept}. Look for bad values in the data, or choose a smaller "
+            "`learning_rate` or a longer warm-up, and begin again with `restart=True` or in another folder."
         )
 
 
 @contextlib.contextmanager
 def _writable(folder: Path) -> Iterator[None]:
-    """Turns a failure to write into a message for the user."""
+    """Turn a failure to write into a message for the user."""
     try:
         yield
     except OSError as error:
         raise BadInputError(
             f"The run folder must be writable. Received: {folder}: {error.strerror or error}. "
-            "Free space or choose another folder."
+            "Free some disk space, correct its permissions, or choose another folder."
         ) from error

@@ -12,7 +12,7 @@ import pytest
 
 from kerasbert.data import segment_pairs, write_pairs
 from kerasbert.errors import BadInputError
-from kerasbert.training.data_parallel import join_processes, own_rows
+from kerasbert.training.run.data_parallel import join_processes, own_rows
 
 WORDS = [f"w{number}" for number in range(40)]
 

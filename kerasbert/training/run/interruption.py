@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into a request that a loop can honour between two steps."""
+"""Turns Ctrl-C and SIGTERM into a request that a loop can act on between two steps."""
 
 import contextlib
 import signal
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interruption:
-    """The signal that came, or None."""
+    """The signal that was received, or None."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -17,7 +17,7 @@ class Interruption:
         return self.signal is not None
 
     def error(self) -> BaseException:
-        """The exception that ends the program as the signal would have: KeyboardInterrupt, or exit code 143."""
+        """Return the exception that ends the program as the signal would: KeyboardInterrupt, or exit code 143."""
         if self.signal == signal.SIGTERM:
             return SystemExit(128 + signal.SIGTERM)
         return KeyboardInterrupt()
@@ -25,9 +25,9 @@ class Interruption:
 
 @contextlib.contextmanager
 def noted_interruption() -> Iterator[Interruption]:
-    """Notes the first Ctrl-C or SIGTERM within the block instead of raising; a second one acts at once.
+    """Record the first Ctrl-C or SIGTERM within the block instead of raising. A second one takes effect immediately.
 
-    Outside the main thread, where Python allows no signal handlers, nothing is noted.
+    Outside the main thread, where Python allows no signal handlers, nothing is recorded.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():

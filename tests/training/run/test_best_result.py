@@ -3,7 +3,7 @@
 import pytest
 
 from kerasbert.errors import BadInputError
-from kerasbert.training.best_result import BestResult
+from kerasbert.training.run.best_result import BestResult
 
 
 def test_a_row_without_the_watched_figure_is_bad_input():

@@ -8,7 +8,7 @@ _NOT_METRICS = ("phase", "step", "split")
 
 
 class TensorBoardWriter:
-    """Writes rows of the history as scalars under `folder/train` and `folder/validation`.
+    """Writes rows of the history as scalars to `folder/train` and `folder/validation`.
 
     Args:
         folder: the log folder; None writes nothing.
@@ -19,7 +19,7 @@ class TensorBoardWriter:
         self._writers: dict[str, Any] = {}
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Writes one row."""
+        """Write one row."""
         if self._folder is None:
             return
         import tensorflow as tf
@@ -33,11 +33,11 @@ class TensorBoardWriter:
                     tf.summary.scalar(name, value, step=row["step"])
 
     def flush(self) -> None:
-        """Puts what was written on the disk."""
+        """Flush everything to the disk."""
         for writer in self._writers.values():
             writer.flush()
 
     def close(self) -> None:
-        """Ends the files."""
+        """Close the files."""
         for writer in self._writers.values():
             writer.close()

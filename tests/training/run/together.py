@@ -17,7 +17,7 @@ from kerasbert.data import pretraining_dataset
 from kerasbert.models import BertBackbone, BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, Vocabulary
 from kerasbert.training import adamw, compile_pretrainer, fit
-from kerasbert.training.data_parallel import join_processes
+from kerasbert.training.run.data_parallel import join_processes
 
 
 def main(records: Path, run_dir: Path) -> None:

@@ -114,10 +114,10 @@ def test_a_run_can_be_made_longer(quiet, stand_in, tmp_path):
     stand_in.assert_same_bits(longer, whole)
 
 
-def test_without_resume_it_begins_anew(quiet, stand_in):
+def test_a_restarted_run_begins_at_the_first_step(quiet, stand_in):
     fit(stand_in.new_classifier(), stand_in.batches_from, 12, **quiet)
     model = stand_in.new_classifier()
-    history = fit(model, stand_in.batches_from, 6, resume=False, **quiet)
+    history = fit(model, stand_in.batches_from, 6, restart=True, **quiet)
     assert [row["step"] for row in history.rows] == [5, 6]
     assert sorted(path.name for path in (quiet["run_dir"] / "checkpoints").iterdir()) == [
         "step-000000004.npz",
@@ -209,13 +209,51 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_state
     model = stand_in.new_classifier()
     with pytest.raises(TrainingStoppedError, match=r"loss=nan at step 7\. .*step-000000004\.npz") as caught:
         fit(model, bad_batches_from(stand_in, first_bad=6), 20, **quiet)
-    assert "learning rate" in str(caught.value)
+    assert "smaller `learning_rate`" in str(caught.value)
+    assert "`restart=True` or in another folder" in str(caught.value)
     assert [p.name for p in (quiet["run_dir"] / "checkpoints").iterdir()] == ["step-000000004.npz"]
-    # The kept state is good: with good data the run goes on from it.
+    # The kept state is good: with good data the run continues from it.
     whole, again = stand_in.new_classifier(), stand_in.new_classifier()
     fit(again, bad_batches_from(stand_in, first_bad=99), 20, **quiet)
     fit(whole, bad_batches_from(stand_in, first_bad=99), 20, **{**quiet, "run_dir": quiet["run_dir"] / "whole"})
     stand_in.assert_same_bits(again, whole)
+
+
+@pytest.mark.parametrize("change", [{"restart": True}, {"run_dir": "another"}])
+def test_a_stopped_run_begins_again_as_its_message_says(quiet, stand_in, tmp_path, change):
+    with pytest.raises(TrainingStoppedError):
+        fit(stand_in.new_classifier(), bad_batches_from(stand_in, first_bad=6), 20, **quiet)
+    options = {**quiet, **change, **({"run_dir": tmp_path / "another"} if "run_dir" in change else {})}
+    history = fit(stand_in.new_classifier(peak=0.01), stand_in.batches_from, 10, **options)
+    assert [row["step"] for row in history.rows] == [5, 10]
+    assert history.rows[0]["learning_rate"] <= 0.01
+
+
+@pytest.mark.parametrize("harm", ["deleted", "shortened", "emptied", "garbled", "a line changed"])
+def test_a_lost_or_changed_history_costs_its_rows_but_not_the_run(quiet, stand_in, tmp_path, caplog, harm):
+    whole, again = stand_in.new_classifier(), stand_in.new_classifier()
+    expected = fit(whole, stand_in.batches_from, 20, **{**quiet, "run_dir": tmp_path / "whole"})
+    with pytest.raises(CrashError):
+        fit(stand_in.new_classifier(), stand_in.batches_from, 20, **quiet, callbacks=[stand_in.Interrupt(14, crash)])
+    file = quiet["run_dir"] / "history.jsonl"
+    content = file.read_bytes()
+    if harm == "deleted":
+        file.unlink()
+    else:
+        harmed = {
+            "shortened": content[: content.index(b"\n") + 9],
+            "emptied": b"",
+            "garbled": b"\xff" * len(content),
+            "a line changed": content.replace(b"{", b"[", 1),
+        }
+        file.write_bytes(harmed[harm])
+    history = fit(again, stand_in.batches_from, 20, **quiet)
+    kept = {"shortened": [5], "a line changed": [10]}.get(harm, [])
+    assert [row["step"] for row in history.rows] == [*kept, 15, 20]
+    assert history.rows == lines_of(quiet["run_dir"])
+    assert f"{len(kept)} rows remain of its history" in caplog.text
+    stand_in.assert_same_bits(again, whole)
+    assert without_timing(history.rows[-2:]) == without_timing(expected.rows[-2:])
 
 
 def test_a_weight_that_is_not_a_number_is_never_saved(quiet, stand_in):
@@ -248,11 +286,11 @@ def test_ctrl_c_and_sigterm_save_the_state_and_say_so(quiet, stand_in, tmp_path,
             callbacks=[stand_in.Interrupt(6, interrupt)],
             **options,
         )
-    assert "Stopped at step 6 of 12. The same call, or the same command, goes on from there." in capsys.readouterr().err
+    assert "Stopped at step 6 of 12. To continue, repeat the same call or command." in capsys.readouterr().err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     whole, again = stand_in.new_classifier(), stand_in.new_classifier()
     fit(again, stand_in.batches_from, 12, **options)
-    assert "Going on from step 6 of 12" in capsys.readouterr().err
+    assert "Continuing from step 6 of 12" in capsys.readouterr().err
     fit(whole, stand_in.batches_from, 12, **{**quiet, "run_dir": tmp_path / "whole"})
     stand_in.assert_same_bits(again, whole)
 

@@ -1,7 +1,7 @@
 """One training step of a compiled model as one call, on every Keras backend, and the model's whole state as arrays.
 
-The step is `model.train_step`, so losses, metrics and optimizer are what `model.compile` was given. Which step follows
-which, and what is kept: see fit.py.
+The step is `model.train_step`, so losses, metrics and optimizer are those given to `model.compile`. For the order of
+steps, see loop.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +11,13 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from kerasbert.training.data_parallel import own_rows
+from kerasbert.training.run.data_parallel import own_rows
 
 Batch = tuple[Any, ...]
 
 
 class TrainStep:
-    """Runs steps of a compiled model, and reads and writes everything that they change.
+    """Runs training steps of a compiled model, and reads and writes all variables that they change.
 
     Args:
         model: a built and compiled model.
@@ -40,7 +40,7 @@ class TrainStep:
         model.optimizer.build(model.trainable_variables)
 
     def batches(self, dataset: Iterable[Batch]) -> Iterator[Batch]:
-        """Prepares the step for the shapes of a dataset and returns an iterator over its batches."""
+        """Compile the step for the shapes of a dataset, and return an iterator over its batches."""
         specification = getattr(dataset, "element_spec", None)
         key = repr(specification)
         if key not in self._functions:
@@ -51,10 +51,10 @@ class TrainStep:
         return iter(dataset)
 
     def _compiled(self, specification: Any) -> Callable[..., Any]:
-        """`model.train_step`, compiled as the backend does it.
+        """Return `model.train_step`, compiled by the backend.
 
-        TensorFlow traces for the dataset's own shapes (unknown lengths stay unknown) and not for those of the batch
-        that happens to come first: a resumed run must compute with the same graph as one that was never killed.
+        TensorFlow traces it for the dataset's shapes (unknown lengths stay unknown), and not for those of the first
+        batch: a run that continues after a kill must compute with the same graph as one that was never killed.
         """
         if self.model.run_eagerly:
             return self.model.train_step
@@ -70,7 +70,7 @@ class TrainStep:
         return self.model.train_step
 
     def __call__(self, batch: Batch) -> dict[str, float]:
-        """Updates the model by one batch; returns the running metrics since the last `reset_metrics`."""
+        """Update the model by one batch, and return the running metrics since the last `reset_metrics`."""
         if self._backend == "jax":
             if self._jax_state is None:
                 self._jax_state = tuple([variable.value for variable in group] for group in self._groups())
@@ -80,7 +80,7 @@ class TrainStep:
         return {name: float(value) for name, value in metrics.items()}
 
     def _groups(self) -> tuple[list[keras.Variable], ...]:
-        """All variables that a step changes, in the order of Keras' JAX `train_step` state."""
+        """Return all variables that a step changes, in the order of the state of Keras's `train_step` on JAX."""
         model = self.model
         return (
             model.trainable_variables,
@@ -90,7 +90,7 @@ class TrainStep:
         )
 
     def read_back(self) -> None:
-        """Makes the model's own variables hold the newest values; on JAX a step leaves them behind."""
+        """Copy the newest values into the model's variables, which a step on JAX does not update."""
         if self._jax_state is None:
             return
         for group, values in zip(self._groups(), self._jax_state, strict=True):
@@ -99,19 +99,19 @@ class TrainStep:
         self._jax_state = None
 
     def reset_metrics(self) -> None:
-        """Begins a new window of running metrics."""
+        """Reset the running metrics."""
         self.read_back()
         self.model.reset_metrics()
 
     def variables(self) -> dict[str, list[keras.Variable]]:
-        """All variables that a step reads and changes, by their role, holding the newest values."""
+        """Return all variables that a step reads and changes, by their role, with their newest values."""
         self.read_back()
         trainable, fixed, optimizer, metrics = self._groups()
         return {"model": [*trainable, *fixed], "optimizer": optimizer, "metrics": metrics}
 
 
 def real_tokens(batch: Batch) -> int:
-    """Tokens of a batch without padding; 0 if the inputs have no `padding_mask`."""
+    """Return the number of tokens in a batch without padding, or 0 if the inputs have no `padding_mask`."""
     inputs = batch[0]
     if not isinstance(inputs, dict) or "padding_mask" not in inputs:
         return 0
@@ -119,11 +119,11 @@ def real_tokens(batch: Batch) -> int:
 
 
 def build_metrics(model: keras.Model, batch: Batch) -> None:
-    """Creates the variables of the losses' and metrics' running means, which Keras makes on their first use.
+    """Create the variables of the running means of losses and metrics, which Keras creates on first use.
 
     Args:
         model: a compiled model.
-        batch: (inputs, labels) or (inputs, labels, sample weights), whose shapes count.
+        batch: (inputs, labels) or (inputs, labels, sample weights). Only the shapes matter.
     """
     one_row = tree.map_structure(lambda array: ops.convert_to_tensor(array)[:1], batch)
     inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(one_row)

@@ -1,0 +1,31 @@
+"""The order in which texts go through a model: by length within a window, so that batches have little padding."""
+
+from collections.abc import Iterator, Sequence
+
+_BATCHES = 64  # in a window, which is also how many rows wait for the others before they are returned
+
+
+def order_by_length(texts: Sequence[str], batch_size: int, pairs: Sequence[str] | None = None) -> list[int]:
+    """Return all row numbers, sorted by the length of the texts within each window.
+
+    Args:
+        texts: N texts.
+        batch_size: texts in a batch.
+        pairs: the second texts, if there are any.
+
+    Example:
+        >>> order_by_length(["long text", "x", "text"], batch_size=1)
+        [1, 2, 0]
+    """
+
+    def length(row: int) -> int:
+        return len(texts[row]) + (len(pairs[row]) if pairs is not None else 0)
+
+    return [row for window in windows(range(len(texts)), batch_size) for row in sorted(window, key=length)]
+
+
+def windows(rows: Sequence[int], batch_size: int) -> Iterator[Sequence[int]]:
+    """Yield the rows of one window at a time. A window is a whole number of batches, except the last one."""
+    size = batch_size * _BATCHES
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
