@@ -1,8 +1,8 @@
-"""`python -m benchmarks`: runs each benchmark in a process of its own and keeps what it prints as JSON.
+"""`python -m benchmarks`: runs each benchmark in its own process and saves the JSON that it prints.
 
 python -m benchmarks                          # all of them
 python -m benchmarks tokenizer_speed          # one
-python -m benchmarks --compare OLD_FOLDER     # and the ratio of each figure to an earlier run's
+python -m benchmarks --compare OLD_FOLDER     # with the ratio of each number to that of an earlier run
 """
 
 import argparse
@@ -18,11 +18,13 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.starts
 
 
 def main() -> None:
-    """Runs what was asked for; exits with 1 if a benchmark failed."""
+    """Run the benchmarks, and exit with 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help=f"which ones: {', '.join(NAMES)}")
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *NAMES], help=f"benchmarks to run: {', '.join(NAMES)} (default: all)"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="folder for the JSON files")
-    parser.add_argument("--compare", type=Path, help="folder of an earlier run")
+    parser.add_argument("--compare", type=Path, help="folder of an earlier run to compare with")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     failed = [name for name in arguments.names or NAMES if not _run(name, arguments.output, arguments.compare)]
@@ -31,7 +33,7 @@ def main() -> None:
 
 
 def _run(name: str, output: Path, earlier: Path | None) -> bool:
-    """Runs one benchmark, prints its metrics; says whether it went well."""
+    """Run one benchmark and print its results. Return whether it succeeded."""
     print(f"== {name}", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}"], cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True, check=False
@@ -42,18 +44,18 @@ def _run(name: str, output: Path, earlier: Path | None) -> bool:
     (output / f"{name}.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     before = _earlier(earlier / f"{name}.json") if earlier else {}
     for key, value in _flat(metrics):
-        ratio = f"   {value / before[key]:.2f} of before" if before.get(key) else ""
+        ratio = f"   {value / before[key]:.2f} times the earlier value" if before.get(key) else ""
         print(f"  {key:60s} {value:.6g}{ratio}")
     return True
 
 
 def _earlier(path: Path) -> dict[str, float]:
-    """The metrics of an earlier run, where there are any."""
+    """Return the results of an earlier run, if there is one."""
     return dict(_flat(json.loads(path.read_text(encoding="utf-8")))) if path.is_file() else {}
 
 
 def _flat(metrics: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number with the path that leads to it."""
+    """Yield every number with its path."""
     if isinstance(metrics, dict):
         for key, value in metrics.items():
             yield from _flat(value, f"{prefix}{key}.")

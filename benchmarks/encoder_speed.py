@@ -1,8 +1,7 @@
-"""Times our encoder against keras-hub's BertBackbone, of the same sizes, compiled the same way.
+"""Times our encoder against keras-hub's BertBackbone of the same size, compiled in the same way.
 
-Runs both in turns, so that a busy machine slows both alike, and writes medians and ratios as JSON to the standard
-output.
-A ratio is keras-hub's time divided by ours: above 1, ours is faster. Nothing is asserted.
+The two run in turns, so that other load on the machine slows both equally. Prints medians and ratios as JSON. A ratio
+is keras-hub's time divided by ours: above 1, ours is faster. Nothing is asserted.
 
     KERAS_BACKEND=tensorflow python benchmarks/encoder_speed.py --rounds 30
 """
@@ -22,7 +21,7 @@ import tensorflow as tf
 from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone
 
-# What is measured: name, batch, tokens, whether a training step, whether compiled by XLA.
+# The cases: name, batch, tokens, whether it is a training step, whether XLA compiles it.
 CASES = [
     ("forward, batch 32 x 64", 32, 64, False, False),
     ("training step, batch 32 x 64", 32, 64, True, False),
@@ -34,7 +33,7 @@ CASES = [
 
 
 def keras_hub_backbone(config: BertConfig) -> keras.Model:
-    """Keras-hub's model of the same sizes."""
+    """Return keras-hub's model of the same size."""
     return keras_hub.models.BertBackbone(
         vocabulary_size=config.vocab_size,
         num_layers=config.num_hidden_layers,
@@ -48,7 +47,7 @@ def keras_hub_backbone(config: BertConfig) -> keras.Model:
 
 
 def compiled_step(model: keras.Model, batch: int, tokens: int, training: bool, xla: bool) -> Callable[[], None]:
-    """One forward pass, or one pass with all gradients, on fixed random input."""
+    """Return a function that runs one forward pass, or one pass with all gradients, on fixed random input."""
     generator = np.random.default_rng(0)
     ids = tf.constant(generator.integers(0, 1000, (batch, tokens)), tf.int32)
     lengths = generator.integers(tokens // 2, tokens + 1, (batch, 1))
@@ -70,14 +69,14 @@ def compiled_step(model: keras.Model, batch: int, tokens: int, training: bool, x
     function = tf.function(train if training else forward, [dict.fromkeys(inputs, spec)], jit_compile=xla)
 
     def step() -> None:
-        # Reading one result waits for all of it.
+        # Reading the results waits until they are computed.
         tf.nest.map_structure(lambda output: output.numpy(), function(inputs))
 
     return step
 
 
 def measure(config: BertConfig, rounds: int) -> list[dict[str, object]]:
-    """Medians in milliseconds and their ratio for each case."""
+    """Return medians in milliseconds and their ratio for each case."""
     ours, theirs = BertBackbone.from_config(config), keras_hub_backbone(config)
     results = []
     for name, batch, tokens, training, xla in CASES:
@@ -105,7 +104,7 @@ def measure(config: BertConfig, rounds: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Reads the arguments, measures and writes JSON."""
+    """Read the arguments, measure, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="bert-mini", help="a named size (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="timed calls of each (default: %(default)s)")

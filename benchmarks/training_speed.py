@@ -1,9 +1,9 @@
-"""Measures pretraining steps per second, by the way that steps are run. Prints JSON; compares nothing with a limit.
+"""Measures pretraining steps per second for several ways to run steps. Prints JSON; nothing is asserted.
 
     python -m benchmarks.training_speed --layers 2 --hidden-size 128 --batch-size 32 --length 64
 
-Each way runs in a process of its own, so that none profits from another's compilation. `wall_ms` is what a user waits
-for; `cpu_ms` is what all cores together spent, which says more on a machine that others use too.
+Each way runs in its own process, so that none profits from another's compilation. `wall_ms` is the time per step that a
+user waits for; `cpu_ms` is the time of all cores together, which is more reliable on a busy machine.
 """
 
 import argparse
@@ -27,7 +27,7 @@ WAYS = {
 
 
 def main() -> None:
-    """Runs each way in a process and prints one JSON object."""
+    """Run each way in a process and print one JSON object."""
     options = parsed_options()
     if options.way:
         print(json.dumps(measured(options)))
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def parsed_options() -> argparse.Namespace:
-    """The command line's options."""
+    """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (
         *(("layers", 2), ("hidden-size", 128), ("vocab-size", 8000), ("batch-size", 32), ("length", 64)),
@@ -57,7 +57,7 @@ def parsed_options() -> argparse.Namespace:
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
-    """One way's metrics, in this process."""
+    """Measure one way in this process."""
     import keras
     import tensorflow as tf
 
@@ -96,7 +96,7 @@ def measured(options: argparse.Namespace) -> dict[str, float]:
 
 
 def dataset(options: argparse.Namespace):
-    """Batches of random ids, without end, whose length is unknown to the graph as with real text."""
+    """Return an infinite dataset of random ids. As with real text, the graph does not know their length."""
     import numpy as np
     import tensorflow as tf
 
@@ -128,7 +128,7 @@ def dataset(options: argparse.Namespace):
 
 
 def runner(kind: str, model, batches):
-    """A function that trains for so many steps."""
+    """Return a function that trains for a number of steps."""
     if kind in ("fit", "fit10"):
         return lambda steps: model.fit(batches, steps_per_epoch=steps, verbose=0)
     if kind == "train_on_batch":

@@ -1,8 +1,8 @@
-"""The sizes and rates of one BERT: checked once, read from and written to Google's and Hugging Face's JSON.
+"""The sizes and rates of a BERT: checked once, read from and written to Google's and Hugging Face's JSON.
 
-Why it exists: the two dialects use the same words with different meanings ("gelu" is the tanh form at Google and the
-erf form at Hugging Face), and an impossible value should be refused before Keras meets it in the
-middle of a model. Leaves building to `kerasbert.models`, and finding a checkpoint's files to `kerasbert.checkpoints`.
+The two dialects use the same words with different meanings ("gelu" is the tanh form at Google and the erf form at
+Hugging Face), and an invalid value should be reported before Keras fails in the middle of a model. Models are built in
+`kerasbert.models`, and a checkpoint's files are found in `kerasbert.checkpoints`.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ from kerasbert.files import write_aside
 __all__ = ["BertConfig"]
 
 _DIALECTS = ("hugging_face", "google")
-# Only Hugging Face writes these.
+# Keys that only Hugging Face writes.
 _HUGGING_FACE_KEYS = ("model_type", "architectures", "transformers_version", "_name_or_path")
 
-# Dialect -> its activation names -> ours. The first name with a given meaning is the one that is written.
+# Dialect -> its activation names -> ours. Of several names with the same meaning, the first one is written.
 _ACTIVATIONS_READ = {
     "hugging_face": {
         "gelu": GELU_ERF,
@@ -64,25 +64,25 @@ _SIZES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BertConfig:
-    """Everything that fixes a BERT encoder's shape and arithmetic, in the words of Google's and Hugging Face's JSON.
+    """The shape and arithmetic of a BERT encoder, with the field names of Google's and Hugging Face's JSON.
 
     Args:
         vocab_size: rows of the word embedding.
-        hidden_size: width of the hidden states. A multiple of `num_attention_heads`.
-        num_hidden_layers: encoder blocks.
+        hidden_size: width of the hidden states. Must be a multiple of `num_attention_heads`.
+        num_hidden_layers: number of encoder blocks.
         num_attention_heads: attention heads in each block.
-        intermediate_size: width inside the feed-forward part.
-        hidden_act: "gelu_tanh" (the original since 2019), "gelu_erf" (Hugging Face's "gelu"), or the name of a
+        intermediate_size: width of the hidden layer in each feed-forward network.
+        hidden_act: "gelu_tanh" (the original BERT's since 2019), "gelu_erf" (Hugging Face's "gelu"), or the name of a
             Keras activation.
-        hidden_dropout_prob: dropout rate of embeddings and sublayer outputs, from 0 up to but not including 1.
-        attention_probs_dropout_prob: dropout rate of attention probabilities, in the same range.
-        max_position_embeddings: longest input, in tokens.
+        hidden_dropout_prob: dropout rate of the embeddings and of each sublayer's output, at least 0 and less than 1.
+        attention_probs_dropout_prob: dropout rate of the attention probabilities, in the same range.
+        max_position_embeddings: length of the longest input, in tokens.
         type_vocab_size: number of segments.
         initializer_range: standard deviation of the truncated normal initial weights.
-        layer_norm_eps: added to the variance in layer norms.
+        layer_norm_eps: epsilon of the layer norms.
 
     Raises:
-        BadInputError: a value is impossible. The message gives the rule, what came and the remedy.
+        BadInputError: a value is invalid. The message states the rule, the value and a fix.
 
     Source: google-research/bert, `modeling.py` (`BertConfig`).
 
@@ -106,7 +106,7 @@ class BertConfig:
     layer_norm_eps: float = 1e-12
 
     def __post_init__(self) -> None:
-        """Checks every value and stores it as a plain int, float or str."""
+        """Check every value, and store it as a plain int, float or str."""
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _CHECKS[field.name](field.name, getattr(self, field.name)))
         if self.hidden_size % self.num_attention_heads:
@@ -118,14 +118,18 @@ class BertConfig:
 
     @classmethod
     def named(cls, name: str, **overrides: Any) -> "BertConfig":
-        """Returns a published size: "bert-tiny", "-mini", "-small", "-medium", "-base" or "-large".
+        """Return a published size.
 
         Args:
-            name: one of those names.
-            **overrides: fields to set to other values, such as `vocab_size`.
+            name: "bert-tiny", "bert-mini", "bert-small", "bert-medium", "bert-base" or "bert-large".
+            **overrides: other values for some fields, e.g. `vocab_size`.
 
         Raises:
-            BadInputError: the name or a field is unknown, or a value is impossible.
+            BadInputError: the name or a field is unknown, or a value is invalid.
+
+        Example:
+            >>> BertConfig.named("bert-base").num_hidden_layers
+            12
         """
         check_choice("name", name, tuple(_SIZES))
         layers, hidden = _SIZES[name]
@@ -141,17 +145,18 @@ class BertConfig:
     def from_json(
         cls, source: "str | os.PathLike[str] | Mapping[str, Any]", dialect: str | None = None
     ) -> "BertConfig":
-        """Reads Google's `bert_config.json` or Hugging Face's `config.json`.
+        """Read Google's `bert_config.json` or Hugging Face's `config.json`.
 
-        Keys that say nothing about the encoder are passed over. A missing key takes the value that the dialect gives
-        it, such as `type_vocab_size=16` at Google.
+        Keys that do not concern the encoder are ignored. A missing key has the dialect's default, e.g.
+        `type_vocab_size=16` at Google.
 
         Args:
             source: a path, JSON text, or the parsed dict.
-            dialect: "hugging_face" or "google"; by default Hugging Face if a key that only it writes is there.
+            dialect: "hugging_face" or "google". Defaults to Hugging Face if there is a key that only it writes.
 
         Raises:
-            BadInputError: no such file, no JSON object, another architecture than BERT, or an impossible value.
+            BadInputError: the file does not exist, is not a JSON object, describes another architecture than BERT, or
+                contains an invalid value.
 
         Example:
             >>> BertConfig.from_json('{"vocab_size": 100, "hidden_act": "gelu"}').hidden_act
@@ -166,9 +171,9 @@ class BertConfig:
         names = {field.name for field in dataclasses.fields(cls)}
         if not names & values.keys() and "model_type" not in values:
             raise BadInputError(
-                f"A BERT config must hold keys such as `hidden_size`. "
+                f"A BERT config must contain keys like `hidden_size`. "
                 f"Received: {origin} with keys {sorted(values)[:10]}. "
-                "Name the model's `config.json` or `bert_config.json`."
+                "Use the model's `config.json` or `bert_config.json`."
             )
         _refuse_other_architectures(values, origin)
         known = {name: values[name] for name in names & values.keys()}
@@ -184,14 +189,18 @@ class BertConfig:
             raise BadInputError(f"{origin}: {error}") from None
 
     def to_json(self, path: "str | os.PathLike[str] | None" = None, dialect: str = "hugging_face") -> str:
-        """Returns the config as JSON text in one of the two dialects, and writes it to `path` if one is given.
+        """Return the config as JSON text in one of the two dialects, and optionally write it to a file.
 
         Args:
-            path: a file to write, aside and renamed.
+            path: a file to write to. None writes no file.
             dialect: "hugging_face" or "google".
 
         Raises:
             BadInputError: the dialect has no name for the activation.
+
+        Example:
+            >>> json.loads(BertConfig(hidden_act="gelu_erf").to_json())["hidden_act"]
+            'gelu'
         """
         check_choice("dialect", dialect, _DIALECTS)
         values = self.to_dict()
@@ -199,7 +208,7 @@ class BertConfig:
         if dialect == "hugging_face":
             values |= {"model_type": "bert", "position_embedding_type": "absolute"}
         elif self.layer_norm_eps == 1e-12:
-            del values["layer_norm_eps"]  # Google's code has no such key: 1e-12 is fixed there.
+            del values["layer_norm_eps"]  # Google's code has no such key, and always uses 1e-12.
         text = json.dumps(values, indent=2, sort_keys=True) + "\n"
         if path is not None:
             with write_aside(path) as aside:
@@ -207,26 +216,30 @@ class BertConfig:
         return text
 
     def _activation_in(self, dialect: str) -> str:
-        """The dialect's name for `hidden_act`."""
+        """Return the dialect's name for `hidden_act`."""
         for theirs, ours in _ACTIVATIONS_READ[dialect].items():
             if ours == self.hidden_act:
                 return theirs
         if dialect == "google" and self.hidden_act == GELU_ERF:
-            return GELU_ERF  # Google's reader refuses this name instead of computing the tanh form in silence.
+            return GELU_ERF  # Google's reader refuses this name, instead of silently computing the tanh form.
         raise BadInputError(
             f"`hidden_act` must be one of {sorted(set(_ACTIVATIONS_READ[dialect].values()))} to be written in the "
-            f"{dialect} dialect. Received: hidden_act={self.hidden_act!r}. Keep such a model in the `.keras` format."
+            f"{dialect} dialect. Received: hidden_act={self.hidden_act!r}. "
+            "Save such a model with `model.save('NAME.keras')`."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as a new dict, in kerasbert's own words: `BertConfig(**config.to_dict()) == config`."""
+        """Return the fields as a new dict, such that `BertConfig(**config.to_dict()) == config`."""
         return dataclasses.asdict(self)
 
     def replace(self, **changes: Any) -> "BertConfig":
-        """A copy with some fields changed.
+        """Return a copy with some fields changed.
+
+        Args:
+            **changes: new values by field.
 
         Raises:
-            BadInputError: a field is unknown or a value is impossible.
+            BadInputError: a field is unknown or a value is invalid.
         """
         names = [field.name for field in dataclasses.fields(self)]
         unknown = sorted(changes.keys() - set(names))
@@ -254,21 +267,21 @@ _CHECKS = {
 
 
 def _activation_of(name: Any, dialect: str) -> Any:
-    """Our name for a dialect's activation. What is no name at all is left for the config to refuse."""
+    """Return our name for a dialect's activation. Values that are not names are left for the config to refuse."""
     table = _ACTIVATIONS_READ[dialect]
     if not isinstance(name, str) or name in (GELU_TANH, GELU_ERF):
         return name
     if name not in table and dialect == "hugging_face":
-        # Some of its names mean another function in Keras: "leaky_relu" has another slope.
+        # Some of its names mean another function in Keras, e.g. "leaky_relu" with another slope.
         raise BadInputError(
             f"`hidden_act` must be one of {sorted(table)} in a Hugging Face config. Received: hidden_act={name!r}. "
-            "Convert a checkpoint with one of these activations."
+            "Use a checkpoint with one of these activations."
         )
     return table.get(name, name)
 
 
 def _read_json(source: Any) -> tuple[dict[str, Any], str]:
-    """The parsed object and a name for it in messages."""
+    """Return the parsed object, and a name for it in messages."""
     if isinstance(source, Mapping):
         return dict(source), "the given config"
     if isinstance(source, str) and source.lstrip().startswith("{"):
@@ -279,24 +292,24 @@ def _read_json(source: Any) -> tuple[dict[str, Any], str]:
             text = Path(source).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(
-                f"The config must be a readable JSON file. Received: {origin} ({error}). Name an existing file."
+                f"The config must be a readable JSON file. Received: {origin} ({error}). Check the path."
             ) from error
     try:
         values = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise BadInputError(
-            f"The config must be JSON. Received: {origin} ({error}). Mend the file or copy it again."
+            f"The config must be JSON. Received: {origin} ({error}). Correct the file or copy it again."
         ) from error
     if not isinstance(values, dict):
         raise BadInputError(
             f"The config must be a JSON object. Received: {origin} with a {type(values).__name__}. "
-            "Name the model's config."
+            "Use the model's `config.json` or `bert_config.json`."
         )
     return values, origin
 
 
 def _refuse_other_architectures(values: Mapping[str, Any], origin: str) -> None:
-    """Refuses a config whose model computes something else than BERT's encoder under the same field names."""
+    """Raise an error if the config is that of another model than BERT, with the same field names."""
     architectures = values.get("architectures") or ["BertModel"]
     refused = {
         "model_type": values.get("model_type", "bert") != "bert",
@@ -311,5 +324,5 @@ def _refuse_other_architectures(values: Mapping[str, Any], origin: str) -> None:
         if is_refused:
             raise BadInputError(
                 f"The config must describe a BERT encoder: model_type 'bert', absolute positions, no decoder. "
-                f"Received: {origin} with {key}={values[key]!r}. Convert a BERT checkpoint instead of this one."
+                f"Received: {origin} with {key}={values[key]!r}. Use a BERT checkpoint instead of this one."
             )

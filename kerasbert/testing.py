@@ -1,7 +1,7 @@
-"""The contracts that every layer and model here keeps, as checks that anybody can run on their own layer or model.
+"""Checks for the contracts that every layer and model here follows, which you can also run on your own.
 
-Why it exists: a layer that cannot come back from its config, mixes up the rows of a batch or breaks in half precision
-is found by one call in a test. What a layer computes is for its own tests: these checks know no formula.
+One call in a test finds a layer that cannot be restored from its config, mixes up the rows of a batch or fails in half
+precision. The checks do not know what a layer computes: test that separately.
 """
 
 import json
@@ -30,25 +30,26 @@ def check_layer(
     half_precisions: tuple[str, ...] = HALF_PRECISIONS,
     jit_compile: bool = True,
 ) -> None:
-    """Checks that a layer keeps the house's contract.
+    """Check that a layer follows this library's contract.
 
-    Arguments are attributes are config, and `build` changes none of them; the layer comes back from its config, and a
-    functional model with it from a `.keras` file; symbolic shapes and dtypes are the eager ones; rows are independent
-    of their batch and of padding; the dtype policy is followed; it trains and compiles.
+    Its arguments are attributes and config entries, and `build` does not change them; the layer can be restored from
+    its config, and a functional model with it from a `.keras` file; symbolic shapes and dtypes equal the eager ones;
+    the result of a row does not depend on its batch or on padding; the layer follows its dtype policy, trains and
+    compiles.
 
     Args:
         layer_class: the layer's class.
         arguments: constructor arguments.
-        inputs: a NumPy array, or a dict of them by name of the `call` argument, the first argument first. The batch is
-            the first dimension and has at least 2 rows. With a `padding_mask` [B, T] among them, more padding must not
+        inputs: a NumPy array, or a dict of arrays by argument of `call`, in the order of the arguments. The batch is
+            the first dimension and has at least 2 rows. If there is a `padding_mask` `[B, T]`, more padding must not
             change the output at real positions.
-        tolerance: largest difference allowed where float32 results should be equal.
-        half_tolerance: largest difference between half-precision and float32 results.
-        half_precisions: dtype policies to try; none if empty.
-        jit_compile: also compile with XLA.
+        tolerance: largest allowed difference between float32 results that should be equal.
+        half_tolerance: largest allowed difference between half-precision and float32 results.
+        half_precisions: dtype policies to try. May be empty.
+        jit_compile: whether to also compile with XLA.
 
     Raises:
-        AssertionError: the contract is broken. The message gives the rule and what came.
+        AssertionError: the layer breaks the contract. The message states the rule and the result.
 
     Example:
         >>> check_layer(keras.layers.Dense, {"units": 3}, np.ones((2, 4), "float32"), jit_compile=False)
@@ -65,7 +66,7 @@ def check_layer(
 
     restored = layer_class.from_config(layer.get_config())
     _require(_config_text(restored) == config, "from_config(get_config()) must give the same.", _config_text(restored))
-    _require(arguments.keys() <= layer.get_config().keys(), "The config must hold each argument.", config)
+    _require(arguments.keys() <= layer.get_config().keys(), "The config must contain each argument.", config)
     restored(*first, **named)
     restored.set_weights(weights)
     again = _flatten(restored(*first, **named))
@@ -88,20 +89,20 @@ def check_model(
     half_precisions: tuple[str, ...] = HALF_PRECISIONS,
     jit_compile: bool = True,
 ) -> None:
-    """Checks that a functional model keeps the house's contract, which is that of `check_layer`.
+    """Check that a functional model follows this library's contract: the rules of `check_layer`.
 
-    In addition, a model made in `"mixed_float16"` gets loss scaling from `compile`.
+    In addition, `compile` must add loss scaling to a model in `"mixed_float16"`.
 
     Args:
-        make_model: makes a new model with fresh weights in the dtype policy that it is given; None is Keras's default.
-        inputs: NumPy arrays by the name of the model's input, the batch first, at least 2 rows.
+        make_model: returns a new model with new weights in the given dtype policy; None is Keras's default.
+        inputs: NumPy arrays by the name of the model's input, with the batch first and at least 2 rows.
         tolerance: see `check_layer`.
         half_tolerance: see `check_layer`.
         half_precisions: see `check_layer`.
         jit_compile: also compile with XLA.
 
     Raises:
-        AssertionError: the contract is broken. The message gives the rule and what came.
+        AssertionError: the model breaks the contract. The message states the rule and the result.
     """
     inputs = _as_dict(inputs)
     model = make_model(None)
@@ -134,7 +135,7 @@ def check_model(
 
 
 def _check_functional(model: keras.Model, inputs: dict[str, np.ndarray], tolerance: float, jit_compile: bool) -> None:
-    """What holds for any functional model in float32, and so for a layer in one. Trains the model: check this last."""
+    """Check what must hold for any functional model in float32. This trains the model: call it last."""
     result = model(inputs, training=False)
     outputs = _flatten(result)
     for symbolic, eager in zip(keras.tree.flatten(model.output), keras.tree.flatten(result), strict=True):
@@ -170,7 +171,7 @@ def _check_functional(model: keras.Model, inputs: dict[str, np.ndarray], toleran
 def _check_batch(
     model: keras.Model, inputs: dict[str, np.ndarray], outputs: list[np.ndarray], tolerance: float
 ) -> None:
-    """A row's output is its own at any batch size."""
+    """Check that a row's output does not depend on the batch size."""
     first = {name: value[:1] for name, value in inputs.items()}
     expected = [output[:1] for output in outputs]
     _check_equal(_flatten(model(first, training=False)), expected, tolerance, "A row must not depend on its batch.")
@@ -182,11 +183,11 @@ def _check_batch(
 def _check_padding(
     model: keras.Model, inputs: dict[str, np.ndarray], outputs: list[np.ndarray], tolerance: float
 ) -> None:
-    """More padding, whatever lies in it, changes no output at a real position, and nothing but padding gives no NaN."""
+    """Check that padding of any content does not change outputs at real positions, and padding alone gives no NaN."""
     mask = inputs["padding_mask"] != 0
     tokens = mask.shape[1]
     padded = {
-        # The last token once more, as a value that is surely legal.
+        # Repeat the last token, which is certainly a valid value.
         name: np.concatenate([value, value[:, -1:] * (name != "padding_mask")], axis=1)
         if value.shape[1:2] == (tokens,)
         else value
@@ -204,7 +205,7 @@ def _check_padding(
 
 
 def _check_training(model: keras.Model, inputs: dict[str, np.ndarray], result: Any) -> None:
-    """One step of training gives a finite loss and changes weights, if there are any to train."""
+    """Check that one training step has a finite loss and changes weights, if there are trainable ones."""
     if not model.trainable_weights:
         return
     before = [np.asarray(weight) for weight in model.get_weights()]
@@ -223,7 +224,7 @@ def _check_training(model: keras.Model, inputs: dict[str, np.ndarray], result: A
 def _check_half_precision(
     model: keras.Model, dtypes: set[str], inputs: dict[str, np.ndarray], expected: list[np.ndarray], tolerance: float
 ) -> None:
-    """Outputs have an allowed dtype, variables stay float32, and the numbers are near those of float32."""
+    """Check that outputs have an allowed dtype, variables stay float32, and results are close to those in float32."""
     outputs = keras.tree.flatten(model(inputs, training=False))
     found = {keras.backend.standardize_dtype(output.dtype) for output in outputs}
     _require(found <= dtypes, f"Outputs must have the policy's compute dtype, {sorted(dtypes)}.", found)
@@ -240,7 +241,7 @@ def _check_loss_scaling(model: keras.Model, policy: str) -> None:
 
 
 def _functional(layer: keras.layers.Layer, inputs: dict[str, np.ndarray]) -> keras.Model:
-    """A functional model of one layer, for any batch size; tokens too are any number beside a padding mask."""
+    """Return a functional model of one layer, for any batch size, and any length if there is a padding mask."""
     tokens = inputs["padding_mask"].shape[1] if "padding_mask" in inputs else None
     symbols = {}
     for name, value in inputs.items():
@@ -251,13 +252,13 @@ def _functional(layer: keras.layers.Layer, inputs: dict[str, np.ndarray]) -> ker
 
 
 def _call_arguments(inputs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The first input, which Keras wants by position, and the others by name."""
+    """Return the first input, which Keras expects by position, and the others by name."""
     (_, first), *others = inputs.items()
     return [first], dict(others)
 
 
 def _as_dict(inputs: Any) -> dict[str, np.ndarray]:
-    """The inputs by name, integers as int32 and other numbers as float32."""
+    """Return the inputs by name, with integers as int32 and other numbers as float32."""
     named = inputs if isinstance(inputs, Mapping) else {"inputs": inputs}
     arrays = {name: np.asarray(value) for name, value in named.items()}
     return {
@@ -267,17 +268,17 @@ def _as_dict(inputs: Any) -> dict[str, np.ndarray]:
 
 
 def _flatten(outputs: Any) -> list[np.ndarray]:
-    """All outputs as float32 arrays, in a fixed order."""
+    """Return all outputs as float32 arrays, in a fixed order."""
     return [keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")) for output in keras.tree.flatten(outputs)]
 
 
 def _config_text(thing: keras.layers.Layer) -> str:
-    """The config as JSON text, as a `.keras` file would hold it."""
+    """Return the config as JSON text, as in a `.keras` file."""
     return json.dumps(keras.saving.serialize_keras_object(thing)["config"], sort_keys=True)
 
 
 def _check_attributes(layer: keras.layers.Layer, arguments: Mapping[str, Any], when: str) -> None:
-    """Each argument is an attribute of the same name and value."""
+    """Check that each argument is an attribute with the same name and value."""
     for name, value in arguments.items():
         _require(hasattr(layer, name), f"The argument `{name}` must be an attribute {when}.", "none")
         same = getattr(layer, name) is value or bool(np.all(getattr(layer, name) == value))
@@ -285,7 +286,7 @@ def _check_attributes(layer: keras.layers.Layer, arguments: Mapping[str, Any], w
 
 
 def _check_equal(found: list[np.ndarray], expected: list[np.ndarray], tolerance: float, rule: str) -> None:
-    """All arrays are equal within the tolerance; NaN equals nothing."""
+    """Check that all arrays are equal within the tolerance, and contain no NaN."""
     for ours, theirs in zip(found, expected, strict=True):
         _require(ours.shape == theirs.shape, f"{rule} Expected the shape {theirs.shape}.", ours.shape)
         difference = float(np.max(np.abs(ours - theirs), initial=0.0))
@@ -293,6 +294,6 @@ def _check_equal(found: list[np.ndarray], expected: list[np.ndarray], tolerance:
 
 
 def _require(condition: bool, rule: str, received: Any) -> None:
-    """Raises an error that gives the rule and what came."""
+    """Raise an error with the rule and the result unless the condition holds."""
     if not condition:
         raise AssertionError(f"{rule} Received: {received}")

@@ -1,4 +1,4 @@
-"""The config refuses what is impossible, and reads and writes both dialects without changing a meaning."""
+"""The config refuses invalid values, and reads and writes both dialects without changing their meaning."""
 
 import dataclasses
 import json
@@ -75,14 +75,14 @@ def test_frozen_keyword_only_and_hashable():
         *[("hidden_act", value) for value in ("gelu", "no_such", "", None, 3, ["relu"])],
     ],
 )
-def test_impossible_value_is_refused_with_rule_received_and_remedy(field, value):
+def test_an_invalid_value_is_refused_with_rule_value_and_fix(field, value):
     with pytest.raises(BadInputError) as error:
         BertConfig(**{field: value})
     message = str(error.value)
     assert f"`{field}` must" in message
     assert f"Received: {field}={value!r}" in message
     assert message.endswith(".")
-    assert len(message.split(". ")) >= 3  # rule, received, remedy
+    assert len(message.split(". ")) >= 3  # rule, received, fix
 
 
 def test_hidden_size_must_be_divisible_by_heads():
@@ -118,7 +118,7 @@ def test_gelu_means_tanh_at_google_and_erf_at_hugging_face():
     assert BertConfig.from_json({**_BASE, "hidden_act": "gelu"}, dialect="hugging_face").hidden_act == "gelu_erf"
 
 
-def test_missing_keys_take_the_dialects_own_defaults():
+def test_missing_keys_have_the_defaults_of_the_dialect():
     google = BertConfig.from_json({"vocab_size": 9})
     assert (google.type_vocab_size, google.hidden_act) == (16, "gelu_tanh")
     hugging_face = BertConfig.from_json({"vocab_size": 9, "model_type": "bert"})
@@ -181,21 +181,21 @@ def test_an_activation_that_means_something_else_in_keras_is_refused():
 
 
 @pytest.mark.parametrize("content", [b"", b"[1, 2]", b"{'a': 1}", b"\xff\xfe\x00", b'{"other": 1}', b"[" * 100_000])
-def test_a_file_that_is_no_config_is_refused_by_name(tmp_path, content):
+def test_a_file_that_is_not_a_config_is_named(tmp_path, content):
     path = tmp_path / "config.json"
     path.write_bytes(content)
     with pytest.raises(BadInputError, match=r"config\.json"):
         BertConfig.from_json(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(BadInputError, match=r"nothing\.json"):
         BertConfig.from_json(tmp_path / "nothing.json")
     with pytest.raises(BadInputError, match=tmp_path.name):
         BertConfig.from_json(tmp_path)
 
 
-def test_an_impossible_value_in_a_file_names_the_file(tmp_path):
+def test_an_invalid_value_in_a_file_names_the_file(tmp_path):
     path = tmp_path / "bert_config.json"
     path.write_text(json.dumps({**_BASE, "hidden_size": 770}))
     with pytest.raises(BadInputError, match=r"bert_config\.json.*hidden_size=770, num_attention_heads=12"):

@@ -1,4 +1,4 @@
-"""The contract checks pass what keeps the contract, and name the rule that a broken layer breaks."""
+"""The checks accept layers that follow the contract, and name the rule that another layer breaks."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
 
 
 class Scale(keras.layers.Layer):
-    """A stranger's own layer, which keeps the contract."""
+    """A user's own layer, which follows the contract."""
 
     def __init__(self, units=3, **kwargs):
         super().__init__(**kwargs)
@@ -93,13 +93,13 @@ def test_a_good_layer_passes():
         (WrongShape, "symbolic shape"),
     ],
 )
-def test_a_broken_layer_is_told_its_rule(layer_class, rule):
+def test_the_error_names_the_rule_that_a_layer_breaks(layer_class, rule):
     units = 3
     with pytest.raises((AssertionError, ValueError), match=rule):
         check_layer(layer_class, {"units": units}, X, jit_compile=False)
 
 
-def test_a_layer_that_sees_padding_is_told_so():
+def test_a_layer_that_sees_padding_is_found():
     inputs = {"inputs": np.ones((2, 4, 3), "float32"), "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]])}
     with pytest.raises(AssertionError, match="Padding must change no real position"):
         check_layer(SeesPadding, {"units": 3}, inputs, jit_compile=False)
@@ -112,13 +112,13 @@ def plain_model(dtype):
     return model
 
 
-def test_a_model_without_names_is_told_so():
+def test_a_model_with_other_inputs_is_found():
     check_model(plain_model, {"x": X}, half_precisions=("mixed_bfloat16",), jit_compile=False)
     with pytest.raises(AssertionError, match="must name the model's inputs"):
         check_model(plain_model, {"y": X})
 
 
-def test_a_model_that_trains_in_float16_without_loss_scaling_is_told_so():
+def test_a_model_that_trains_in_float16_without_loss_scaling_is_found():
     def make(dtype):
         x = keras.Input((3,), name="x")
         return keras.Model({"x": x}, keras.layers.Dense(2, dtype=dtype)(x))

@@ -1,6 +1,6 @@
-"""Answers: which parts is BERT made of?
+"""Which parts is BERT made of?
 
-One Keras layer per file, `keras.ops` only, each usable alone in any Keras model.
+One Keras layer per file, written with `keras.ops` only. Each can be used on its own in any Keras model.
 """
 
 from kerasbert.layers.attention import SelfAttention

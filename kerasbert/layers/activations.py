@@ -1,6 +1,6 @@
 """Finds an activation by the name that configs use. Each form of GELU has its own name.
 
-Does not decide which form a checkpoint means: see `kerasbert.config`.
+Which form a checkpoint means is decided in `kerasbert.config`.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from kerasbert.errors import BadInputError
 Activation = str | Callable[[Any], Any]
 
 
-# Registered, because Keras saves and clones a layer of its own that has one by the function's name.
+# Registered so that Keras can save and clone its own layers (e.g. `Dense`) with these activations.
 @keras.saving.register_keras_serializable(package="kerasbert")
 def gelu_tanh(x: Any) -> Any:
-    """GELU by the tanh approximation, elementwise. Hendrycks and Gimpel 2016; what google-research/bert computes."""
+    """Compute GELU with the tanh approximation (Hendrycks and Gimpel 2016), as google-research/bert does."""
     return ops.gelu(x, approximate=True)
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 def gelu_erf(x: Any) -> Any:
-    """GELU by the error function, elementwise. Hendrycks and Gimpel 2016; what most of Hugging Face's BERTs compute."""
+    """Compute GELU with the error function, elementwise, as most of the BERT models on Hugging Face do."""
     return ops.gelu(x, approximate=False)
 
 
@@ -32,11 +32,11 @@ _GELU = {GELU_TANH: gelu_tanh, GELU_ERF: gelu_erf}
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any]:
-    """Returns the function of that name.
+    """Return the activation function with a name.
 
     Args:
-        activation: "gelu_tanh", "gelu_erf", the name of a Keras activation (Keras' own "gelu" is the erf form), or a
-            function, which comes back as it is.
+        activation: "gelu_tanh", "gelu_erf", the name of a Keras activation (Keras's own "gelu" is the erf form), or a
+            function, which is returned unchanged.
 
     Raises:
         BadInputError: no activation has that name.
@@ -48,15 +48,15 @@ def activation_function(activation: Activation) -> Callable[[Any], Any]:
     except (TypeError, ValueError) as error:
         raise BadInputError(
             "`activation` must be 'gelu_tanh', 'gelu_erf', the name of a Keras activation or a function. "
-            f"Received: activation={activation!r}. Give such as 'gelu_tanh', 'gelu_erf', 'relu', 'silu' or 'tanh'."
+            f"Received: activation={activation!r}. For example, 'relu', 'silu' or 'tanh'."
         ) from error
 
 
 def serialized_activation(activation: Activation) -> Any:
-    """The form of `activation` for `get_config`: a name stays that name."""
+    """Return `activation` in a form for `get_config`. A name is returned unchanged."""
     return activation if isinstance(activation, str) else keras.activations.serialize(activation)
 
 
 def restored_activation(activation: Any) -> Any:
-    """The inverse of `serialized_activation`, for a layer's `__init__`."""
+    """Return the activation from the result of `serialized_activation`, in a layer's `__init__`."""
     return keras.activations.deserialize(activation) if isinstance(activation, dict) else activation

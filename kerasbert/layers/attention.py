@@ -1,4 +1,4 @@
-"""Multi-head self-attention with a padding mask. Residual and norm around it: see encoder_block.py."""
+"""Multi-head self-attention with a padding mask. For the residual and norm around it, see encoder_block.py."""
 
 import math
 from typing import Any
@@ -11,33 +11,33 @@ from kerasbert.errors import BadInputError
 
 # B batch, T tokens, H hidden size, N heads, D head size = H / N
 
-# Added to the score of a padding position, in float32 at least: its probability is then exactly 0 beside any real
-# position, and a row of nothing but padding still has finite scores. (float16 ends at 65504.)
+# Added to the scores of padding positions, in at least float32: their probability is then exactly 0 in a row with any
+# real position, and a row of padding only still has finite scores. (float16 ends at 65504.)
 _PADDING_SCORE = -1e9
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class SelfAttention(keras.layers.Layer):
-    """Scaled dot-product self-attention: each token looks at each real token.
+    """Scaled dot-product self-attention: every token attends to every real token.
 
     Args:
         num_attention_heads: number of heads. Must divide the hidden size.
-        dropout: rate on the attention probabilities.
+        dropout: dropout rate of the attention probabilities.
         initializer_range: standard deviation of the truncated normal initial weights.
 
     Call arguments:
-        hidden: hidden states [B, T, H].
-        padding_mask: [B, T], 0 at padding and anything else at real tokens. Left out, the Keras mask of `hidden` is
-            used, and without one every token is real.
-        return_attention_scores: also return the attention probabilities [B, N, T, T], as they were before dropout.
+        hidden: hidden states `[B, T, H]`.
+        padding_mask: `[B, T]`, 0 at padding tokens and another value at real tokens. Defaults to the Keras mask of
+            `hidden`; without one, every token is real.
+        return_attention_scores: also return the attention probabilities `[B, N, T, T]` before dropout.
 
     Returns:
-        Hidden states [B, T, H]; with `return_attention_scores` a pair of them and the probabilities.
+        Hidden states `[B, T, H]`; with `return_attention_scores`, a pair of these and the probabilities.
 
     Raises:
-        BadInputError: an argument is impossible, H is not divisible by the heads, or the mask is not [B, T].
+        BadInputError: an argument is invalid, H is not divisible by the number of heads, or the mask is not `[B, T]`.
 
-    Source: google-research/bert, `modeling.py` (`attention_layer`); softmax in float32 at least.
+    Source: google-research/bert, `modeling.py` (`attention_layer`). The softmax is computed in at least float32.
 
     Example:
         >>> layer = SelfAttention(num_attention_heads=2)
@@ -54,7 +54,7 @@ class SelfAttention(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, hidden_shape: Any) -> None:
-        """Creates the four projections, each [H, H]."""
+        """Create the four projections, each [H, H]."""
         hidden_size = hidden_shape[-1]
         if hidden_size % self.num_attention_heads:
             raise BadInputError(
@@ -70,7 +70,7 @@ class SelfAttention(keras.layers.Layer):
         self.built = True
 
     def _projection(self, name: str, hidden_size: int) -> keras.layers.Dense:
-        """A new dense layer H -> H."""
+        """Return a new dense layer H -> H."""
         dense = keras.layers.Dense(
             hidden_size,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
@@ -88,9 +88,9 @@ class SelfAttention(keras.layers.Layer):
         training: bool | None = None,
         mask: Any = None,
     ) -> Any:
-        """Attends, and returns hidden states [B, T, H]."""
+        """Return hidden states [B, T, H]."""
         batch, tokens, hidden_size = ops.shape(hidden)
-        # One product over all tokens of the batch is faster on CPUs than one for each row.
+        # On CPUs, one product over all tokens of the batch is faster than one product per row.
         flat = ops.reshape(hidden, (-1, hidden_size))  # [B, T, H] -> [B*T, H]
         split = (batch, tokens, self.num_attention_heads, self._head_size)
         query = ops.reshape(self.query(flat) * (1.0 / math.sqrt(self._head_size)), split)
@@ -103,7 +103,7 @@ class SelfAttention(keras.layers.Layer):
         padding_mask = mask if padding_mask is None else padding_mask
         if padding_mask is not None:
             scores = scores + self._padding_scores(padding_mask, scores.dtype)
-        # Keras warns of a softmax over one element, which is what a single token has to look at.
+        # A single token attends to itself. Keras would warn about a softmax over one element.
         probabilities = ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
         weights = ops.cast(self.dropout_layer(probabilities, training=training), self.compute_dtype)
 
@@ -114,17 +114,17 @@ class SelfAttention(keras.layers.Layer):
         return (output, probabilities) if return_attention_scores else output
 
     def _padding_scores(self, padding_mask: Any, dtype: str) -> Any:
-        """What to add to the scores: [B, T] -> [B, 1, 1, T]."""
+        """Return what to add to the scores: [B, T] -> [B, 1, 1, T]."""
         if len(padding_mask.shape) != 2:
             raise BadInputError(
                 f"`padding_mask` must have the shape [batch, tokens]. Received: shape={tuple(padding_mask.shape)}. "
-                "Give 1 for each real token and 0 for each padding token."
+                "Use 1 for real tokens and 0 for padding tokens."
             )
         padding = ops.cast(ops.logical_not(ops.cast(padding_mask, "bool")), dtype)
         return ops.expand_dims(padding, (1, 2)) * _PADDING_SCORE
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "num_attention_heads": self.num_attention_heads,

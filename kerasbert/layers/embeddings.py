@@ -1,6 +1,6 @@
 """Turns token ids into hidden states: word + learned position + segment, then layer norm and dropout.
 
-Does not make the ids: see `kerasbert.preprocessing`.
+For turning text into ids, see `kerasbert.preprocessing`.
 """
 
 from typing import Any
@@ -16,28 +16,27 @@ from kerasbert.errors import BadInputError
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertEmbeddings(keras.layers.Layer):
-    """Word, position and segment embeddings, summed, normalized and dropped out.
+    """Sum of word, position and segment embeddings, with layer norm and dropout.
 
     Args:
         vocab_size: rows of the word embedding.
-        hidden_size: width of the hidden states.
-        max_position_embeddings: longest input, in tokens.
+        hidden_size: H, the width of the hidden states.
+        max_position_embeddings: length of the longest input, in tokens.
         type_vocab_size: number of segments.
-        dropout: rate after the layer norm.
-        layer_norm_eps: added to the variance in the layer norm.
+        dropout: dropout rate after the layer norm.
+        layer_norm_eps: epsilon of the layer norm.
         initializer_range: standard deviation of the truncated normal initial weights.
 
     Call arguments:
-        token_ids: int32 [B, T].
-        segment_ids: int32 [B, T]; all 0 when left out.
+        token_ids: int32 `[B, T]`.
+        segment_ids: int32 `[B, T]`. Defaults to 0 everywhere.
 
     Returns:
-        Hidden states [B, T, H].
+        Hidden states `[B, T, H]`.
 
     Raises:
-        BadInputError: an argument is impossible, or the input is longer than `max_position_embeddings`. On the
-            TensorFlow backend, where the length is known only when the graph runs, an `InvalidArgumentError` with the
-            same message.
+        BadInputError: an argument is invalid, or the input is longer than `max_position_embeddings`. If the length is
+            only known when a TensorFlow graph runs, it raises an `InvalidArgumentError` with the same message.
 
     Source: google-research/bert, `modeling.py` (`embedding_lookup`, `embedding_postprocessor`).
 
@@ -72,7 +71,7 @@ class BertEmbeddings(keras.layers.Layer):
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, token_ids_shape: Any = None, segment_ids_shape: Any = None) -> None:
-        """Creates the three tables and the norm."""
+        """Create the three tables and the norm."""
         self.word_embeddings = self._table("word_embeddings", self.vocab_size)
         self.position_embeddings = self._table("position_embeddings", self.max_position_embeddings)
         self.segment_embeddings = self._table("segment_embeddings", self.type_vocab_size)
@@ -80,7 +79,7 @@ class BertEmbeddings(keras.layers.Layer):
         self.built = True
 
     def _table(self, name: str, rows: int) -> keras.Variable:
-        """A new embedding table [rows, H]."""
+        """Return a new embedding table [rows, H]."""
         return self.add_weight(
             name=name,
             shape=(rows, self.hidden_size),
@@ -88,10 +87,10 @@ class BertEmbeddings(keras.layers.Layer):
         )
 
     def call(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
-        """Hidden states [B, T, H] of token ids [B, T]."""
-        length = _checked_length(token_ids, self.max_position_embeddings)
+        """Return hidden states [B, T, H] for token ids [B, T]."""
+        length = checked_length(token_ids, self.max_position_embeddings)
         positions = ops.slice(ops.convert_to_tensor(self.position_embeddings), (0, 0), (length, self.hidden_size))
-        # [V, H] by [B, T] -> [B, T, H]; positions [T, H] are the same for each row of the batch
+        # [V, H] indexed by [B, T] -> [B, T, H]; positions [T, H] are the same for all rows of the batch
         hidden = ops.take(self.word_embeddings, token_ids, axis=0)
         if segment_ids is None:
             hidden = hidden + (positions + ops.convert_to_tensor(self.segment_embeddings)[0])
@@ -100,12 +99,12 @@ class BertEmbeddings(keras.layers.Layer):
         return self.dropout_layer(self.layer_norm(hidden), training=training)
 
     def compute_output_spec(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
-        """[B, T] -> [B, T, H], without tracing `call`: JAX cannot slice a table at a length that it does not know."""
-        _checked_length(token_ids, self.max_position_embeddings)
+        """Return [B, T, H] for [B, T] without tracing `call`: JAX cannot slice a table at an unknown length."""
+        checked_length(token_ids, self.max_position_embeddings)
         return keras.KerasTensor((*token_ids.shape, self.hidden_size), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "vocab_size": self.vocab_size,
@@ -118,16 +117,16 @@ class BertEmbeddings(keras.layers.Layer):
         }
 
 
-def _checked_length(token_ids: Any, limit: int) -> Any:
-    """The length T of the input, refused if it is beyond the position table.
+def checked_length(token_ids: Any, limit: int) -> Any:
+    """Return the length T of the input, after checking that the position table is long enough.
 
-    A graph of the TensorFlow backend may learn T only when it runs, and would then fail with a broadcasting message;
-    `keras.ops` has no run-time check, so this is the one place that calls TensorFlow.
+    In a TensorFlow graph, T may only be known at run time, where a longer input would fail with a message about
+    broadcasting. `keras.ops` has no run-time check, so this is the only place that calls TensorFlow.
     """
     if len(token_ids.shape) != 2:
         raise BadInputError(
             f"`token_ids` must have the shape [batch, tokens]. Received: shape={tuple(token_ids.shape)}. "
-            "Put single inputs into a batch of one."
+            "Add a batch dimension, e.g. `token_ids[None]`."
         )
     rule = (
         f"The input must not be longer than the position table, `max_position_embeddings={limit}` tokens. "
@@ -141,7 +140,7 @@ def _checked_length(token_ids: Any, limit: int) -> Any:
     elif length is not None and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # The slice must wait for the check, or its own message comes first.
+        # The slice must wait for the check, otherwise its own error comes first.
         with tf.control_dependencies([tf.debugging.assert_less_equal(length, limit, message=rule, summarize=1)]):
             length = tf.identity(length)
     return length

@@ -14,24 +14,27 @@ from kerasbert.layers.feed_forward import FeedForward
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class EncoderBlock(keras.layers.Layer):
-    """A transformer encoder block as BERT has it.
+    """BERT's transformer encoder block.
 
     Args:
         num_attention_heads: number of heads. Must divide the hidden size.
-        intermediate_size: width inside the feed-forward part.
+        intermediate_size: width of the hidden layer in the feed-forward network.
         activation: "gelu_tanh", "gelu_erf", the name of a Keras activation, or a function.
-        dropout: rate on the outputs of attention and of feed-forward, before each residual.
-        attention_dropout: rate on the attention probabilities.
-        layer_norm_eps: added to the variance in the layer norms.
+        dropout: dropout rate of the outputs of attention and feed-forward network, before each residual.
+        attention_dropout: dropout rate of the attention probabilities.
+        layer_norm_eps: epsilon of the layer norms.
         initializer_range: standard deviation of the truncated normal initial weights.
 
     Call arguments:
-        hidden: hidden states [B, T, H].
-        padding_mask: [B, T], 0 at padding and anything else at real tokens; see `SelfAttention`.
-        return_attention_scores: also return the attention probabilities [B, N, T, T].
+        hidden: hidden states `[B, T, H]`.
+        padding_mask: `[B, T]`, 0 at padding tokens and another value at real tokens. See `SelfAttention`.
+        return_attention_scores: also return the attention probabilities `[B, N, T, T]`.
 
     Returns:
-        Hidden states [B, T, H]; with `return_attention_scores` a pair of them and the probabilities.
+        Hidden states `[B, T, H]`; with `return_attention_scores`, a pair of these and the probabilities.
+
+    Raises:
+        BadInputError: an argument is invalid.
 
     Source: google-research/bert, `modeling.py` (`transformer_model`).
 
@@ -56,7 +59,7 @@ class EncoderBlock(keras.layers.Layer):
         self.num_attention_heads = check_positive_integer("num_attention_heads", num_attention_heads)
         self.intermediate_size = check_positive_integer("intermediate_size", intermediate_size)
         self.activation = restored_activation(activation)
-        activation_function(self.activation)  # refuses an unknown name here, where the caller gave it
+        activation_function(self.activation)  # raises for an unknown name here, rather than in `build`
         self.dropout = check_rate("dropout", dropout)
         self.attention_dropout = check_rate("attention_dropout", attention_dropout)
         self.layer_norm_eps = check_positive_number("layer_norm_eps", layer_norm_eps)
@@ -81,7 +84,7 @@ class EncoderBlock(keras.layers.Layer):
         self.feed_forward_dropout = keras.layers.Dropout(self.dropout, dtype=policy, name="feed_forward_dropout")
 
     def build(self, hidden_shape: Any) -> None:
-        """Builds the sublayers, whose inputs all have the block's own shape."""
+        """Build the sublayers, whose inputs all have the shape of the block's input."""
         for layer in (self.attention, self.attention_norm, self.feed_forward, self.output_norm):
             layer.build(hidden_shape)
         self.built = True
@@ -94,7 +97,7 @@ class EncoderBlock(keras.layers.Layer):
         training: bool | None = None,
         mask: Any = None,
     ) -> Any:
-        """Hidden states [B, T, H] -> [B, T, H]."""
+        """Return hidden states [B, T, H] for hidden states [B, T, H]."""
         padding_mask = mask if padding_mask is None else padding_mask
         attended, scores = self.attention(hidden, padding_mask, return_attention_scores=True, training=training)
         attended = self.attention_output_dropout(attended, training=training)
@@ -106,7 +109,7 @@ class EncoderBlock(keras.layers.Layer):
     def compute_output_spec(
         self, hidden: Any, padding_mask: Any = None, return_attention_scores: bool = False, **kwargs: Any
     ) -> Any:
-        """Shapes and dtypes without tracing `call`, which halves the time to build a deep model."""
+        """Return shapes and dtypes without tracing `call`, which halves the time to build a deep model."""
         output = keras.KerasTensor(hidden.shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return output
@@ -115,7 +118,7 @@ class EncoderBlock(keras.layers.Layer):
         return output, keras.KerasTensor((batch, self.num_attention_heads, tokens, tokens), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "num_attention_heads": self.num_attention_heads,

@@ -1,6 +1,6 @@
-"""The position-wise part of an encoder block: dense, activation, dense.
+"""The feed-forward network of an encoder block: dense, activation, dense.
 
-Residual and norm around it: see encoder_block.py.
+For the residual and norm around it, see encoder_block.py.
 """
 
 from typing import Any
@@ -16,18 +16,21 @@ from kerasbert.layers.activations import Activation, activation_function, restor
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class FeedForward(keras.layers.Layer):
-    """Widens each hidden state, applies the activation, and narrows it again.
+    """Feed-forward network applied to each hidden state: dense, activation, dense.
 
     Args:
-        intermediate_size: the width in between.
+        intermediate_size: I, the width of the hidden layer.
         activation: "gelu_tanh", "gelu_erf", the name of a Keras activation, or a function.
         initializer_range: standard deviation of the truncated normal initial weights.
 
     Call arguments:
-        hidden: hidden states [B, T, H].
+        hidden: hidden states `[B, T, H]`.
 
     Returns:
-        Hidden states [B, T, H].
+        Hidden states `[B, T, H]`.
+
+    Raises:
+        BadInputError: an argument is invalid.
 
     Source: google-research/bert, `modeling.py` (`transformer_model`).
 
@@ -52,7 +55,7 @@ class FeedForward(keras.layers.Layer):
         self._activation_function = activation_function(self.activation)
 
     def build(self, hidden_shape: Any) -> None:
-        """Creates the two dense layers, [H, I] and [I, H]."""
+        """Create the two dense layers, [H, I] and [I, H]."""
         hidden_size = hidden_shape[-1]
         self.intermediate_dense = self._dense("intermediate_dense", hidden_size, self.intermediate_size)
         self.output_dense = self._dense("output_dense", self.intermediate_size, hidden_size)
@@ -70,15 +73,15 @@ class FeedForward(keras.layers.Layer):
         return dense
 
     def call(self, hidden: Any) -> Any:
-        """Hidden states [B, T, H] -> [B, T, H]."""
+        """Return hidden states [B, T, H] for hidden states [B, T, H]."""
         shape = ops.shape(hidden)
-        # One product over all tokens of the batch is faster on CPUs than one for each row.
+        # On CPUs, one product over all tokens of the batch is faster than one product per row.
         flat = ops.reshape(hidden, (-1, shape[-1]))  # [B, T, H] -> [B*T, H]
         flat = self.output_dense(self._activation_function(self.intermediate_dense(flat)))
         return ops.reshape(flat, shape)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "intermediate_size": self.intermediate_size,

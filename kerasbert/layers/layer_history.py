@@ -1,7 +1,7 @@
-"""Finds a layer in the graph that made a symbolic tensor.
+"""Finds a layer in the graph that computed a symbolic tensor.
 
-Why it exists: Keras restores the layers of a functional model one by one. Within a `.keras` file it keeps a layer that
-two others hold the same object; `from_config` and `clone_model` make a copy for each, which would untie tied weights.
+Keras restores the layers of a functional model one by one. In a `.keras` file, a layer that two others share stays one
+object; but `from_config` and `clone_model` create a copy for each of them, which would untie tied weights.
 """
 
 from typing import Any
@@ -10,14 +10,14 @@ import keras
 
 
 def original_above(tensor: Any, copy: keras.layers.Layer) -> keras.layers.Layer | None:
-    """Returns the layer of which `copy` is a copy: same class and name, and among those that computed `tensor`.
+    """Return the layer of which `copy` is a copy: a layer of the same class and name that took part in `tensor`.
 
     Args:
-        tensor: a symbolic tensor. Any other tensor has no history, and nothing is found.
+        tensor: a symbolic tensor. Other tensors have no history, so that nothing is found.
         copy: a layer restored from a config.
 
     Returns:
-        The original; None if there is none, or if `copy` itself is in the graph.
+        The original, or None if there is none or `copy` itself is part of the graph.
     """
     seen: set[int] = set()
     found: keras.layers.Layer | None = None
@@ -28,7 +28,7 @@ def original_above(tensor: Any, copy: keras.layers.Layer) -> keras.layers.Layer 
             continue
         seen.add(id(history.operation))
         if isinstance(history.operation, keras.layers.Layer):
-            # A model that is called as a layer holds layers of its own.
+            # A model that is called as a layer contains layers.
             for layer in history.operation._flatten_layers():
                 if layer is copy:
                     return None

@@ -1,6 +1,6 @@
-"""Predicts the words at masked positions: gather, transform, product with the tied word embedding, bias.
+"""Predicts the word pieces at masked positions: gather, transform, product with the tied word embedding, bias.
 
-The loss is elsewhere: see `kerasbert.training`.
+For the loss, see `kerasbert.training`.
 """
 
 from typing import Any
@@ -18,26 +18,26 @@ from kerasbert.layers.layer_history import original_above
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class MaskedLMHead(keras.layers.Layer):
-    """Vocabulary logits of the masked positions only, so that the large product is P / T of its full size.
+    """Logits over the vocabulary, computed at masked positions only: P / T of the work of computing them everywhere.
 
-    The output matrix *is* the word embedding, also after saving, loading and cloning the model that holds both.
+    The output matrix *is* the word embedding, also after saving, loading and cloning a model that contains both.
 
     Args:
         token_embedding: the layer that embeds the tokens: `BertEmbeddings`, `keras.layers.Embedding`, or any layer with
             a matrix [V, H] called `word_embeddings` or `embeddings`.
         activation: "gelu_tanh", "gelu_erf", the name of a Keras activation, or a function.
-        layer_norm_eps: added to the variance in the layer norm.
+        layer_norm_eps: epsilon of the layer norm.
         initializer_range: standard deviation of the truncated normal initial weights.
 
     Call arguments:
-        sequence_output: hidden states [B, T, H].
-        mask_positions: int32 [B, P], each from 0 to T - 1.
+        sequence_output: hidden states `[B, T, H]`.
+        mask_positions: int32 `[B, P]`, each from 0 to T - 1.
 
     Returns:
-        Logits [B, P, V].
+        Logits `[B, P, V]`.
 
     Raises:
-        BadInputError: an argument is impossible, or `token_embedding` has no matrix of the right width yet.
+        BadInputError: an argument is invalid, or `token_embedding` does not have a matrix of width H.
 
     Source: google-research/bert, `run_pretraining.py` (`get_masked_lm_output`).
 
@@ -60,7 +60,7 @@ class MaskedLMHead(keras.layers.Layer):
         if not isinstance(token_embedding, keras.layers.Layer):
             raise BadInputError(
                 "`token_embedding` must be the layer that embeds the tokens. "
-                f"Received: token_embedding={token_embedding!r}. Give such as `backbone.embeddings`."
+                f"Received: token_embedding={token_embedding!r}. For example, `backbone.embeddings`."
             )
         self.token_embedding = token_embedding
         self.activation = restored_activation(activation)
@@ -71,7 +71,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.supports_masking = True
 
     def __call__(self, sequence_output: Any, *args: Any, **kwargs: Any) -> Any:
-        """Calls the layer; a head made from a config is first tied to the embedding of the graph around it."""
+        """Call the layer, after tying a head that was restored from a config to the embedding in its graph."""
         if self._is_restored:
             original = original_above(sequence_output, self.token_embedding)
             if original is not None:
@@ -83,7 +83,7 @@ class MaskedLMHead(keras.layers.Layer):
         return super().__call__(sequence_output, *args, **kwargs)
 
     def build(self, sequence_output_shape: Any, mask_positions_shape: Any = None) -> None:
-        """Creates the transform, its norm and the output bias [V]."""
+        """Create the transform, its norm and the output bias [V]."""
         hidden_size = sequence_output_shape[-1]
         matrix = self._embedding_matrix()
         if matrix is None or matrix.shape[-1] != hidden_size:
@@ -91,7 +91,7 @@ class MaskedLMHead(keras.layers.Layer):
             raise BadInputError(
                 f"`token_embedding` must have a matrix [vocabulary, {hidden_size}] when the head is first called. "
                 f"Received: layer {self.token_embedding.name!r} with {received}. "
-                "Call the embedding before the head, and give both the same hidden size."
+                "Call the embedding before the head, and use the same hidden size for both."
             )
         self.transform_dense = keras.layers.Dense(
             hidden_size,
@@ -108,15 +108,15 @@ class MaskedLMHead(keras.layers.Layer):
         self.built = True
 
     def _embedding_matrix(self) -> Any:
-        """The matrix [V, H] of `token_embedding`, or None if it has none."""
+        """Return the matrix [V, H] of `token_embedding`, or None if it has none."""
         matrix = getattr(self.token_embedding, "word_embeddings", None)
         return getattr(self.token_embedding, "embeddings", None) if matrix is None else matrix
 
     def call(self, sequence_output: Any, mask_positions: Any) -> Any:
-        """Hidden states [B, T, H] and positions [B, P] -> logits [B, P, V]."""
+        """Return logits [B, P, V] for hidden states [B, T, H] and positions [B, P]."""
         batch, tokens, hidden_size = ops.shape(sequence_output)
         mask_positions = ops.cast(mask_positions, "int32")
-        # A position outside its row must be an error of the gather, never a token of the neighbouring row.
+        # A position outside its row must be an error of the gather, and never select a token of the next row.
         is_inside = ops.logical_and(mask_positions >= 0, mask_positions < tokens)
         row_starts = ops.expand_dims(ops.arange(batch, dtype="int32") * tokens, -1)  # [B, 1]
         indices = ops.where(is_inside, mask_positions + row_starts, batch * tokens)
@@ -130,10 +130,10 @@ class MaskedLMHead(keras.layers.Layer):
         return ops.reshape(logits, (batch, ops.shape(mask_positions)[1], logits.shape[-1]))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """The logits are of masked positions, to which a mask of the tokens says nothing."""
+        """Return no mask: a mask of tokens does not apply to logits of masked positions."""
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, the embedding as a serialized layer."""
+        """Return the constructor's arguments, with the embedding as a serialized layer."""
         return {
             **super().get_config(),
             "token_embedding": keras.saving.serialize_keras_object(self.token_embedding),
@@ -144,7 +144,7 @@ class MaskedLMHead(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MaskedLMHead":
-        """A head on the embedding that Keras shares within one file, or on a copy until the head is called."""
+        """Create a head on the embedding that Keras shares within one file, or on a copy until the head is called."""
         embedding = keras.saving.deserialize_keras_object(config["token_embedding"])
         head = cls(**{**config, "token_embedding": embedding})
         head._is_restored = True

@@ -1,4 +1,4 @@
-"""One vector for a whole sequence: its first or last hidden state, a mean or the maximum over its real tokens."""
+"""Reduces a sequence to one vector: its first or last hidden state, or a mean or maximum over its real tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,41 +9,41 @@ from keras import ops
 from kerasbert.argument_checks import check_choice
 from kerasbert.errors import BadInputError
 
-# B batch, T tokens, H hidden size, M poolings side by side
+# B batch, T tokens, H hidden size, M concatenated poolings
 
-# In the order in which sentence-transformers puts several of them side by side.
+# In the order in which sentence-transformers concatenates them.
 MODES = ("cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last")
 
 
 def check_modes(mode: Any) -> str | tuple[str, ...]:
-    """Returns `mode` as a name, or as a tuple of two names or more; refuses what is no pooling."""
+    """Return `mode` as a name, or as a tuple of at least two names, after checking it."""
     if not isinstance(mode, list | tuple):
         return check_choice("mode", mode, MODES)
     if not mode:
-        raise BadInputError(f"`mode` must name a pooling. Received: mode={mode!r}. Choose from {MODES}.")
+        raise BadInputError(f"`mode` must name at least one pooling. Received: mode={mode!r}. Choose from {MODES}.")
     modes = tuple(check_choice("mode", name, MODES) for name in mode)
     return modes if len(modes) > 1 else modes[0]
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class Pooling(keras.layers.Layer):
-    """Pools hidden states over the tokens, padding left out.
+    """Pools hidden states over the tokens, without padding.
 
     Args:
         mode: "cls" (the first position), "max", "mean", "mean_sqrt_len" (the sum, divided by the square root of the
-            number of tokens), "weighted_mean" (the first real token counts once, the second twice, and so on) or "last"
-            (the last real token); or a sequence of these, whose vectors are put side by side in that order.
+            number of tokens), "weighted_mean" (the first real token has weight 1, the second 2, and so on) or "last"
+            (the last real token); or a sequence of these, whose vectors are concatenated in that order.
 
     Call arguments:
-        sequence_output: hidden states [B, T, H].
-        padding_mask: [B, T], 0 at padding and anything else at real tokens. Left out, the Keras mask of
-            `sequence_output` is used, and without one every token is real.
+        sequence_output: hidden states `[B, T, H]`.
+        padding_mask: `[B, T]`, 0 at padding tokens and another value at real tokens. Defaults to the Keras mask of
+            `sequence_output`; without one, every token is real.
 
     Returns:
-        [B, H], or [B, M*H] for M modes. A row without any real token gives zeros, for "cls" its first position.
+        `[B, H]`, or `[B, M*H]` for M modes. Rows without real tokens become zeros, except for "cls".
 
     Raises:
-        BadInputError: a mode is unknown, or there is none.
+        BadInputError: a mode is unknown, or the sequence of modes is empty.
 
     Source: sentence-transformers, `Pooling`, whose names are `cls`, `max`, `mean`, `mean_sqrt_len_tokens`,
     `weightedmean` and `lasttoken`.
@@ -62,16 +62,16 @@ class Pooling(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, sequence_output: Any, padding_mask: Any = None, mask: Any = None) -> Any:
-        """Hidden states [B, T, H] -> [B, M*H]."""
+        """Return the pooled vectors [B, M*H] of hidden states [B, T, H]."""
         modes = (self.mode,) if isinstance(self.mode, str) else self.mode
         if set(modes) == {"cls"}:
-            hidden = is_real = None  # which needs no mask
+            hidden = is_real = None  # not needed
         else:
             padding_mask = mask if padding_mask is None else padding_mask
             if padding_mask is None:
                 padding_mask = ops.ones_like(sequence_output[:, :, 0])
             is_real = ops.expand_dims(ops.cast(padding_mask, "bool"), -1)  # [B, T] -> [B, T, 1]
-            # A float16 sum over hundreds of tokens would lose digits.
+            # A float16 sum over hundreds of tokens would be imprecise.
             dtype = keras.backend.result_type(sequence_output.dtype, "float32")
             hidden = ops.where(is_real, ops.cast(sequence_output, dtype), 0.0)
         pooled = [
@@ -81,15 +81,15 @@ class Pooling(keras.layers.Layer):
         return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """The pooled vector has no tokens left to mask."""
+        """Return no mask: the pooled vector has no tokens."""
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "mode": self.mode if isinstance(self.mode, str) else list(self.mode)}
 
 
 def _pooled(mode: str, hidden: Any, is_real: Any) -> Any:
-    """Hidden states [B, T, H] with zeros at padding, and which are real [B, T, 1] -> [B, H]."""
+    """Return [B, H], from hidden states [B, T, H] with zeros at padding, and which tokens are real [B, T, 1]."""
     if mode == "max":
         pooled = ops.max(ops.where(is_real, hidden, -1e9), axis=1)
         return ops.where(ops.any(is_real, axis=1), pooled, 0.0)

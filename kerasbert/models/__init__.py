@@ -1,4 +1,4 @@
-"""Answers: which models are there? Functional Keras models made of `kerasbert.layers`, one task per file."""
+"""Which models are there? Functional Keras models made of `kerasbert.layers`, one task per file."""
 
 from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.multiple_choice import BertMultipleChoice

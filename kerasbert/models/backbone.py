@@ -1,6 +1,6 @@
 """The BERT encoder: embeddings, encoder blocks and the pooler.
 
-What is trained on top of it: the other files of this folder.
+For models with a task on top of it, see the other files in this folder.
 """
 
 from typing import Any
@@ -17,8 +17,8 @@ from kerasbert.layers import BertEmbeddings, EncoderBlock, Pooling
 class BertBackbone(keras.Model):
     """BERT's encoder, for any batch size and any length up to `max_position_embeddings`.
 
-    Inputs: a dict of `token_ids`, `segment_ids` and `padding_mask` (1 = real token), each int32 [B, T].
-    Outputs: a dict of `sequence_output` [B, T, H] and `pooled_output` [B, H]. The hidden states of block i are
+    Inputs: a dict of `token_ids`, `segment_ids` and `padding_mask` (1 at real tokens), each int32 `[B, T]`.
+    Outputs: a dict of `sequence_output` `[B, T, H]` and `pooled_output` `[B, H]`. The hidden states of block i are
     `backbone.get_layer(f"encoder_block_{i}").output`.
 
     Args:
@@ -36,10 +36,10 @@ class BertBackbone(keras.Model):
         layer_norm_eps: epsilon of the layer norms.
         dtype: a Keras dtype policy, e.g. "mixed_float16" or "bfloat16".
         name: the model's name.
-        trainable: whether training changes the weights.
+        trainable: whether training updates the weights.
 
     Raises:
-        BadInputError: a value is impossible, or an input is longer than `max_position_embeddings`.
+        BadInputError: a value is invalid, or an input is longer than `max_position_embeddings`.
 
     Source: google-research/bert, `modeling.py` (`BertModel`).
 
@@ -138,11 +138,11 @@ class BertBackbone(keras.Model):
 
     @property
     def bert_config(self) -> BertConfig:
-        """The sizes and rates as one frozen object."""
+        """The sizes and rates as a `BertConfig`."""
         return BertConfig(**{field: getattr(self, field) for field in BertConfig.__dataclass_fields__})
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **self.bert_config.to_dict(),
             "name": self.name,
@@ -154,11 +154,11 @@ class BertBackbone(keras.Model):
     def from_config(
         cls, config: "BertConfig | dict[str, Any]", custom_objects: Any = None, **kwargs: Any
     ) -> "BertBackbone":
-        """A new backbone from a `BertConfig`, or from what `get_config` returned.
+        """Create a backbone from a `BertConfig`, or from the result of `get_config`.
 
         Args:
             config: the sizes and rates.
-            custom_objects: for Keras, which may pass it; nothing here needs it.
+            custom_objects: ignored. Keras may pass it.
             **kwargs: `dtype`, `name` and `trainable`.
         """
         values = config.to_dict() if isinstance(config, BertConfig) else config
@@ -166,6 +166,6 @@ class BertBackbone(keras.Model):
 
 
 def token_inputs() -> dict[str, Any]:
-    """The three symbolic inputs of every model here, each int32 [B, T]."""
+    """Return the three symbolic inputs of a backbone, each int32 [B, T]."""
     names = ("token_ids", "segment_ids", "padding_mask")
     return {name: keras.Input(shape=(None,), dtype="int32", name=name) for name in names}

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import tree
 
+from kerasbert.layers.embeddings import checked_length
+
 # B batch, T tokens
 
 Forward = Callable[[Any], Any]
@@ -58,6 +60,7 @@ def _tensorflow_forward(model: keras.Model) -> Forward:
 
     def forward(inputs: Any) -> Any:
         inputs = _named_inputs(signature, inputs)
+        _check_length(inputs, _position_limit(_alive(reference)))
         return run(tree.map_structure(lambda value, spec: tf.cast(value, spec.dtype), inputs, signature))
 
     return forward
@@ -76,6 +79,7 @@ def _jax_forward(model: keras.Model) -> Forward:
     def forward(inputs: Any) -> Any:
         model = _alive(reference)
         inputs = tree.map_structure(np.asarray, _named_inputs(_symbols(model, "input"), inputs))
+        _check_length(inputs, _position_limit(model))
         rows, tokens = _rows_and_tokens(inputs)
         padded = _padded(inputs, rows, tokens, _position_limit(model))
         trainable = [variable.value for variable in model.trainable_variables]
@@ -111,6 +115,12 @@ def _symbols(model: keras.Model, what: str) -> Any:
 def _named_inputs(symbols: Any, inputs: Any) -> Any:
     """Return the inputs that the model has names for, without others."""
     return {name: inputs[name] for name in symbols} if isinstance(symbols, dict) else inputs
+
+
+def _check_length(inputs: Any, limit: int | None) -> None:
+    """Refuse longer inputs than the model's here, where the error is clearer than one of a compiled graph."""
+    if limit is not None and isinstance(inputs, dict) and np.ndim(inputs.get("token_ids")) == 2:
+        checked_length(inputs["token_ids"], limit)
 
 
 def _rows_and_tokens(inputs: Any) -> tuple[int, int | None]:

@@ -1,4 +1,4 @@
-"""Which of several answers fits a text, as in SWAG. Losses: see `kerasbert.training`."""
+"""Scores several choices for a text, as in SWAG. For losses, see `kerasbert.training`."""
 
 from typing import Any
 
@@ -14,18 +14,18 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertMultipleChoice(BackboneTask):
-    """One score for each choice, from the pooled output of the text paired with that choice.
+    """One score per choice, from the pooled output of the text paired with that choice.
 
-    Inputs: a dict with the backbone's names, each int32 [B, C, T], for any number of choices.
-    Output: logits [B, C].
+    Inputs: a dict with the names of the backbone's inputs, each int32 `[B, C, T]`, for any number of choices.
+    Output: logits `[B, C]`.
 
     Args:
         backbone: a `BertBackbone`.
-        dropout: rate on the pooled output.
+        dropout: dropout rate of the pooled output.
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: an argument is impossible.
+        BadInputError: an argument is invalid.
 
     Source: Hugging Face, `BertForMultipleChoice`.
 
@@ -68,21 +68,21 @@ class BertMultipleChoice(BackboneTask):
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class ChoicesToRows(keras.layers.Layer):
-    """[B, C, T] -> [B*C, T]: each choice becomes a row for the backbone."""
+    """Reshapes [B, C, T] to [B*C, T]: each choice becomes a row for the backbone."""
 
     def call(self, values: Any) -> Any:
-        """Merges the first two dimensions."""
+        """Merge the first two dimensions."""
         return ops.reshape(values, (-1, ops.shape(values)[2]))
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class RowsToChoices(keras.layers.Layer):
-    """[B*C, 1] -> [B, C], the inverse for one number a row."""
+    """Reshapes [B*C, 1] to [B, C], the inverse of `ChoicesToRows` for one number per row."""
 
     def call(self, logits: Any, token_ids: Any) -> Any:
-        """Splits the first dimension as in `token_ids` [B, C, T]."""
+        """Split the first dimension as in `token_ids` [B, C, T]."""
         return ops.reshape(logits, ops.shape(token_ids)[:2])
 
     def compute_output_shape(self, logits_shape: Any, token_ids_shape: Any) -> tuple[int | None, ...]:
-        """[B, C], which JAX cannot find when it knows neither."""
+        """Return [B, C], which JAX cannot infer if both are unknown."""
         return tuple(token_ids_shape[:2])

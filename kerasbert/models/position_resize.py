@@ -1,7 +1,7 @@
-"""Gives a trained model a position table of another length.
+"""Changes the length of a trained model's position table.
 
-Why it exists: BERT's positions are learned, so a model cannot read beyond the length that it was made for. The new rows
-are a starting point; further training on long texts makes them good.
+BERT's positions are learned, so a model cannot read longer inputs than those that it was made for. The new rows are a
+starting point for further training on long texts.
 """
 
 from typing import Any
@@ -21,25 +21,24 @@ METHODS = ("copy", "interpolate", "hierarchical")
 def resize_positions(
     model: keras.Model, new_length: int, method: str = "copy", alpha: float = 0.4, seed: int | None = None
 ) -> keras.Model:
-    """Returns a new model with `new_length` positions and otherwise the same weights. The first rows stay as they were.
+    """Return a new model with `new_length` positions and otherwise the same weights. The first rows do not change.
 
     Args:
-        model: a `BertBackbone`, or a model of `kerasbert.models` on one. It is left as it is.
-        new_length: m, the new `max_position_embeddings`. A shorter table is the first rows of the old one.
-        method: what the rows after the first n hold.
-            "copy": fresh initial values, to be trained.
-            "interpolate": the old table stretched over the new length, linearly, so that the last row is the old last.
-            "hierarchical": Su Jianlin's decomposition, for up to n * n positions: with base vectors
-            u_i = (p_i - alpha * p_1) / (1 - alpha), position (i - 1) * n + j gets alpha * u_i + (1 - alpha) * u_j.
-        alpha: the share of the coarse position in "hierarchical"; above 0 and below 1, and not 0.5, which would give
-            (i, j) and (j, i) the same row.
-        seed: for the fresh values of "copy"; by default Keras' global seed.
+        model: a `BertBackbone`, or a model of `kerasbert.models` with one. It is not changed.
+        new_length: m, the new `max_position_embeddings`. If it is shorter, the first rows are kept.
+        method: the values of the rows after the first n. "copy": new initial values, to be trained. "interpolate": the
+            old table stretched linearly to the new length, so that the last row is the old last row. "hierarchical":
+            Su Jianlin's decomposition, for up to n * n positions: with base vectors
+            u_i = (p_i - alpha * p_1) / (1 - alpha), position (i - 1) * n + j becomes alpha * u_i + (1 - alpha) * u_j.
+        alpha: the share of the coarse position in "hierarchical": greater than 0 and less than 1, but not 0.5, which
+            would make the rows of (i, j) and (j, i) equal.
+        seed: seed for the new values of "copy". Defaults to Keras's global seed.
 
     Returns:
-        A model of the same class, not compiled.
+        A model of the same class, which is not compiled.
 
     Raises:
-        BadInputError: the model holds no `BertBackbone`, or an argument is impossible.
+        BadInputError: the model has no `BertBackbone`, or an argument is invalid.
 
     Source: https://kexue.fm/archives/7947 ("hierarchical").
 
@@ -52,8 +51,8 @@ def resize_positions(
     backbone = model if isinstance(model, BertBackbone) else getattr(model, "backbone", None)
     if not isinstance(backbone, BertBackbone):
         raise BadInputError(
-            f"`model` must be a `BertBackbone` or hold one as `backbone`. Received: model={model!r}. "
-            "Give a model of `kerasbert.models`."
+            f"`model` must be a `BertBackbone` or have one as `backbone`. Received: model={model!r}. "
+            "Use a model of `kerasbert.models`."
         )
     new_length = check_positive_integer("new_length", new_length)
     check_choice("method", method, METHODS)
@@ -74,15 +73,15 @@ def resize_positions(
 
 
 def _fresh_rows(count: int, backbone: BertBackbone, seed: int | None) -> Any:
-    """Initial values for `count` rows, none if it is not above 0."""
+    """Return initial values for `count` rows, or no rows if it is negative."""
     initializer = keras.initializers.TruncatedNormal(stddev=backbone.initializer_range, seed=seed)
     return keras.ops.convert_to_numpy(initializer((max(count, 0), backbone.hidden_size), dtype="float32"))
 
 
 def _interpolated_rows(table: Any, new_length: int) -> Any:
-    """Rows n to m - 1 of the table [n, H] stretched to m rows, first onto first and last onto last."""
+    """Return rows n to m - 1 of the table [n, H] stretched to m rows, with the same first and last rows."""
     length = len(table)
-    places = np.arange(length, new_length) * (length - 1) / max(new_length - 1, 1)  # in the old table, with fractions
+    places = np.arange(length, new_length) * (length - 1) / max(new_length - 1, 1)  # fractional rows of the old table
     below = np.floor(places).astype(int)
     above = np.minimum(below + 1, length - 1)
     share = (places - below)[:, None]
@@ -90,16 +89,16 @@ def _interpolated_rows(table: Any, new_length: int) -> Any:
 
 
 def _hierarchical_rows(table: Any, new_length: int, alpha: float) -> Any:
-    """Rows n to m - 1 composed of base vectors of the table [n, H]."""
+    """Return rows n to m - 1, composed of base vectors of the table [n, H]."""
     length = len(table)
     if not 0 < alpha < 1 or alpha == 0.5:
         raise BadInputError(
-            f"`alpha` must be above 0 and below 1, and not 0.5. Received: alpha={alpha!r}. Give such as alpha=0.4."
+            f"`alpha` must be between 0 and 1, and not 0.5. Received: alpha={alpha!r}. For example, alpha=0.4."
         )
     if new_length > length**2:
         raise BadInputError(
             f"`new_length` must be at most {length**2}, the square of the old length {length}, with "
-            f"method='hierarchical'. Received: new_length={new_length}. Give a smaller one, or use 'interpolate'."
+            f"method='hierarchical'. Received: new_length={new_length}. Use a smaller one, or method='interpolate'."
         )
     base = (table.astype("float64") - alpha * table[0]) / (1.0 - alpha)
     coarse, fine = np.divmod(np.arange(length, new_length), length)
@@ -107,10 +106,10 @@ def _hierarchical_rows(table: Any, new_length: int, alpha: float) -> Any:
 
 
 def _with_length(model: keras.Model, new_length: int) -> keras.Model:
-    """A new model like `model`, with fresh weights and another number of positions."""
+    """Return a new model like `model`, with new weights and another number of positions."""
     if isinstance(model, BertBackbone):
         return BertBackbone.from_config({**model.get_config(), "max_position_embeddings": new_length})
-    # A task's config holds that of its backbone.
+    # The config of a task contains the config of its backbone.
     config = model.get_config()
     config["backbone"]["config"]["max_position_embeddings"] = new_length
     return type(model).from_config(config)

@@ -1,4 +1,4 @@
-"""BERT's two pretraining tasks on one backbone. Losses and data: see `kerasbert.training` and `kerasbert.data`."""
+"""BERT's two pretraining tasks on one backbone. For losses and data, see `kerasbert.training` and `kerasbert.data`."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertPretrainer(BackboneTask):
-    """Masked language model and next-sentence prediction, jointly.
+    """Masked language model and next-sentence prediction, trained jointly.
 
-    Inputs: the backbone's dict and `mask_positions`, int32 [B, P], 0 where fewer than P are masked.
-    Outputs: a dict of logits: `masked_lm` [B, P, V] and `next_sentence` [B, 2] (label 0 = is next, 1 = random).
+    Inputs: the backbone's inputs and `mask_positions`, int32 `[B, P]`, filled up with 0 if fewer than P are masked.
+    Outputs: a dict of logits: `masked_lm` `[B, P, V]` and `next_sentence` `[B, 2]` (label 0 = is next, 1 = random).
 
     Args:
-        backbone: a `BertBackbone`; its word embedding is the output matrix too.
+        backbone: a `BertBackbone`. Its word embedding is also the output matrix.
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: `backbone` is no `BertBackbone`.
+        BadInputError: `backbone` is not a `BertBackbone`.
 
     Source: google-research/bert, `run_pretraining.py`.
 

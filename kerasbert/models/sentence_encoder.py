@@ -1,6 +1,6 @@
-"""One vector for a text, to compare texts by (Sentence-BERT).
+"""Encodes a text as one vector, by which texts can be compared (Sentence-BERT).
 
-Comparing and searching are left to who holds the vectors.
+Comparing and searching vectors is up to the caller.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,24 +20,24 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertSentenceEncoder(BackboneTask):
-    """Hidden states pooled over the real tokens, perhaps projected by dense layers, and scaled to length 1.
+    """Hidden states pooled over the real tokens, optionally projected by dense layers, and scaled to length 1.
 
-    Inputs: the backbone's dict. Output: [B, E], where E is the `units` of the last projection; without one it is H for
-    each pooling. In float32 when normalized, whatever the dtype policy, because squares of half-precision numbers
-    leave their range.
+    Inputs: the backbone's inputs. Output: `[B, E]`, where E is the `units` of the last projection, or H per pooling if
+    there is none. Normalized vectors are float32 in every dtype policy, because squares of half-precision numbers
+    overflow.
 
     Args:
         backbone: a `BertBackbone`.
         pooling: "mean", "cls" (the first hidden state, without the pooler), "max" or another mode of `Pooling`; or
-            several, whose vectors are put side by side.
-        normalize: whether to scale each vector to L2 length 1, so that a dot product is the cosine.
-        projections: the dense layers between pooling and normalization in their order, each as a dict of a Keras
-            `Dense`'s arguments: `units`, `activation` ("linear" if left out; "tanh", "relu", "gelu_erf", "gelu_tanh"
-            or the name of another Keras activation) and `use_bias` (True if left out).
+            several modes, whose vectors are concatenated.
+        normalize: whether to scale each vector to L2 length 1, so that dot products are cosine similarities.
+        projections: the dense layers between pooling and normalization, in order. Each is a dict of arguments of a
+            Keras `Dense` layer: `units`, `activation` (default "linear"; "tanh", "relu", "gelu_erf", "gelu_tanh" or
+            the name of another Keras activation) and `use_bias` (default True).
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: an argument is impossible.
+        BadInputError: an argument is invalid.
 
     Source: Reimers and Gurevych 2019, section 3; sentence-transformers, `Pooling`, `Dense` and `Normalize`. Feng et al.
     2022, LaBSE, is "cls" with one projection of 768 units and "tanh".
@@ -63,7 +63,7 @@ class BertSentenceEncoder(BackboneTask):
         **kwargs: Any,
     ):
         check_backbone(backbone)
-        _check_flag("normalize", normalize, "Give True for vectors of length 1, which most sentence encoders use.")
+        _check_flag("normalize", normalize, "Most sentence encoders use True: vectors of length 1.")
         projections = check_projections(projections)
 
         # === Layers ===
@@ -96,11 +96,11 @@ class BertSentenceEncoder(BackboneTask):
 
     @property
     def embedding_size(self) -> int:
-        """E: the numbers of a vector."""
+        """E, the size of a vector."""
         return int(self.output.shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments as JSON values."""
         return {
             **super().get_config(),
             "pooling": self.pooling if isinstance(self.pooling, str) else list(self.pooling),
@@ -109,13 +109,13 @@ class BertSentenceEncoder(BackboneTask):
 
 
 def check_projections(projections: Any) -> list[dict[str, Any]]:
-    """Returns projections with all their settings, or refuses what is none.
+    """Return projections with all their settings, after checking them.
 
     Args:
         projections: see `BertSentenceEncoder`.
 
     Raises:
-        BadInputError: a setting is unknown or impossible, or `units` is missing.
+        BadInputError: a setting is unknown or invalid, or `units` is missing.
     """
     if not isinstance(projections, list | tuple):
         raise _no_projections(projections)
@@ -126,7 +126,7 @@ def _checked_projection(projection: Any) -> dict[str, Any]:
     if not isinstance(projection, Mapping) or not {"units"} <= set(projection) <= {"units", "activation", "use_bias"}:
         raise _no_projections(projection)
     use_bias = projection.get("use_bias", True)
-    _check_flag("use_bias", use_bias, "Give True for a dense layer with a bias.")
+    _check_flag("use_bias", use_bias, "True adds a bias to the dense layer.")
     return {
         "units": check_positive_integer("units", projection["units"]),
         "activation": check_activation("activation", projection.get("activation", "linear")),
@@ -136,8 +136,8 @@ def _checked_projection(projection: Any) -> dict[str, Any]:
 
 def _no_projections(received: Any) -> BadInputError:
     return BadInputError(
-        "`projections` must be a list of dicts with `units` and perhaps `activation` and `use_bias`. "
-        f"Received: {received!r}. Give such as [{{'units': 256, 'activation': 'tanh'}}], or [] for none."
+        "`projections` must be a list of dicts with `units` and optionally `activation` and `use_bias`. "
+        f"Received: {received!r}. For example, [{{'units': 256, 'activation': 'tanh'}}], or [] for none."
     )
 
 

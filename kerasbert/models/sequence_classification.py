@@ -1,6 +1,6 @@
-"""One answer for a whole text or pair of texts: a label, several labels, or numbers.
+"""Labels or scores a whole text or pair of texts: one label, several labels, or numbers.
 
-Losses: see `kerasbert.training`.
+For losses, see `kerasbert.training`.
 """
 
 from typing import Any
@@ -23,13 +23,13 @@ PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "r
 class BertSequenceClassifier(BackboneTask):
     """Dropout and a dense layer on the pooled output.
 
-    Inputs: the backbone's dict. Output: logits [B, C]; for regression the predicted numbers themselves.
+    Inputs: the backbone's inputs. Output: logits `[B, C]`; for regression, the predicted numbers.
 
     Args:
         backbone: a `BertBackbone`.
         num_labels: C, the number of labels, or of numbers to predict.
         problem_type: "single_label_classification", "multi_label_classification" or "regression".
-        dropout: rate on the pooled output.
+        dropout: dropout rate of the pooled output.
         activation: the function that turns the dense layer's output into scores (a cross-encoder's activation): the
             name of a Keras activation, e.g. "sigmoid" or "tanh". None means the problem type's own: softmax for a
             single label, sigmoid for several labels, none for regression. For regression it is part of the graph.
@@ -38,7 +38,7 @@ class BertSequenceClassifier(BackboneTask):
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: an argument is impossible, such as one label only where exactly one of them is right.
+        BadInputError: an argument is invalid, e.g. fewer than two labels for single-label classification.
 
     Source: google-research/bert, `run_classifier.py` (`create_model`).
 
@@ -70,7 +70,7 @@ class BertSequenceClassifier(BackboneTask):
         if problem_type == "single_label_classification" and num_labels < 2:
             raise BadInputError(
                 f"`num_labels` must be at least 2 for single_label_classification. Received: num_labels={num_labels}. "
-                "Give 2 for a yes-or-no question, or choose multi_label_classification or regression."
+                "Use 2 for a yes-or-no question, or choose multi_label_classification or regression."
             )
 
         # === Layers ===

@@ -1,6 +1,7 @@
-"""Where an answer starts and ends in a text, as in SQuAD.
+"""Predicts where an answer starts and ends in a text, as in SQuAD.
 
-Choosing the best span, and its place in the original text, is left to who reads the logits.
+Choosing the best span, and finding it in the original text, is up to the caller (for exported models, see
+`kerasbert.export`).
 """
 
 from typing import Any
@@ -15,17 +16,17 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertSpanPredictor(BackboneTask):
-    """A start and an end score for every token.
+    """A start score and an end score for each token.
 
-    Inputs: the backbone's dict, the question as segment 0 and the text as segment 1.
-    Outputs: a dict of `start_logits` and `end_logits`, each [B, T]; those at padding mean nothing.
+    Inputs: the backbone's inputs, with the question as segment 0 and the text as segment 1.
+    Outputs: a dict of `start_logits` and `end_logits`, each `[B, T]`. Ignore those at padding tokens.
 
     Args:
         backbone: a `BertBackbone`.
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: `backbone` is no `BertBackbone`.
+        BadInputError: `backbone` is not a `BertBackbone`.
 
     Source: google-research/bert, `run_squad.py` (`create_model`), which has no dropout here.
 

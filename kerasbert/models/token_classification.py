@@ -1,4 +1,4 @@
-"""One label for each token, such as named entities. Losses: see `kerasbert.training`."""
+"""Labels each token, e.g. for named entities. For losses, see `kerasbert.training`."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class BertTokenClassifier(BackboneTask):
-    """Dropout and a dense layer on every hidden state.
+    """Dropout and a dense layer on each hidden state.
 
-    Inputs: the backbone's dict. Output: logits [B, T, C]; those at padding mean nothing, and the loss leaves them out.
+    Inputs: the backbone's inputs. Output: logits `[B, T, C]`. Give padding tokens the sample weight 0.
 
     Args:
         backbone: a `BertBackbone`.
         num_labels: C, the number of labels.
-        dropout: rate on the hidden states.
+        dropout: dropout rate of the hidden states.
         **kwargs: `name` and `trainable`.
 
     Raises:
-        BadInputError: an argument is impossible.
+        BadInputError: an argument is invalid.
 
     Source: Hugging Face, `BertForTokenClassification`.
 

@@ -1,4 +1,4 @@
-"""Sentence embeddings from a model folder of any layout: one vector a text, in the order of the texts."""
+"""Sentence embeddings from a model folder of any layout: one vector per text, in the order of the texts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,42 +15,47 @@ from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import order_by_length, windows
 
-# N texts, E numbers of a vector
+# N texts, E size of a vector
 
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """A model with what it needs to make vectors of texts."""
+    """A sentence encoder with its preprocessing.
+
+    Attributes:
+        model: the model.
+        text_to_inputs: its preprocessing.
+    """
 
     model: BertSentenceEncoder
     text_to_inputs: TextToInputs
 
     @property
     def size(self) -> int:
-        """E: the numbers of a vector."""
+        """E, the size of a vector."""
         return self.model.embedding_size
 
 
 def load_sentence_encoder(
     path: str | Path, pooling: str | Sequence[str] | None = None, normalize: bool | None = None
 ) -> SentenceEncoder:
-    """Reads a model folder of any layout that `checkpoints.load` knows.
+    """Read a model folder of any layout that `checkpoints.load` can read.
 
     Args:
         path: the folder.
-        pooling: see `BertSentenceEncoder`. None is what a sentence-transformers folder says, and "mean" elsewhere. The
-            folder's projections stay.
-        normalize: whether vectors get length 1. None is what a sentence-transformers folder says, and False elsewhere.
-            Both defaults are sentence-transformers' own for a bare encoder.
+        pooling: see `BertSentenceEncoder`. Defaults to the pooling of a sentence-transformers folder, and to "mean" in
+            other layouts. The folder's projections are kept.
+        normalize: whether to scale vectors to length 1. Defaults to the setting of a sentence-transformers folder, and
+            to False in other layouts. Both defaults are those of sentence-transformers for a bare encoder.
 
     Raises:
-        BadInputError: the folder holds no checkpoint, its vocabulary is missing, or the pooling does not give as many
-            numbers as the projections take.
+        BadInputError: the folder contains no checkpoint, its vocabulary is missing, or the pooled vectors do not have
+            the size that the projections expect.
     """
     loaded = checkpoints.load(path)
     if loaded.text_to_inputs is None:
         raise BadInputError(
-            f"A model must have its vocabulary beside it. Received: '{path}' without one. Copy its vocab.txt there."
+            f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
         )
     model = loaded.model
     if not isinstance(model, BertSentenceEncoder):
@@ -63,7 +68,7 @@ def load_sentence_encoder(
 def _changed(
     model: BertSentenceEncoder, pooling: str | Sequence[str] | None, normalize: bool | None
 ) -> BertSentenceEncoder:
-    """The encoder with the same weights, but another pooling or normalization."""
+    """Return the encoder with the same weights, but another pooling or normalization."""
     pooling = model.pooling if pooling is None else pooling
     normalize = model.normalize if normalize is None else normalize
     changed = BertSentenceEncoder(model.backbone, pooling, normalize, model.projections)
@@ -71,8 +76,8 @@ def _changed(
         wanted, given = theirs.kernel.shape[0], ours.kernel.shape[0]
         if wanted != given:
             raise BadInputError(
-                f"`pooling` must give the {wanted} numbers that the model's projection takes. Received: "
-                f"pooling={pooling!r}, which gives {given}. The model's own is {model.pooling!r}."
+                f"`pooling` must return vectors of the size that the model's projection expects, {wanted}. Received: "
+                f"pooling={pooling!r}, with the size {given}. Use the model's own pooling, {model.pooling!r}."
             )
         ours.set_weights(theirs.get_weights())
     return changed

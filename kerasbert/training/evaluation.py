@@ -1,6 +1,6 @@
-"""Metrics of a model over a whole dataset, exact: means over all rows, never means of batches' means.
+"""Metrics of a model over a whole dataset: exact means over all rows, never means of the batches' means.
 
-What the metrics mean: see metrics.py.
+For the definition of the metrics, see metrics.py.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from kerasbert.training.metrics import (
 
 # B batch, P masked positions, V vocabulary, C labels, R rows of the whole dataset
 
-# What `evaluate_classifier` measures in single numbers, counts aside, by problem type.
+# The metrics of `evaluate_classifier` that are single numbers, without counts, by problem type.
 CLASSIFIER_METRICS = {
     "single_label_classification": ("loss", "accuracy", "macro_f1", "weighted_f1"),
     "multi_label_classification": ("loss", "accuracy", "subset_accuracy", "micro_f1", "macro_f1"),
@@ -32,15 +32,16 @@ CLASSIFIER_METRICS = {
 
 
 def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str, float]:
-    """Masked-LM and next-sentence metrics over a dataset that ends.
+    """Measure masked LM and next-sentence prediction on a finite dataset.
 
     Args:
-        model: a model with the outputs `masked_lm` [B, P, V] and `next_sentence` [B, 2]. It need not be compiled.
-        dataset: batches (inputs, labels, sample weights), as `pretraining_dataset` gives them.
+        model: a model with the outputs `masked_lm` `[B, P, V]` and `next_sentence` `[B, 2]`. It need not be compiled.
+        dataset: batches (inputs, labels, sample weights), as returned by `pretraining_dataset`.
 
     Returns:
-        `masked_lm_loss`, `masked_lm_accuracy` (both over masked positions, by their weights), `next_sentence_loss`,
-        `next_sentence_accuracy` (over rows), `loss` (the sum of both losses), `mask_positions` and `rows` (counts).
+        `masked_lm_loss` and `masked_lm_accuracy` (weighted means over masked positions), `next_sentence_loss` and
+        `next_sentence_accuracy` (over rows), `loss` (the sum of both losses), and the counts `mask_positions` and
+        `rows`.
 
     Raises:
         BadInputError: the dataset has no masked position or no row.
@@ -56,13 +57,14 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
             is_right = _array(ops.argmax(outputs[name], axis=-1)) == target
             sums[name] += ((losses * weight).sum(), (is_right * weight).sum(), weight.sum())
     metrics: dict[str, float] = {}
-    for name, (loss, right, weight) in sums.items():
-        if weight == 0:
+    for name, (total_loss, total_right, total_weight) in sums.items():
+        if total_weight == 0:
             raise BadInputError(
-                f"The evaluation data must have rows that count for {name}. Received: none. "
-                "Give more text, or a smaller batch where incomplete batches are dropped."
+                f"The evaluation data must have rows with a weight for {name}. Received: none. "
+                "Use more text, or a smaller batch size if incomplete batches are dropped."
             )
-        metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = float(loss / weight), float(right / weight)
+        metrics[f"{name}_loss"] = float(total_loss / total_weight)
+        metrics[f"{name}_accuracy"] = float(total_right / total_weight)
     metrics["loss"] = metrics["masked_lm_loss"] + metrics["next_sentence_loss"]
     metrics["mask_positions"], metrics["rows"] = (float(sums[name][2]) for name in names)
     return metrics
@@ -74,22 +76,24 @@ def evaluate_classifier(
     labels: Sequence[str] | None = None,
     problem_type: str | None = None,
 ) -> dict[str, Any]:
-    """Metrics of a classifier, or of a regression, over a dataset that ends.
+    """Measure a classifier or a regression model on a finite dataset.
+
+    The model is compiled once, however often it is evaluated. Sample weights of the dataset are ignored.
 
     Args:
-        model: a model with one output, logits [B, C]. It need not be compiled.
-        dataset: batches (inputs, labels): ids [B] for a single label, 0 and 1 [B, C] for several, numbers [B] or
-            [B, C] for regression.
-        labels: the C labels' names; their numbers when left out.
-        problem_type: "single_label_classification", "multi_label_classification" or "regression"; None takes the
-            model's own `problem_type`, or else a single label.
+        model: a model with one output, logits `[B, C]`. It need not be compiled.
+        dataset: batches (inputs, labels): ids `[B]` for a single label, 0 and 1 `[B, C]` for several labels, numbers
+            `[B]` or `[B, C]` for regression.
+        labels: the names of the C labels. Defaults to their numbers.
+        problem_type: `"single_label_classification"`, `"multi_label_classification"` or `"regression"`. Defaults to
+            the model's own `problem_type`, or to a single label.
 
     Returns:
-        `loss`, `rows` and what `classification_metrics`, `multi_label_metrics` or `regression_metrics` gives.
+        `loss`, `rows` and the result of `classification_metrics`, `multi_label_metrics` or `regression_metrics`.
 
     Raises:
-        BadInputError: the dataset is empty, or a label's number is outside the model's.
-        ValueError: `labels` has not one name for each of the model's answers, or the problem type is unknown.
+        BadInputError: the dataset is empty, or a label's number is not one of the model's.
+        ValueError: `labels` does not have one name for each of the model's outputs, or the problem type is unknown.
     """
     problem_type = problem_type or getattr(model, "problem_type", None) or "single_label_classification"
     logits, targets = _answers(model, dataset)  # [R, C], [R, ...]
@@ -97,8 +101,8 @@ def evaluate_classifier(
     names = [str(label) for label in (range(num_labels) if labels is None else labels)]
     if problem_type != "regression" and len(names) != num_labels:
         raise ValueError(
-            f"`labels` must name each of the model's {num_labels} answers. Received: {len(names)} names. "
-            "Give the labels that the model was trained with."
+            f"`labels` must name each of the model's {num_labels} outputs. Received: {len(names)} names. "
+            "Use the labels that the model was trained with."
         )
     if problem_type == "regression":
         metrics: dict[str, Any] = dict(regression_metrics(targets, logits))
@@ -119,18 +123,18 @@ def evaluate_classifier(
 
 
 def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labels: Sequence[str]) -> dict[str, Any]:
-    """The metrics of always answering the training data's most frequent label: what a model must beat.
+    """Return the metrics of always predicting the most frequent label of the training data: a model's lower bound.
 
     Args:
         training_targets: label numbers of the training rows.
-        targets: label numbers of the rows to judge by.
+        targets: label numbers of the rows to measure on.
         labels: the names, by number.
 
     Returns:
-        `label`, the answer always given, and what `classification_metrics` gives.
+        `label`, which is always predicted, and the result of `classification_metrics`.
 
     Raises:
-        BadInputError: there are no training rows or no rows to judge by.
+        BadInputError: there are no training rows or no rows to measure on.
 
     Example:
         >>> metrics = majority_class([0, 1, 1], [1, 1, 0, 1], ["no", "yes"])
@@ -141,8 +145,8 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
     ids = np.array([int(target) for target in targets], np.int64)
     if not counts or not len(ids):
         raise BadInputError(
-            "The majority class needs training rows and rows to judge by. "
-            f"Received: {counts.total()} and {len(ids)}. Give both."
+            "The majority class needs training rows and rows to measure on. "
+            f"Received: {counts.total()} and {len(ids)}. Pass at least one of each."
         )
     answer = min(counts, key=lambda label: (-counts[label], label))
     confusion = confusion_matrix(ids, np.full_like(ids, answer), len(labels))
@@ -150,19 +154,19 @@ def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labe
 
 
 def _answers(model: keras.Model, dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """All logits, float64 [R, C], and all targets [R, ...]."""
+    """Return all logits, float64 [R, C], and all targets [R, ...]."""
     forward = compiled_forward(model)
     logits, targets = [], []
     for inputs, target, _ in _batches(dataset):
         logits.append(np.asarray(_array(ops.cast(forward(inputs), "float32")), np.float64))
         targets.append(_array(target))
     if not targets:
-        raise BadInputError("The evaluation data must have at least one row. Received: none. Give more rows.")
+        raise BadInputError("The evaluation data must have at least one row. Received: none. Use more rows.")
     return np.concatenate(logits), np.concatenate(targets)
 
 
 def _batches(dataset: Iterable[Any]) -> Iterable[tuple[Any, Any, Any]]:
-    """(inputs, labels, weights or None) of each batch, in what the backend takes."""
+    """Yield (inputs, labels, weights or None) of each batch, as arrays that the backend accepts."""
     if keras.backend.backend() != "tensorflow" and hasattr(dataset, "as_numpy_iterator"):
         dataset = dataset.as_numpy_iterator()
     for batch in dataset:
@@ -170,12 +174,12 @@ def _batches(dataset: Iterable[Any]) -> Iterable[tuple[Any, Any, Any]]:
 
 
 def _cross_entropy(targets: Any, logits: Any) -> np.ndarray:
-    """Softmax cross-entropy of each id, float32, by the loss that training uses."""
+    """Return the softmax cross-entropy of each id, float32, from the loss that training uses."""
     return _array(MaskedLMLoss().call(targets, ops.convert_to_tensor(logits)))
 
 
 def _checked_ids(targets: np.ndarray, num_labels: int) -> np.ndarray:
-    """Label numbers [R], all of them the model's."""
+    """Return label numbers [R], after checking that all are the model's."""
     ids = np.asarray(targets, np.int64).reshape(len(targets))
     if ids.min() < 0 or ids.max() >= num_labels:
         raise BadInputError(
@@ -186,5 +190,5 @@ def _checked_ids(targets: np.ndarray, num_labels: int) -> np.ndarray:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """A tensor's values in NumPy."""
+    """Return a tensor's values as a NumPy array."""
     return np.asarray(ops.convert_to_numpy(tensor))

@@ -1,6 +1,7 @@
-"""The metrics that people read, from targets and predictions as NumPy arrays. What training makes small: see losses.py.
+"""The metrics that people read, from targets and predictions as NumPy arrays. For the losses, see losses.py.
 
-A figure that is not defined (precision of a label that was never predicted, correlation with a constant) is 0.
+A metric that is not defined (e.g. the precision of a label that was never predicted, or a correlation with a constant)
+is 0.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 
 def confusion_matrix(targets: np.ndarray, predictions: np.ndarray, num_labels: int) -> np.ndarray:
-    """Counts [C, C] of rows by true label (row of the matrix) and predicted label (column), from ids [R].
+    """Count rows `[C, C]` by true label (row of the matrix) and predicted label (column), from ids `[R]`.
 
     Example:
         >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).tolist()
@@ -23,13 +24,13 @@ def confusion_matrix(targets: np.ndarray, predictions: np.ndarray, num_labels: i
 
 
 def classification_metrics(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, F1 and the metrics of each label, for rows with exactly one label.
+    """Return accuracy, F1 and the metrics of each label, for rows with exactly one label.
 
-    Macro F1 is the mean over all labels, those without rows included.
+    Macro F1 is the mean over all labels, including labels without rows.
 
     Args:
-        confusion: counts [C, C] of true label by predicted label.
-        labels: the C labels' names.
+        confusion: counts `[C, C]` of true label by predicted label.
+        labels: the names of the C labels.
 
     Returns:
         `accuracy`, `macro_f1`, `weighted_f1`, `per_label` (name -> `precision`, `recall`, `f1`, `support`) and
@@ -54,12 +55,12 @@ def classification_metrics(confusion: np.ndarray, labels: Sequence[str]) -> dict
 
 
 def multi_label_metrics(targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Metrics for rows with any number of labels.
+    """Return metrics for rows with any number of labels.
 
     Args:
-        targets: 0 and 1, [R, C].
-        predictions: 0 and 1, [R, C].
-        labels: the C labels' names.
+        targets: 0 and 1, `[R, C]`.
+        predictions: 0 and 1, `[R, C]`.
+        labels: the names of the C labels.
 
     Returns:
         `accuracy` (share of right decisions), `subset_accuracy` (share of rows without a wrong decision), `micro_f1`,
@@ -84,10 +85,10 @@ def multi_label_metrics(targets: np.ndarray, predictions: np.ndarray, labels: Se
 
 
 def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str, float]:
-    """Metrics for predicted numbers.
+    """Return metrics for predicted numbers.
 
     Args:
-        targets: [R] or [R, C].
+        targets: `[R]` or `[R, C]`.
         predictions: the same shape.
 
     Returns:
@@ -112,7 +113,7 @@ def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict[str
 def _per_label(
     hits: np.ndarray, predicted: np.ndarray, support: np.ndarray, labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each label, from counts [C]."""
+    """Return precision, recall, F1 and support of each label, from counts [C]."""
     return {
         label: {
             "precision": _ratio(hits[index], predicted[index]),
@@ -125,18 +126,18 @@ def _per_label(
 
 
 def _ratio(part: float, whole: float) -> float:
-    """The quotient, 0 where there is nothing to divide by."""
+    """Return the quotient, or 0 if the divisor is 0."""
     return float(part / whole) if whole else 0.0
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's correlation of two columns [R]; 0 where one of them is constant."""
+    """Return Pearson's correlation of two columns [R], or 0 if one of them is constant."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks [R]; equal values share the mean of their ranks."""
+    """Return ranks [R]. Equal values get the mean of their ranks."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(sizes) - (sizes - 1) / 2)[group]

@@ -1,8 +1,8 @@
-"""Adam with decoupled weight decay, as BERT is trained: a modern default and the original's own rules.
+"""Adam with decoupled weight decay, as BERT is trained: a modern default, and the rules of the original BERT.
 
-Both leave norms and biases out of the decay by looking at the variables themselves, because Keras' patterns compare
-with `variable.name` ("gamma", "bias"), where a pattern such as "LayerNorm" matches nothing and says nothing.
-The rate's course: see schedules.py.
+Both exclude norms and biases from the decay by looking at the variables themselves: Keras compares its patterns with
+`variable.name` ("gamma", "bias"), so that a pattern like "LayerNorm" silently matches nothing. For learning rate
+schedules, see schedules.py.
 """
 
 import math
@@ -18,7 +18,7 @@ _NAMES_WITHOUT_DECAY = ("beta", "bias", "gamma")
 
 
 def takes_weight_decay(variable: keras.Variable) -> bool:
-    """Whether weight decay applies: to matrices and tables, not to norms, biases or other vectors.
+    """Return whether weight decay applies: to matrices and tables, but not to norms, biases or other vectors.
 
     Example:
         >>> layer = keras.layers.Dense(2)
@@ -31,31 +31,35 @@ def takes_weight_decay(variable: keras.Variable) -> bool:
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW (with bias correction), without decay on norms and biases, and right for embeddings.
+    """Keras's AdamW (with bias correction), without decay on norms and biases, and correct for embeddings.
 
-    On the TensorFlow backend the gradient of an embedding comes as slices in which a token's row occurs once per
-    occurrence. Keras squares slice by slice, which makes the second moment and the clipping norm of repeated tokens too
-    small; here the slices are summed first, so that all backends compute the same. With gradient accumulation a
-    schedule is asked by updates.
+    On the TensorFlow backend, the gradient of an embedding consists of slices, one for each occurrence of a token.
+    Keras squares them slice by slice, which makes the second moment and the clipping norm of repeated tokens too small.
+    Here the slices are summed first, so that all backends compute the same. With gradient accumulation, a schedule
+    counts updates, not batches.
 
-    Takes the arguments of `keras.optimizers.AdamW`; `adamw` gives BERT's.
+    Takes the arguments of `keras.optimizers.AdamW`. `adamw` creates one with BERT's values.
+
+    Example:
+        >>> AdamW(learning_rate=1e-4, weight_decay=0.01).weight_decay
+        0.01
     """
 
     def build(self, var_list: Sequence[keras.Variable]) -> None:
-        """Makes the slots, and leaves norms and biases out of the decay."""
+        """Create the slots, and exclude norms and biases from the decay."""
         if not self.built:
             self.exclude_from_weight_decay(var_list=[v for v in var_list if not takes_weight_decay(v)])
         super().build(var_list)
 
     @keras.optimizers.AdamW.learning_rate.getter
     def learning_rate(self) -> Any:
-        """The rate of the next update. Keras would ask a schedule by batches, also where several make one update."""
+        """The rate of the next update. Keras would count batches, even if several of them make one update."""
         if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             return self._learning_rate(self.iterations)
         return self._learning_rate
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None) -> None:
-        """Updates the variables; a gradient in slices is summed per row first."""
+        """Update the variables, after summing gradients that consist of slices."""
         super().apply([_dense(gradient) for gradient in grads], trainable_variables)
 
 
@@ -66,13 +70,17 @@ class OriginalAdamW(AdamW):
     m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2;
     w = w - rate * (m / (sqrt(v) + epsilon) + decay * w)
 
-    Takes the arguments of `keras.optimizers.AdamW`; `original_adamw` gives BERT's.
+    Takes the arguments of `keras.optimizers.AdamW`. `original_adamw` creates one with BERT's values.
 
     Source: google-research/bert, `optimization.py` (`AdamWeightDecayOptimizer`).
+
+    Example:
+        >>> OriginalAdamW(learning_rate=1e-4, weight_decay=0.01).weight_decay
+        0.01
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """One update of one variable. The decay has been subtracted by Keras: rate * decay * w, with the w before."""
+        """Update one variable. Keras has already subtracted the decay, rate * decay * w, with w before the update."""
         gradient = ops.cast(gradient, variable.dtype)
         rate = ops.cast(learning_rate, variable.dtype)
         index = self._get_variable_index(variable)
@@ -91,17 +99,17 @@ def adamw(
     beta_2: float = 0.999,
     epsilon: float = 1e-6,
 ) -> AdamW:
-    """AdamW with bias correction: the default for pretraining and fine-tuning.
+    """Create an AdamW optimizer with bias correction: the default for pretraining and fine-tuning.
 
     Args:
-        learning_rate: a rate, or a schedule of it such as `LinearWarmupDecay`.
-        weight_decay: the share of a weight that one update takes away, times the rate; not of norms and biases.
-        clip_norm: largest norm of all gradients together; None does not clip.
-        accumulation_steps: batches whose gradients are averaged into one update, clipped after that. The schedule
+        learning_rate: a rate, or a schedule, e.g. a `LinearWarmupDecay`.
+        weight_decay: weight decay rate. Each update subtracts rate * decay * weight, except from norms and biases.
+        clip_norm: largest global norm of the gradients. None does not clip.
+        accumulation_steps: batches whose gradients are averaged for one update, and clipped afterwards. The schedule
             counts updates, not batches.
-        beta_1: memory of the gradient's mean.
-        beta_2: memory of the gradient's square.
-        epsilon: added to the root of the square.
+        beta_1: decay rate of the mean of gradients.
+        beta_2: decay rate of the mean of squared gradients.
+        epsilon: added to the root of the mean square.
 
     Raises:
         ValueError: `accumulation_steps` is less than 1, or another number is outside its range or not finite.
@@ -122,7 +130,19 @@ def original_adamw(
     beta_2: float = 0.999,
     epsilon: float = 1e-6,
 ) -> OriginalAdamW:
-    """The original BERT's optimizer, which goes with `OriginalWarmupDecay`. Arguments and errors as for `adamw`.
+    """Create the optimizer of the original BERT, to be used with `OriginalWarmupDecay`.
+
+    Args:
+        learning_rate: see `adamw`.
+        weight_decay: see `adamw`.
+        clip_norm: see `adamw`.
+        accumulation_steps: see `adamw`.
+        beta_1: see `adamw`.
+        beta_2: see `adamw`.
+        epsilon: see `adamw`.
+
+    Raises:
+        ValueError: see `adamw`.
 
     Example:
         >>> type(original_adamw(1e-4)).__name__
@@ -142,21 +162,21 @@ def _arguments(
     beta_2: float,
     epsilon: float,
 ) -> dict[str, Any]:
-    """Our arguments in Keras' words."""
+    """Check our arguments, and return them under Keras's names."""
     if accumulation_steps < 1:
         raise ValueError(
             f"`accumulation_steps` must be at least 1. Received: accumulation_steps={accumulation_steps}. "
-            "Give the number of batches per update."
+            "It is the number of batches per update."
         )
     if not 0 <= weight_decay < math.inf or (clip_norm is not None and not 0 < clip_norm < math.inf):
         raise ValueError(
             "`weight_decay` must be finite and not negative, and `clip_norm` finite and positive, or None. "
-            f"Received: weight_decay={weight_decay}, clip_norm={clip_norm}. Give such as 0.01 and 1.0."
+            f"Received: weight_decay={weight_decay}, clip_norm={clip_norm}. BERT uses 0.01 and 1.0."
         )
     if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
         raise ValueError(
             "`beta_1` and `beta_2` must be from 0 up to but not including 1. "
-            f"Received: beta_1={beta_1}, beta_2={beta_2}. Give such as 0.9 and 0.999."
+            f"Received: beta_1={beta_1}, beta_2={beta_2}. BERT uses 0.9 and 0.999."
         )
     return {
         "learning_rate": learning_rate,
@@ -170,7 +190,7 @@ def _arguments(
 
 
 def _dense(gradient: Any) -> Any:
-    """A gradient as one tensor, with the slices of the same row summed."""
+    """Return a gradient as one tensor, with the slices of the same row summed."""
     if hasattr(gradient, "dense_shape"):
         return ops.add(gradient, ops.zeros(gradient.dense_shape, dtype=gradient.dtype))
     return gradient

@@ -1,4 +1,4 @@
-"""How the learning rate moves with the number of updates made. Who asks for it at each update: see optimizers.py."""
+"""Learning rate schedules: the rate as a function of the number of updates. For the optimizers, see optimizers.py."""
 
 import math
 from typing import Any
@@ -8,37 +8,38 @@ from keras import ops
 
 
 class _WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """What both schedules share: their arguments, checked once."""
+    """The arguments of both schedules, and their checks."""
 
     def __init__(self, peak: float, warmup_steps: int, total_steps: int):
         super().__init__()
         if not 0 < peak < math.inf:
             raise ValueError(
-                f"`peak` must be a finite number greater than 0. Received: peak={peak}. Give a rate such as 1e-4."
+                f"`peak` must be a finite number greater than 0. Received: peak={peak}. For example, 1e-4."
             )
         if not 0 <= warmup_steps <= total_steps or total_steps < 1:
             raise ValueError(
                 "`total_steps` must be at least 1 and `warmup_steps` between 0 and `total_steps`. "
                 f"Received: warmup_steps={warmup_steps}, total_steps={total_steps}. "
-                "Give a shorter warm-up or more steps."
+                "Use a shorter warm-up or more steps."
             )
         self.peak = float(peak)
         self.warmup_steps = int(warmup_steps)
         self.total_steps = int(total_steps)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments."""
+        """Return the constructor's arguments."""
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class LinearWarmupDecay(_WarmupDecay):
-    """A straight line from 0 up to `peak` over the warm-up, and a straight line down to 0 at `total_steps`.
+    """Linear warm-up from 0 to `peak`, then linear decay to 0 at `total_steps`.
 
     Args:
         peak: the highest rate, reached at update `warmup_steps`.
-        warmup_steps: updates of the warm-up; 0 begins at `peak`.
-        total_steps: updates in all. Later updates get 0. With gradient accumulation, updates are fewer than batches.
+        warmup_steps: updates of the warm-up. With 0, the schedule begins at `peak`.
+        total_steps: total number of updates. The rate of later updates is 0. With gradient accumulation, there are
+            fewer updates than batches.
 
     Raises:
         ValueError: `peak` is not a finite positive number, or the warm-up is longer than the training.
@@ -50,7 +51,7 @@ class LinearWarmupDecay(_WarmupDecay):
     """
 
     def __call__(self, step: Any) -> Any:
-        """The rate (float32 scalar) of update `step`, counted from 0."""
+        """Return the rate (float32 scalar) of update `step`, counted from 0."""
         step = ops.cast(step, "float32")
         rise = step / max(1, self.warmup_steps)
         fall = (self.total_steps - step) / max(1, self.total_steps - self.warmup_steps)
@@ -59,12 +60,12 @@ class LinearWarmupDecay(_WarmupDecay):
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class OriginalWarmupDecay(_WarmupDecay):
-    """The original BERT's schedule: the decay runs from update 0, so the rate drops where the warm-up hands over.
+    """The original BERT's schedule: the decay begins at update 0, so that the rate drops at the end of the warm-up.
 
     Args:
-        peak: the rate that the warm-up aims at; the decay is already below it when the warm-up ends.
+        peak: the rate at which the warm-up would end. The decay is already below it by then.
         warmup_steps: updates of the warm-up.
-        total_steps: updates in all. Later updates get 0.
+        total_steps: total number of updates. The rate of later updates is 0.
 
     Raises:
         ValueError: `peak` is not a finite positive number, or the warm-up is longer than the training.
@@ -78,7 +79,7 @@ class OriginalWarmupDecay(_WarmupDecay):
     """
 
     def __call__(self, step: Any) -> Any:
-        """The rate (float32 scalar) of update `step`, counted from 0."""
+        """Return the rate (float32 scalar) of update `step`, counted from 0."""
         step = ops.cast(step, "float32")
         rise = step / max(1, self.warmup_steps)
         fall = 1.0 - ops.minimum(step, self.total_steps) / self.total_steps

@@ -53,7 +53,7 @@ def encoder_block(x, block, padding_mask=None):
 
 
 def shake(layer, seed=0):
-    """Gives every weight, biases and norms too, a value far from its initial one."""
+    """Give every weight, biases and norms too, a value far from its initial one."""
     generator = np.random.default_rng(seed)
     layer.set_weights([generator.normal(0.0, 0.3, weight.shape).astype("float32") for weight in layer.get_weights()])
 

@@ -54,7 +54,7 @@ def test_padding_has_no_weight_at_all(layer):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
-def test_nothing_but_padding_gives_finite_numbers(dtype):
+def test_a_row_of_padding_only_has_finite_scores(dtype):
     layer = SelfAttention(num_attention_heads=3, dtype=dtype)
     output, scores = layer(HIDDEN, np.zeros_like(MASK), return_attention_scores=True)
     assert np.isfinite(numpy(keras.ops.cast(output, "float32"))).all()
@@ -70,7 +70,7 @@ def test_scores_beyond_float16_stay_finite(reference):
     assert np.isfinite(numpy(keras.ops.cast(output, "float32"))).all()
 
 
-def test_a_keras_mask_is_honoured(layer):
+def test_a_keras_mask_is_used(layer):
     embedding = keras.layers.Embedding(10, 12, mask_zero=True)
     ids = np.where(MASK == 1, 4, 0)
     ids[:, 0] = 7
@@ -104,7 +104,7 @@ def test_a_mask_of_another_rank_is_refused(layer):
 
 
 @pytest.mark.parametrize("wrong", [{"num_attention_heads": 0}, {"dropout": -1}, {"initializer_range": 0}])
-def test_impossible_arguments_are_refused(wrong):
+def test_invalid_arguments_are_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}={value!r}"):
         SelfAttention(**{"num_attention_heads": 2, **wrong})

@@ -31,7 +31,7 @@ def test_word_plus_position_plus_segment_then_norm(reference):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(TOKENS, SEGMENTS)), expected, atol=1e-5)
 
 
-def test_left_out_segments_are_segment_0():
+def test_segments_default_to_segment_0():
     layer = BertEmbeddings(**ARGUMENTS)
     ours, zeros = layer(TOKENS), layer(TOKENS, np.zeros_like(TOKENS))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(zeros), atol=1e-6)
@@ -96,7 +96,7 @@ def test_tokens_without_a_batch_are_refused():
         {"initializer_range": -0.02},
     ],
 )
-def test_impossible_arguments_are_refused(wrong):
+def test_invalid_arguments_are_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}={value!r}"):
         BertEmbeddings(**{**ARGUMENTS, **wrong})

@@ -62,7 +62,7 @@ def test_symbolic_attention_scores_are_like_the_eager_ones(dtype):
         assert symbolic.dtype == keras.backend.standardize_dtype(eager.dtype)
 
 
-def test_a_keras_mask_is_honoured():
+def test_a_keras_mask_is_used():
     block = EncoderBlock(**ARGUMENTS)
     embedding = keras.layers.Embedding(10, 8, mask_zero=True)
     ids = np.array([[3, 4, 0, 0], [5, 6, 7, 8]])
@@ -106,7 +106,7 @@ def test_attention_dropout_is_its_own_rate():
         {"initializer_range": 0},
     ],
 )
-def test_impossible_arguments_are_refused(wrong):
+def test_invalid_arguments_are_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}={value!r}"):
         EncoderBlock(**{**ARGUMENTS, **wrong})

@@ -48,7 +48,7 @@ def test_the_two_forms_differ_and_tanh_is_the_default(reference):
 
 def test_an_unknown_activation_is_refused():
     with pytest.raises(
-        ValueError, match=r"`activation` must be 'gelu_tanh'.*Received: activation='gelou'.*Give such as"
+        ValueError, match=r"`activation` must be 'gelu_tanh'.*Received: activation='gelou'.*For example"
     ):
         FeedForward(4, activation="gelou")
     with pytest.raises(ValueError, match=r"Received: activation=3"):
@@ -56,7 +56,7 @@ def test_an_unknown_activation_is_refused():
 
 
 @pytest.mark.parametrize("wrong", [{"intermediate_size": 0}, {"initializer_range": float("inf")}])
-def test_impossible_arguments_are_refused(wrong):
+def test_invalid_arguments_are_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}={value!r}"):
         FeedForward(**{"intermediate_size": 2, **wrong})

@@ -25,7 +25,7 @@ def embedding():
 
 
 def strangers_model():
-    """A functional model of somebody else's, with only the two layers from here."""
+    """A user's own functional model with only two of our layers."""
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     positions = keras.Input((None,), dtype="int32", name="positions")
     embedding = BertEmbeddings(vocab_size=11, hidden_size=8, dropout=0.0)
@@ -71,7 +71,7 @@ def test_changing_the_embedding_changes_the_logits(embedding):
 
 
 @pytest.mark.parametrize("way", ["keras file", "from_config", "clone_model", "weights file"])
-def test_a_strangers_model_stays_tied(tmp_path, way):
+def test_a_users_own_model_stays_tied(tmp_path, way):
     model = strangers_model()
     inputs = [np.array([[3, 4, 5]], "int32"), np.array([[0, 2]], "int32")]
     if way == "keras file":
@@ -118,7 +118,7 @@ def test_works_with_a_keras_embedding_and_encoder_blocks():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX has no errors for indices: it gives NaN")
 @pytest.mark.parametrize("position", [5, -1, 100])
-def test_a_position_outside_its_row_never_reads_the_neighbour(embedding, position):
+def test_a_position_outside_its_row_never_reads_the_next_row(embedding, position):
     import tensorflow as tf
 
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"is not in \[0, 10\)"):

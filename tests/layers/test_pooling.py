@@ -65,13 +65,13 @@ def test_padding_may_be_on_the_left_or_in_between(mode, expected):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(pooled), expected, rtol=1e-6)
 
 
-def test_several_modes_come_back_from_the_config_in_their_order():
+def test_several_modes_are_restored_from_the_config_in_order():
     layer = Pooling(["mean", "cls"])
     assert (layer.mode, layer.get_config()["mode"]) == (("mean", "cls"), ["mean", "cls"])
     assert Pooling.from_config(layer.get_config()).mode == layer.mode
 
 
-def test_a_keras_mask_is_honoured():
+def test_a_keras_mask_is_used():
     embedding = keras.layers.Embedding(5, 2, mask_zero=True)
     ids = np.array([[1, 2, 0], [3, 4, 1]])
     hidden = keras.ops.convert_to_numpy(embedding(ids))

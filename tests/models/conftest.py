@@ -42,7 +42,7 @@ def inputs():
 
 @pytest.fixture
 def shake():
-    """Gives every weight a value far from its initial one, so that no two parts of a model look alike."""
+    """Give every weight a value far from its initial one, so that no two parts of a model look alike."""
 
     def shake(model, seed=0):
         generator = np.random.default_rng(seed)

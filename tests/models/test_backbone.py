@@ -37,7 +37,7 @@ def test_names_shapes_and_parts(config, inputs):
     assert (outputs["sequence_output"].shape, outputs["pooled_output"].shape) == ((3, 7, 16), (3, 16))
 
 
-def test_config_comes_back(config):
+def test_a_backbone_can_be_restored_from_its_config(config):
     backbone = BertBackbone.from_config(config, dtype="mixed_bfloat16", trainable=False)
     assert backbone.bert_config == config
     again = BertBackbone.from_config(backbone.get_config())
@@ -140,7 +140,7 @@ def test_hidden_states_of_each_block_are_there(config, inputs):
     np.testing.assert_allclose(numpy(results[-1]), numpy(expected), atol=1e-6)
 
 
-def test_frozen_parts_and_impossible_values(config):
+def test_frozen_parts_and_invalid_values(config):
     backbone = BertBackbone.from_config(config)
     backbone.embeddings.trainable = False
     assert len(backbone.trainable_weights) == len(backbone.weights) - 5
@@ -172,7 +172,7 @@ def test_same_numbers_as_keras_hub(config, inputs, shake):
 
 
 def copy_into_keras_hub(ours, theirs):
-    """Copies weight by weight, from shapes [H, H] to keras-hub's [H, N, D] and [N, D, H]."""
+    """Copy weight by weight, from shapes [H, H] to keras-hub's [H, N, D] and [N, D, H]."""
     tables = (ours.embeddings.word_embeddings, ours.embeddings.position_embeddings, ours.embeddings.segment_embeddings)
     holders = (theirs.token_embedding, theirs.position_embedding, theirs.segment_embedding)
     for table, holder in zip(tables, holders, strict=True):

@@ -97,3 +97,8 @@ def test_padded_lengths_are_few_and_never_beyond_the_model():
     assert {padded_length(tokens, 512) for tokens in range(1, 513)} == {16, 32, 48, 64, 96, 128, *range(192, 513, 64)}
     assert padded_length(9, 10) == 10
     assert padded_length(600, 512) == 600  # left to the model to refuse
+
+
+def test_an_input_beyond_the_positions_is_refused_in_words(config):
+    with pytest.raises(ValueError, match=r"max_position_embeddings=10.*Truncate the input.*Received: 11 tokens"):
+        compiled_forward(models.BertBackbone.from_config(config))(batch(2, 11))

@@ -21,7 +21,7 @@ def choices(inputs):
 
 
 def test_contract(calm_config, choices):
-    # The padding checks know [batch, tokens] only, and the mask here has three dimensions: worked below.
+    # The padding checks only know masks [batch, tokens], and this one has three dimensions: see the tests below.
     check_model(
         lambda dtype: BertMultipleChoice(BertBackbone.from_config(calm_config, dtype=dtype), dropout=0.0),
         choices,
@@ -55,6 +55,6 @@ def test_fits_with_integer_labels(config, choices):
     assert model.dropout_layer.rate == model.dropout == 0.3
 
 
-def test_impossible_arguments_are_refused(config):
+def test_invalid_arguments_are_refused(config):
     with pytest.raises(ValueError, match=r"`dropout` must .*Received: dropout=2"):
         BertMultipleChoice(BertBackbone.from_config(config), dropout=2)

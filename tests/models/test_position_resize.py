@@ -1,4 +1,4 @@
-"""Position resize: worked tables for each method, and everything else left as it was."""
+"""Position resize: tables computed by hand for each method; all other weights stay the same."""
 
 import keras
 import numpy as np
@@ -70,7 +70,7 @@ def test_a_shorter_or_equal_table_is_the_first_rows(backbone, method):
 
 
 @pytest.mark.parametrize("make", [lambda b: b, BertPretrainer, lambda b: BertSequenceClassifier(b, 3, dropout=0.2)])
-def test_everything_else_stays(backbone, make):
+def test_all_other_weights_stay_the_same(backbone, make):
     model = make(backbone)
     before = [weight.copy() for weight in model.get_weights()]
     ids = np.array([[1, 2, 3]], "int32")
@@ -102,12 +102,12 @@ def test_everything_else_stays(backbone, make):
         ({"new_length": 4, "method": "hierarchical", "alpha": 1}, r"`alpha` must .*Received: alpha=1"),
     ],
 )
-def test_impossible_arguments_are_refused(backbone, arguments, message):
+def test_invalid_arguments_are_refused(backbone, arguments, message):
     with pytest.raises(ValueError, match=message):
         resize_positions(backbone, **arguments)
 
 
 def test_another_model_is_refused():
     model = keras.Sequential([keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match=r"`model` must be a `BertBackbone` or hold one as `backbone`"):
+    with pytest.raises(ValueError, match=r"`model` must be a `BertBackbone` or have one as `backbone`"):
         resize_positions(model, 4)

@@ -93,6 +93,6 @@ def test_learns_both_tasks_at_once(calm_config, pretraining_inputs):
     np.testing.assert_array_equal(predicted["masked_lm"], labels["masked_lm"])
 
 
-def test_what_is_no_backbone_is_refused(config):
+def test_only_a_backbone_is_accepted(config):
     with pytest.raises(ValueError, match=r"`backbone` must be a `BertBackbone`. Received: backbone=BertConfig"):
         BertPretrainer(config)

@@ -117,7 +117,7 @@ def test_vectors_in_float16_have_length_1(config, inputs):
     np.testing.assert_allclose(np.linalg.norm(numpy(model(inputs)), axis=-1), 1.0, atol=1e-5)
 
 
-def test_a_text_of_nothing_but_padding_gives_zeros(config, inputs):
+def test_a_row_of_padding_only_becomes_zeros(config, inputs):
     model = BertSentenceEncoder(BertBackbone.from_config(config))
     vectors = model({**inputs, "padding_mask": np.zeros_like(inputs["padding_mask"])})
     np.testing.assert_array_equal(numpy(vectors), 0.0)
@@ -138,12 +138,12 @@ def test_a_text_of_nothing_but_padding_gives_zeros(config, inputs):
         ({"projections": [{"units": 3, "use_bias": 1}]}, r"`use_bias` must be True or False. Received: use_bias=1"),
     ],
 )
-def test_impossible_arguments_are_refused(config, wrong, message):
+def test_invalid_arguments_are_refused(config, wrong, message):
     with pytest.raises(ValueError, match=message):
         BertSentenceEncoder(**{"backbone": BertBackbone.from_config(config), **wrong})
 
 
-def test_the_unused_pooler_is_no_weight_but_stays_in_the_file(tmp_path, config):
+def test_the_unused_pooler_is_not_a_weight_but_stays_in_the_file(tmp_path, config):
     model = BertSentenceEncoder(BertBackbone.from_config(config))
     assert not any("pooler" in weight.path for weight in model.weights)
     model.save(tmp_path / "model.keras")

@@ -89,7 +89,7 @@ def test_fit_and_predict_at_other_batch_sizes_and_lengths(config, inputs):
         ({"backbone": "bert"}, r"`backbone` must be a `BertBackbone`. Received: backbone='bert'"),
     ],
 )
-def test_impossible_arguments_are_refused(config, wrong, message):
+def test_invalid_arguments_are_refused(config, wrong, message):
     arguments = {"backbone": BertBackbone.from_config(config), "num_labels": 3}
     with pytest.raises(ValueError, match=message):
         BertSequenceClassifier(**{**arguments, **wrong})

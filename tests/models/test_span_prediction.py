@@ -42,12 +42,12 @@ def test_trains_on_positions(config, inputs):
     assert np.isfinite(model.train_on_batch(inputs, labels)).all()
 
 
-def test_what_is_no_backbone_is_refused():
+def test_only_a_backbone_is_accepted():
     with pytest.raises(ValueError, match=r"`backbone` must be a `BertBackbone`. Received: backbone=5"):
         BertSpanPredictor(5)
 
 
-def test_the_unused_pooler_is_no_weight_but_stays_in_the_file(tmp_path, config):
+def test_the_unused_pooler_is_not_a_weight_but_stays_in_the_file(tmp_path, config):
     model = BertSpanPredictor(BertBackbone.from_config(config))
     assert not any("pooler" in weight.path for weight in model.weights)
     model.save(tmp_path / "model.keras")

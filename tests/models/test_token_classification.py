@@ -45,13 +45,13 @@ def test_logits_are_a_dense_layer_on_each_hidden_state(config, inputs, shake):
         ({"backbone": None}, r"`backbone` must be a `BertBackbone`. Received: backbone=None"),
     ],
 )
-def test_impossible_arguments_are_refused(config, wrong, message):
+def test_invalid_arguments_are_refused(config, wrong, message):
     arguments = {"backbone": BertBackbone.from_config(config), "num_labels": 3}
     with pytest.raises(ValueError, match=message):
         BertTokenClassifier(**{**arguments, **wrong})
 
 
-def test_the_unused_pooler_is_no_weight_but_stays_in_the_file(tmp_path, config):
+def test_the_unused_pooler_is_not_a_weight_but_stays_in_the_file(tmp_path, config):
     model = BertTokenClassifier(BertBackbone.from_config(config), num_labels=2)
     assert not any("pooler" in weight.path for weight in model.weights)
     model.save(tmp_path / "model.keras")

@@ -19,7 +19,7 @@ class MaskedMean(keras.layers.Layer):
 
 
 def new_classifier(num_labels=3, hidden_size=4, peak=0.05, dropout=0.3, accumulation_steps=1, total_steps=40):
-    """The same compiled model each time it is called."""
+    """Return the same compiled model each time."""
     keras.utils.set_random_seed(7)
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "padding_mask")}
     hidden = keras.layers.Embedding(TOKENS, hidden_size, name="embeddings")(inputs["token_ids"])
@@ -33,7 +33,7 @@ def new_classifier(num_labels=3, hidden_size=4, peak=0.05, dropout=0.3, accumula
 
 
 def numbered_batch(number, rows=4, length=5):
-    """Batch `number` of a stream without end: the label follows from the first token."""
+    """Return batch `number` of an infinite stream. The first token determines the label."""
     random = np.random.default_rng([11, number])
     token_ids = random.integers(0, TOKENS, (rows, length)).astype("int32")
     real = random.integers(1, length + 1, (rows, 1))
@@ -42,12 +42,12 @@ def numbered_batch(number, rows=4, length=5):
 
 
 def batches_from(start_batch, stop=10_000):
-    """What `make_dataset` gives: batches from a number on."""
+    """Return what `make_dataset` returns: batches from a number on."""
     return (numbered_batch(number) for number in range(start_batch, stop))
 
 
 def weights_of(model):
-    """All of the model's variables, seeds included, as one list of arrays."""
+    """Return all variables of the model, including seeds, as a list of arrays."""
     return [ops.convert_to_numpy(variable) for variable in model.variables]
 
 
@@ -57,7 +57,7 @@ def assert_same_bits(model, other):
 
 
 class Interrupt(keras.callbacks.Callback):
-    """Does something after a step, once."""
+    """Performs an action after one step."""
 
     def __init__(self, step, action):
         super().__init__()
@@ -70,7 +70,7 @@ class Interrupt(keras.callbacks.Callback):
 
 @pytest.fixture(scope="session")
 def stand_in():
-    """The names of this file, for the test modules."""
+    """The functions of this file, for the test modules."""
     import types
 
     return types.SimpleNamespace(

@@ -87,7 +87,7 @@ def test_equal_weights_change_nothing():
     assert float(ClassWeightedLoss(np.ones(3))(ids, LOGITS)) == pytest.approx(float(plain(ids, LOGITS)), rel=1e-6)
 
 
-def test_the_loss_comes_back_from_its_config():
+def test_the_loss_can_be_restored_from_its_config():
     loss = ClassWeightedLoss([1.0, 2.0])
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert again.get_config() == loss.get_config()

@@ -23,7 +23,7 @@ def pretrainer():
 
 
 def pretraining_batches(row_counts):
-    """The same nine rows, cut into batches of these sizes; rows have 0 to 3 masked positions."""
+    """Return the same nine rows in batches of these sizes. Rows have 0 to 3 masked positions."""
     random = np.random.default_rng(4)
     inputs = {
         "token_ids": random.integers(1, 20, (9, 6)).astype("int32"),
@@ -85,7 +85,7 @@ def test_data_without_anything_to_count_is_refused(pretrainer, rows):
 
 
 def fixed_logits(logits, problem_type=None):
-    """A model that answers row i with `logits[i]`."""
+    """Return a model whose output for row i is `logits[i]`."""
     inputs = keras.Input((), dtype="int32")
     table = keras.layers.Embedding(*np.shape(logits))
     model = keras.Model(inputs, table(inputs))
@@ -114,7 +114,7 @@ def test_single_label_metrics_over_uneven_batches():
 
 
 @pytest.mark.parametrize("problem_type", CLASSIFIER_METRICS)
-def test_the_metrics_of_a_task_have_the_names_that_are_promised(problem_type):
+def test_a_task_has_the_metrics_of_the_table(problem_type):
     targets = {
         "single_label_classification": np.array([0, 1]),
         "multi_label_classification": np.array([[0, 1], [1, 1]]),

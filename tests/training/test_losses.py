@@ -66,12 +66,12 @@ def test_regression_compares_row_with_row(targets):
     assert float(loss) == pytest.approx((0.25 + 4.0) / 2)
 
 
-def test_an_unknown_problem_type_is_refused_by_name():
+def test_an_unknown_problem_type_is_named():
     with pytest.raises(ValueError, match=r"Received: problem_type='ranking'"):
         classification_loss("ranking")
 
 
-def test_the_masked_lm_loss_comes_back_from_its_config():
+def test_the_masked_lm_loss_can_be_restored_from_its_config():
     loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(MaskedLMLoss(name="mine")))
     assert isinstance(loss, MaskedLMLoss)
     assert loss.name == "mine"

@@ -15,7 +15,7 @@ def ids():
     return targets, predictions
 
 
-def test_classification_metrics_equal_scikit_learns(ids):
+def test_classification_metrics_equal_those_of_scikit_learn(ids):
     reference = pytest.importorskip("sklearn.metrics", reason="scikit-learn is in the extra `demo`")
     targets, predictions = ids
     metrics = classification_metrics(confusion_matrix(targets, predictions, 4), LABELS)
@@ -31,7 +31,7 @@ def test_classification_metrics_equal_scikit_learns(ids):
         assert [metrics["per_label"][label][name] for label in LABELS] == pytest.approx(list(column))
 
 
-def test_multi_label_metrics_equal_scikit_learns():
+def test_multi_label_metrics_equal_those_of_scikit_learn():
     reference = pytest.importorskip("sklearn.metrics", reason="scikit-learn is in the extra `demo`")
     random = np.random.default_rng(2)
     targets, predictions = random.integers(0, 2, (50, 4)), random.integers(0, 2, (50, 4))
@@ -44,7 +44,7 @@ def test_multi_label_metrics_equal_scikit_learns():
     assert metrics["accuracy"] == pytest.approx((targets == predictions).mean())
 
 
-def test_regression_metrics_equal_scipys():
+def test_regression_metrics_equal_those_of_scipy():
     stats = pytest.importorskip("scipy.stats", reason="SciPy comes with the extra `demo`")
     random = np.random.default_rng(3)
     targets = random.integers(0, 6, 40).astype(float)  # with ties
@@ -61,7 +61,7 @@ def test_correlation_with_a_constant_is_zero():
     assert (metrics["pearson"], metrics["spearman"]) == (0.0, 0.0)
 
 
-def test_the_majority_class_is_learnt_from_the_training_rows():
+def test_the_majority_class_is_that_of_the_training_rows():
     metrics = majority_class([2, 2, 1], [1, 1, 2], LABELS[:3])
     assert metrics["label"] == "c"
     assert metrics["accuracy"] == pytest.approx(1 / 3)
@@ -69,6 +69,6 @@ def test_the_majority_class_is_learnt_from_the_training_rows():
 
 
 @pytest.mark.parametrize(("training", "held_out"), [([], [1]), ([1], [])])
-def test_a_majority_of_nothing_is_refused(training, held_out):
+def test_a_majority_needs_rows(training, held_out):
     with pytest.raises(ValueError, match="Received: "):
         majority_class(training, held_out, LABELS)

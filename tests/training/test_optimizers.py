@@ -32,7 +32,7 @@ def random_gradients(steps, scale=1.0):
 
 
 def adam_in_numpy(weights, steps, rate, *, corrected, decay=0.01, clip=1.0, epsilon=1e-6):
-    """The published rules, in float64: `rate` maps the update's number to the rate."""
+    """The published rules in float64. `rate` maps the number of the update to the rate."""
     weights = [np.array(weight, "float64") for weight in weights]
     means, squares = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
     for step, gradients in enumerate(steps):
@@ -43,7 +43,7 @@ def adam_in_numpy(weights, steps, rate, *, corrected, decay=0.01, clip=1.0, epsi
             mean, square = means[i], squares[i]
             if corrected:
                 mean, square = mean / (1 - 0.9 ** (step + 1)), square / (1 - 0.999 ** (step + 1))
-                # Kingma & Ba's efficient order puts epsilon beside the uncorrected root.
+                # Kingma & Ba's efficient order adds epsilon to the uncorrected root.
                 direction = mean / (np.sqrt(square) + epsilon / np.sqrt(1 - 0.999 ** (step + 1)))
             else:
                 direction = mean / (np.sqrt(square) + epsilon)
@@ -54,7 +54,7 @@ def adam_in_numpy(weights, steps, rate, *, corrected, decay=0.01, clip=1.0, epsi
 
 
 @pytest.mark.parametrize("scale", [0.01, 10.0])
-def test_the_originals_optimizer_follows_the_published_rules(scale):
+def test_the_original_optimizer_follows_the_published_rules(scale):
     start = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0])
     steps = random_gradients(12, scale)
     optimizer = original_adamw(OriginalWarmupDecay(peak=0.1, warmup_steps=4, total_steps=12))
@@ -89,7 +89,7 @@ def test_norms_and_biases_do_not_decay_and_everything_else_does():
     assert all(path.endswith(("/kernel", "_embeddings")) for path in decayed)
     assert all(path.endswith(("/bias", "/gamma", "/beta", "output_bias")) for path in spared)
     assert len(spared) > len(decayed) > 10
-    # What Keras itself does with the list, seen from outside: a zero gradient moves only what decays.
+    # With zero gradients, only weights that decay change.
     optimizer = adamw(0.1, weight_decay=0.5)
     before = [numbers(v).copy() for v in model.trainable_variables]
     for variable in model.trainable_variables:
@@ -128,7 +128,7 @@ def test_a_repeated_token_counts_as_the_sum_of_its_gradients():
 
 
 @pytest.mark.parametrize(("make", "kind"), [(adamw, AdamW), (original_adamw, OriginalAdamW)])
-def test_an_optimizer_comes_back_from_its_config(make, kind):
+def test_an_optimizer_can_be_restored_from_its_config(make, kind):
     optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is kind
@@ -148,6 +148,6 @@ def test_an_optimizer_comes_back_from_its_config(make, kind):
         {"beta_2": float("nan")},
     ],
 )
-def test_an_impossible_argument_is_refused_with_what_came(arguments):
+def test_an_invalid_argument_is_refused_with_its_value(arguments):
     with pytest.raises(ValueError, match="Received: "):
         adamw(1e-3, **arguments)

@@ -19,7 +19,7 @@ def test_linear_warm_up_and_decay_meet_at_the_peak():
     np.testing.assert_allclose(rates(schedule, (0, 50, 100, 550, 1000, 5000)), expected, rtol=1e-6)
 
 
-def test_the_originals_decay_runs_from_the_first_step_so_that_the_rate_drops_after_warm_up():
+def test_the_original_decay_starts_at_step_0_so_that_the_rate_drops_after_warm_up():
     schedule = OriginalWarmupDecay(peak=1e-4, warmup_steps=10_000, total_steps=100_000)
     # lr * step / warmup below the warm-up's end, lr * (1 - step / total) from there on
     expected = [0.0, 9.999e-5, 9e-5, 5e-5, 0.0]
@@ -32,7 +32,7 @@ def test_without_warm_up_it_begins_at_the_peak(kind):
 
 
 @pytest.mark.parametrize("kind", [LinearWarmupDecay, OriginalWarmupDecay])
-def test_a_schedule_comes_back_from_its_config(kind):
+def test_a_schedule_can_be_restored_from_its_config(kind):
     schedule = kind(peak=1e-3, warmup_steps=3, total_steps=9)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(schedule)))
     again = keras.saving.deserialize_keras_object(config)
@@ -51,6 +51,6 @@ def test_a_schedule_comes_back_from_its_config(kind):
         {"peak": 1.0, "warmup_steps": 0, "total_steps": 0},
     ],
 )
-def test_an_impossible_schedule_is_refused_with_what_came(arguments):
+def test_an_invalid_schedule_is_refused_with_its_values(arguments):
     with pytest.raises(ValueError, match="Received: "):
         LinearWarmupDecay(**arguments)

@@ -68,7 +68,7 @@ def train(run_dir, checkpoint_every=3, callbacks=()):
 
 
 class SteadyReport(keras.callbacks.Callback):
-    """Prints each step that is done, so that the killer can choose one."""
+    """Prints each step that is done, so that the test can choose when to kill."""
 
     def on_train_batch_end(self, batch, logs=None):
         print(batch + 1, flush=True)

@@ -1,4 +1,4 @@
-"""The watched figure of a validation tells the best one."""
+"""The monitored metric decides which validation is best."""
 
 import pytest
 
@@ -6,6 +6,6 @@ from kerasbert.errors import BadInputError
 from kerasbert.training.run.best_result import BestResult
 
 
-def test_a_row_without_the_watched_figure_is_bad_input():
+def test_a_row_without_the_monitored_metric_is_refused():
     with pytest.raises(BadInputError, match=r"Received: metrics \['accuracy'\], without 'loss'"):
         BestResult("loss").update({"phase": "train", "step": 3, "split": "validation", "accuracy": 0.5})

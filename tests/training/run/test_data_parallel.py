@@ -1,4 +1,4 @@
-"""Two processes on this machine train as one does on the same batches."""
+"""Two processes on this machine train exactly as one process does on the same batches."""
 
 import json
 import os

@@ -28,7 +28,7 @@ def without_timing(rows):
 
 @pytest.fixture
 def quiet(tmp_path, stand_in):
-    """Arguments that most runs share."""
+    """Arguments that most tests share."""
     return {
         "run_dir": tmp_path / "run",
         "checkpoint_every": 4,
@@ -54,7 +54,9 @@ def test_the_loss_falls_and_every_window_has_its_row(quiet, stand_in):
 
 
 def test_a_rows_metrics_are_those_of_its_window_alone(quiet, stand_in):
-    model = stand_in.new_classifier(peak=1e-30, dropout=0.0)  # stands still: each window is its own batches' mean
+    model = stand_in.new_classifier(
+        peak=1e-30, dropout=0.0
+    )  # weights barely change: each window is the mean of its own batches
     history = fit(model, stand_in.batches_from, 10, **quiet)
     for start, row in zip((0, 5), history.rows, strict=True):
         inputs, labels = zip(*(stand_in.numbered_batch(n) for n in range(start, start + 5)), strict=True)
@@ -65,7 +67,7 @@ def test_a_rows_metrics_are_those_of_its_window_alone(quiet, stand_in):
 
 
 @pytest.mark.parametrize("crash_at", [3, 4, 9, 13])
-def test_a_run_that_went_on_ends_with_the_bits_of_one_that_never_stopped(quiet, stand_in, tmp_path, crash_at):
+def test_a_continued_run_ends_with_the_same_bits_as_an_uninterrupted_one(quiet, stand_in, tmp_path, crash_at):
     def phases():
         return [Phase("short", stand_in.batches_from, 7), Phase("long", stand_in.batches_from, 8)]
 
@@ -86,7 +88,7 @@ def test_a_run_that_went_on_ends_with_the_bits_of_one_that_never_stopped(quiet, 
     again = stand_in.new_classifier(accumulation_steps=2)
     if list((quiet["run_dir"] / "checkpoints").iterdir()):
         for variable in again.trainable_variables:
-            variable.assign(variable + 1.0)  # what it was made with must not matter
+            variable.assign(variable + 1.0)  # initial values must not matter
     history = fit(again, phases(), **options)
     stand_in.assert_same_bits(again, whole)
     assert without_timing(history.rows) == without_timing(expected.rows) == without_timing(lines_of(quiet["run_dir"]))
@@ -106,7 +108,7 @@ def test_a_finished_run_is_not_trained_again(quiet, stand_in):
     assert len(history.rows) == 2
 
 
-def test_a_run_can_be_made_longer(quiet, stand_in, tmp_path):
+def test_a_run_can_be_extended(quiet, stand_in, tmp_path):
     whole, longer = stand_in.new_classifier(), stand_in.new_classifier()
     fit(whole, stand_in.batches_from, 15, **{**quiet, "run_dir": tmp_path / "whole"})
     fit(stand_in.new_classifier(), stand_in.batches_from, 10, **quiet)
@@ -159,7 +161,7 @@ def test_a_state_of_another_shape_is_refused_and_every_mismatch_named(quiet, sta
         np.testing.assert_array_equal(one, other)
 
 
-def test_validation_ends_the_run_and_the_best_weights_come_back(quiet, stand_in):
+def test_early_stopping_restores_the_best_weights(quiet, stand_in):
     seen = []
 
     def validate(model):
@@ -178,7 +180,7 @@ def test_validation_ends_the_run_and_the_best_weights_come_back(quiet, stand_in)
     stand_in.assert_same_bits(again, model)
 
 
-def test_a_watched_figure_that_is_not_there_is_refused_with_those_that_are(quiet, stand_in):
+def test_an_unknown_monitored_metric_is_refused_with_the_known_ones(quiet, stand_in):
     with pytest.raises(ValueError, match=r"\['accuracy', 'f1'\].*'loss'"):
         fit(stand_in.new_classifier(), stand_in.batches_from, 4, validate=lambda m: {"accuracy": 1, "f1": 1}, **quiet)
 
@@ -272,7 +274,7 @@ def test_a_weight_that_is_not_a_number_is_never_saved(quiet, stand_in):
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-def test_ctrl_c_and_sigterm_save_the_state_and_say_so(quiet, stand_in, tmp_path, capsys, number, error):
+def test_ctrl_c_and_sigterm_save_the_state_and_report_it(quiet, stand_in, tmp_path, capsys, number, error):
     def interrupt(model):
         os.kill(os.getpid(), number)
 
@@ -336,7 +338,7 @@ def test_accumulated_batches_train_as_one_large_batch(quiet, stand_in, tmp_path)
         {"steps": 0},
     ],
 )
-def test_an_impossible_argument_is_refused_before_anything_is_written(quiet, stand_in, arguments):
+def test_an_invalid_argument_is_refused_before_anything_is_written(quiet, stand_in, arguments):
     with pytest.raises(ValueError, match="Received: "):
         fit(stand_in.new_classifier(), stand_in.batches_from, **{"steps": 5, **quiet, **arguments})
     assert not quiet["run_dir"].exists()

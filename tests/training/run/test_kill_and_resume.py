@@ -1,4 +1,4 @@
-"""SIGKILL at a random step: the run that goes on ends with the bits and the history of one that was never killed."""
+"""SIGKILL at a random step: the continued run has the bits and the history of an uninterrupted one."""
 
 import os
 import random
@@ -22,12 +22,12 @@ def program():
 
 @pytest.fixture(scope="module")
 def whole(program, tmp_path_factory):
-    """The run that nobody kills."""
+    """The uninterrupted run."""
     return program["train"](tmp_path_factory.mktemp("whole"))
 
 
 def kill_at(step, run_dir, checkpoint_every):
-    """Runs the program until it has done `step` steps since it was started, and kills it."""
+    """Run the program until it has done `step` steps, and kill it."""
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-W", "ignore", str(PROGRAM), str(run_dir), str(checkpoint_every)]

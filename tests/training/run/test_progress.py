@@ -27,7 +27,7 @@ def test_a_terminal_gets_a_bar_with_metrics_speed_and_time_left():
     assert "masked_lm_loss" not in last
 
 
-def test_a_log_gets_plain_lines_now_and_then_and_at_the_end():
+def test_a_log_file_gets_plain_lines_now_and_then_and_at_the_end():
     stream = io.StringIO()
     progress = Progress(total=100, stream=stream, seconds_between_lines=3600)
     for step in range(1, 101):
@@ -60,7 +60,7 @@ def test_hidden_progress_writes_nothing(kind):
     assert stream.getvalue() == ""
 
 
-def test_tensorboard_gets_every_figure_by_step(tmp_path, stand_in):
+def test_tensorboard_gets_every_metric_by_step(tmp_path, stand_in):
     model = stand_in.new_classifier()
     options = {"log_every": 2, "validate": lambda model: {"loss": 0.5, "f1": 0.25}, "show_progress": False}
     history = fit(model, stand_in.batches_from, 4, run_dir=tmp_path, **options)

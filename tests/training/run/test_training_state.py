@@ -22,7 +22,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_state_comes_back_bit_by_bit_with_scalars_and_half_floats(tmp_path):
+def test_a_state_is_restored_bit_by_bit_with_scalars_and_half_floats(tmp_path):
     ml_dtypes = pytest.importorskip("ml_dtypes", reason="comes with TensorFlow and JAX")
     arrays = [
         ("table", np.array([[1.1, -0.0], [np.inf, 3e-42]], "float32")),
@@ -54,7 +54,7 @@ def damaged(content, how):
 
 
 @pytest.mark.parametrize("how", [0, 0.3, 0.9, 0.999, "a flipped bit"])
-def test_a_damaged_state_is_passed_over_and_said_so(tmp_path, caplog, how):
+def test_a_damaged_state_is_skipped_with_a_warning(tmp_path, caplog, how):
     save_state(tmp_path, 1, state(1))
     newest = save_state(tmp_path, 2, state(2))
     newest.write_bytes(damaged(newest.read_bytes(), how))
@@ -94,14 +94,14 @@ def test_a_missing_permission_is_not_called_damage(tmp_path, what):
     path.chmod(0o700)
 
 
-def test_no_state_is_none(tmp_path):
+def test_a_folder_without_states_returns_none(tmp_path):
     assert load_newest_state(tmp_path) is None
     assert load_newest_state(tmp_path / "missing") is None
 
 
 @contextlib.contextmanager
 def full_disk(is_full=True):
-    """Within, no file of this process grows beyond 2,000 bytes: a write fails half-way, as on a full disk."""
+    """Limit the files of this process to 2,000 bytes: a write fails half-way, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit_file_size(2000 if is_full else before[0])
     try:
@@ -114,7 +114,7 @@ def limit_file_size(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def test_a_full_disk_leaves_the_last_state_and_nothing_half_written(tmp_path):
+def test_a_full_disk_keeps_the_last_state_and_no_partial_file(tmp_path):
     save_state(tmp_path, 1, state(1))
     with (
         full_disk(),
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_last_state_and_nothing_half_written(tmp_path):
     assert load_newest_state(tmp_path).about == {"step": 1}
 
 
-def test_a_disk_that_fills_up_while_training_costs_nothing_that_was_written(tmp_path, stand_in):
+def test_a_disk_that_fills_up_in_training_loses_nothing_that_was_written(tmp_path, stand_in):
     def fill(model):
         limit_file_size(2000)
 

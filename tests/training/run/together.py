@@ -1,4 +1,4 @@
-"""One of several processes that pretrain together, or the only one; prints the loss of each step.
+"""One of several processes that pretrain together, or a single one. Prints the loss of each step.
 
 python together.py RECORDS RUN_DIR
 """
