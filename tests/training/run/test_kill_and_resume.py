@@ -28,7 +28,7 @@ def whole(program, tmp_path_factory):
 
 def kill_at(step, run_dir, checkpoint_every):
     """Run the program until it has done `step` steps, and kill it."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-W", "ignore", str(PROGRAM), str(run_dir), str(checkpoint_every)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
