@@ -112,7 +112,7 @@ class TrainingRun:
             self._checkpoints.mkdir(parents=True, exist_ok=True)
             if restart:
                 remove_states(self._checkpoints)
-                shutil.rmtree(self.settings.run_dir / "tensorboard", ignore_errors=True)
+                shutil.rmtree(RunFolder(self.settings.run_dir).tensorboard, ignore_errors=True)
         self._state = load_newest_state(self._checkpoints)
         about: dict[str, Any] = self._state.about if self._state else {"history_bytes": 0}
         if self._state is not None:
