@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from kerasbert.settings.setting_types import Text
+from kerasbert.settings.setting_types import NotEmptyText, Text
 from kerasbert.settings.settings_class import settings_class
 
 
@@ -13,6 +13,6 @@ class TableSettings:
     text_column: Text = Field("text", description="Column of the texts.")
     pair_column: Text | None = Field(None, description="Column of the second texts, for tasks on pairs.")
     label_column: Text = Field("label", description="Column of the labels.")
-    label_separator: Text = Field(
-        ";", min_length=1, description="Separator between the labels of one row (multi-label classification)."
+    label_separator: NotEmptyText = Field(
+        ";", description="Separator between the labels of one row (multi-label classification)."
     )
