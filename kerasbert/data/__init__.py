@@ -12,10 +12,13 @@ from kerasbert.data.pretraining.pretraining_examples import (
 )
 from kerasbert.data.pretraining.python_documentation import CorpusReport, write_python_documentation
 from kerasbert.data.pretraining.segment_pairs import SegmentPair, segment_pairs
+from kerasbert.data.split_plan import SplitPlan, SplitStatistics
 from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_split
 from kerasbert.data.tables.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled, read_texts
 from kerasbert.data.tables.labelled_dataset import labelled_dataset
 from kerasbert.data.tables.labels import Labels
+from kerasbert.data.tables.table_format import TableFormat
+from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.data.text_files import ReadReport, find_text_files
 
 __all__ = [
@@ -25,6 +28,10 @@ __all__ = [
     "Labels",
     "ReadReport",
     "SegmentPair",
+    "SplitPlan",
+    "SplitStatistics",
+    "TableFormat",
+    "TaggedTexts",
     "WrittenPairs",
     "find_shards",
     "find_text_files",
@@ -36,6 +43,7 @@ __all__ = [
     "read_labelled",
     "read_lines",
     "read_pairs",
+    "read_tagged",
     "read_texts",
     "segment_pairs",
     "stable_fraction",

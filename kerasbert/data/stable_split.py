@@ -1,11 +1,20 @@
-"""Sends texts to training, validation or test by a hash of their own content.
+"""Assigns texts to training, validation or test by a hash of their content.
 
 The same text goes to the same part on every machine and in every order, so that adding or removing other texts moves
-nothing, and exact duplicates never lie on both sides.
+hardly anything, and exact duplicates are never on both sides. The hash alone can leave a small part empty or training
+without a class: see split_plan.py.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+
+POSITIONS = 1 << 48
+
+
+def position_of(key: str) -> int:
+    """A whole number from 0 to 2**48 - 1 that depends on `key` alone, spread evenly over keys."""
+    digest = hashlib.sha256(key.encode("utf-8", errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big")
 
 
 def stable_fraction(key: str) -> float:
@@ -15,38 +24,53 @@ def stable_fraction(key: str) -> float:
         >>> round(stable_fraction("a text"), 6)
         0.450219
     """
-    digest = hashlib.sha256(key.encode("utf-8", errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:6], "big") / (1 << 48)
+    return position_of(key) / POSITIONS
+
+
+def part_at(position: int, fractions: Mapping[str, float]) -> str:
+    """The part to which a position belongs: the parts follow each other in the order of `fractions`."""
+    end = 0.0
+    for part, share in fractions.items():
+        end += share
+        if position / POSITIONS < end:
+            return part
+    # Only rounding leads here: the shares sum to slightly less than 1.
+    return [part for part, share in fractions.items() if share > 0][-1]
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Checks the shares of a split.
+
+    Raises:
+        ValueError: a share is negative, or they do not sum to 1.
+    """
+    if not fractions or min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise ValueError(
+            f"`fractions` must not be negative and must sum to 1. Received: fractions={dict(fractions)}. "
+            "For example `fractions={'train': 0.9, 'validation': 0.1}`."
+        )
 
 
 def stable_split(key: str, fractions: Mapping[str, float]) -> str:
-    """Names the part that `key` belongs to.
+    """Names the part that `key` belongs to, from its hash alone.
 
     Args:
         key: what is split, such as a text.
         fractions: part name -> share. Shares must not be negative and must sum to 1. Their order matters: growing the
-            first part at the last one's cost moves no key out of the first.
+            first part at the last one's expense moves no key out of the first.
+
+    Returns:
+        The name of one part.
 
     Raises:
-        ValueError: the shares do not sum to 1.
+        ValueError: a share is negative, or they do not sum to 1.
 
     Example:
         >>> stable_split("a text", {"train": 0.8, "validation": 0.1, "test": 0.1})
         'train'
     """
-    if not fractions or min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise ValueError(
-            f"`fractions` must not be negative and must sum to 1. Received: fractions={dict(fractions)}. "
-            "Give for example {'train': 0.9, 'validation': 0.1}."
-        )
-    position = stable_fraction(key)
-    end = 0.0
-    for part, share in fractions.items():
-        end += share
-        if position < end:
-            return part
-    # Only rounding leads here: the shares summed to a hair under 1.
-    return [part for part, share in fractions.items() if share > 0][-1]
+    check_fractions(fractions)
+    return part_at(position_of(key), fractions)
 
 
 def is_held_out(document: Sequence[str], share: float) -> bool:
@@ -62,5 +86,5 @@ def is_held_out(document: Sequence[str], share: float) -> bool:
         [False, True, True, True, False]
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"`share` must lie between 0 and 1. Received: share={share}. Give for example 0.05.")
+        raise ValueError(f"`share` must be between 0 and 1. Received: share={share}. For example `share=0.05`.")
     return stable_fraction("\n".join(document)) < share

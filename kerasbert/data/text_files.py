@@ -1,49 +1,43 @@
-"""Opens text files of unknown quality and gives their lines, one block of bytes at a time.
+"""Opens text files of unknown quality and yields their lines, one block of bytes at a time.
 
-This is where gzip, byte-order marks, line endings, invalid UTF-8 and binary files are dealt with, once for every
-reader. Does not know what a line means: see documents.py (sentences) and labelled.py (rows).
+This is where gzip, line endings, invalid UTF-8 and binary files are handled, once for every reader. Other encodings
+than UTF-8: see text_encoding.py. What a line means: see documents.py (sentences) and labelled.py (rows).
 """
 
-import codecs
+import dataclasses
 import glob
 import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from kerasbert.data.file_kinds import check_file_kind
+from kerasbert.data.text_encoding import Utf8Reader, check_is_utf8, not_utf8_error
 from kerasbert.errors import BadInputError
 
 PathLike = str | os.PathLike[str]
 
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-# The longer marks come first: UTF-32 little-endian begins with UTF-16's.
-_FOREIGN_BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
-# With so many errors for its bytes, the beginning of a file is not UTF-8 text with a few slips.
-_MAX_UNDECODABLE_SHARE = 0.3
 
 
 @dataclass
 class ReadReport:
-    """What was read so far. Filled while the lines are read.
+    """What was read so far. Updated while the lines are read.
 
     Attributes:
-        files: files opened.
-        empty_files: files in a folder or under a pattern that held no byte.
-        bytes: bytes read from disk (packed ones, where a file is gzipped).
-        lines: lines that are not blank.
-        documents: documents, where documents are read.
-        cut_lines: lines that were too long for one sentence and were cut at white space.
-        invalid_lines: lines that held invalid UTF-8.
-        replaced_characters: U+FFFD characters that stand for invalid UTF-8.
+        files: number of files opened.
+        empty_files: number of files in a folder or under a pattern that are empty.
+        bytes: number of bytes read from disk (compressed ones, where a file is gzipped).
+        lines: number of lines that are not blank.
+        documents: number of documents, where documents are read.
+        cut_lines: number of lines that were too long for one sentence and were cut at white space.
+        invalid_lines: number of lines with invalid UTF-8.
+        replaced_characters: number of U+FFFD characters that replace invalid UTF-8.
+        notes: sentences on what was found out about the files or decided, such as a delimiter that was recognized.
     """
 
     files: int = 0
@@ -54,20 +48,33 @@ class ReadReport:
     cut_lines: int = 0
     invalid_lines: int = 0
     replaced_characters: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Adds a note, unless it is there already."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def add(self, other: "ReadReport") -> None:
+        """Adds the counts and notes of another report."""
+        for name in (each.name for each in dataclasses.fields(self) if each.name != "notes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for sentence in other.notes:
+            self.note(sentence)
 
     def warning(self) -> str | None:
-        """One sentence on what was not read as it stands, or None when all was."""
+        """What was not read as it is in the files, and all notes, or None if there is nothing to say."""
         found = []
         if self.invalid_lines:
             found.append(
-                f"{self.invalid_lines} of {self.lines} lines held invalid UTF-8 "
+                f"{self.invalid_lines} of {self.lines} lines contain invalid UTF-8 "
                 f"({self.replaced_characters} characters replaced by U+FFFD)"
             )
         if self.cut_lines:
             found.append(f"{self.cut_lines} overlong lines were cut")
         if self.empty_files:
-            found.append(f"{self.empty_files} empty files were passed over")
-        return "; ".join(found) or None
+            found.append(f"{self.empty_files} empty files were skipped")
+        return "; ".join([*found, *self.notes]) or None
 
 
 Progress = Callable[[ReadReport], None]
@@ -76,12 +83,18 @@ Progress = Callable[[ReadReport], None]
 def find_text_files(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     """Finds the files that `paths` stand for, in a stable order.
 
+    What exists is always a file or a folder, whatever characters its name has. Only a path that does not exist is
+    read as a pattern, and only from its first part on that does not exist.
+
     Args:
-        paths: one or several of: a file, a folder (all files below it but hidden ones, by name), a pattern such as
+        paths: one or several files, folders (all files below them except hidden ones, by name) or patterns such as
             `texts/**/*.txt`.
 
+    Returns:
+        The files, each once.
+
     Raises:
-        BadInputError: a path does not exist, or a folder or pattern holds no file.
+        BadInputError: a path does not exist, or a folder or pattern contains no file.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -89,7 +102,7 @@ def find_text_files(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     for path in paths:
         files.update(dict.fromkeys(_files_of(Path(path))))
     if not files:
-        raise BadInputError("At least one text file is needed. Received: no path. Name a file, a folder or a pattern.")
+        raise BadInputError("At least one file is needed. Received: no path. Name a file, a folder or a pattern.")
     return list(files)
 
 
@@ -100,16 +113,30 @@ def _files_of(path: Path) -> list[Path]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
         if not found:
-            raise BadInputError(f"A folder of texts must hold at least one file. Received: '{path}', which holds none.")
+            raise BadInputError(
+                f"A folder of texts must contain at least one file. Received: '{path}', which contains none. "
+                "Check the path."
+            )
         return found
     if path.exists():
         return [path]
     if glob.has_magic(str(path)):
-        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(name)]
-        if found:
+        if found := _matching_files(path):
             return found
-        raise BadInputError(f"A pattern must match at least one file. Received: '{path}', which matches none.")
-    raise BadInputError(f"A text file must exist. Received: '{path}', which does not. Check the path.")
+        raise BadInputError(
+            f"A pattern must match at least one file. Received: '{path}', which matches none. Check the path."
+        )
+    raise BadInputError(f"A file must exist. Received: '{path}', which does not. Check the path.")
+
+
+def _matching_files(pattern: Path) -> list[Path]:
+    """The files that match. The folders at the pattern's beginning that exist are taken literally."""
+    parts = pattern.parts
+    folder, number = Path(), 0
+    while number < len(parts) and (folder / parts[number]).is_dir():
+        folder, number = folder / parts[number], number + 1
+    names = glob.glob(os.path.join(*parts[number:]), root_dir=folder, recursive=True)
+    return [folder / name for name in sorted(names) if (folder / name).is_file()]
 
 
 def text_lines(
@@ -117,55 +144,88 @@ def text_lines(
     report: ReadReport | None = None,
     progress: Progress | None = None,
     max_line_bytes: int | None = None,
+    encoding: str | None = None,
 ) -> Iterator[str]:
-    r"""Gives the lines of one file, without their line ends. Memory holds one block and one line.
+    r"""Yields the lines of one file, without their line ends. Memory holds one block and one line.
 
     A line ends at `\n`, `\r\n` or `\r`, and nowhere else (not at U+0085 or U+2028). gzip is recognized by its first
-    bytes, not by the name. Invalid UTF-8 becomes U+FFFD and is counted in `report`.
+    bytes, not by the name. Invalid characters become U+FFFD and are counted in `report`.
 
     Args:
         path: the file.
         report: counts are added to it.
         progress: called with the report after each block.
         max_line_bytes: longer lines are cut into lines of at most this length, at white space where there is some.
+        encoding: the file's encoding. None stands for UTF-8, and refuses a file most of whose lines are not UTF-8. A
+            byte-order mark in the file overrides it.
+
+    Yields:
+        The lines.
 
     Raises:
-        BadInputError: the file cannot be opened or unpacked, is binary, or is not in UTF-8 by its byte-order mark.
+        BadInputError: the file cannot be opened or unpacked, is binary, or is not in UTF-8 and no encoding is given.
     """
     report = ReadReport() if report is None else report
     report.files += 1
     try:
         with path.open("rb") as packed:
             file = gzip.GzipFile(fileobj=packed) if packed.peek(2)[:2] == _GZIP_MAGIC else packed
-            for line in _byte_lines(path, packed, file, report, progress, max_line_bytes):
-                yield _decode(line, report)
+            reader = Utf8Reader(file, encoding, _BLOCK_BYTES)
+            _check_beginning(reader, path, report, encoding)
+            yield from _decoded_lines(path, packed, reader, report, progress, max_line_bytes, encoding)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadInputError(
-            f"A gzip file must unpack to its end. Received: '{path}' ({error}). Copy or pack it again."
+            f"A gzip file must unpack to its end. Received: '{path}' ({error}). Copy or compress it again."
         ) from error
     except OSError as error:
-        raise BadInputError(f"A text file must be readable. Received: '{path}' ({error.strerror or error}).") from error
+        raise BadInputError(
+            f"A file must be readable. Received: '{path}' ({error.strerror or error}). Check the path and its rights."
+        ) from error
+
+
+def _check_beginning(reader: Utf8Reader, path: Path, report: ReadReport, encoding: str | None) -> None:
+    check_file_kind(reader.sample, path)
+    if not reader.is_utf8 or encoding is not None:
+        return
+    if likely := check_is_utf8(reader.sample, path, is_whole=len(reader.sample) < _BLOCK_BYTES):
+        report.note(f"'{path}' is probably in {likely}: read it with `encoding={likely!r}`")
+
+
+def _decoded_lines(
+    path: Path,
+    packed: IO[bytes],
+    reader: Utf8Reader,
+    report: ReadReport,
+    progress: Progress | None,
+    max_line_bytes: int | None,
+    encoding: str | None,
+) -> Iterator[str]:
+    """The lines as strings, after whose last one most must have been valid."""
+    lines = invalid = 0
+    for line in _byte_lines(path, packed, reader, report, progress, max_line_bytes):
+        before = report.invalid_lines
+        yield _decode(line, report)
+        lines += bool(line.strip())
+        invalid += report.invalid_lines - before
+    if encoding is None and 2 * invalid > lines:
+        raise not_utf8_error(path, reader.sample, f"has invalid characters in {invalid} of its {lines} lines")
 
 
 def _byte_lines(
     path: Path,
     packed: IO[bytes],
-    file: IO[bytes] | gzip.GzipFile,
+    reader: Utf8Reader,
     report: ReadReport,
     progress: Progress | None,
     max_line_bytes: int | None,
 ) -> Iterator[bytes]:
     bytes_before = report.bytes
     rest = b""
-    is_first = True
-    is_cut = False  # whether `rest` goes on with a line whose beginning was cut off and counted
+    is_cut = False  # whether `rest` continues a line that was cut and counted already
     # Reading as much again as is pending keeps one very long line linear in time.
-    while block := file.read(max(_BLOCK_BYTES, len(rest))):
-        if is_first:
-            block = _checked_beginning(block, path)
-            is_first = False
+    while block := reader.read(max(_BLOCK_BYTES, len(rest))):
         if b"\0" in block:
-            raise BadInputError(_binary_message(path, "a NUL byte"))
+            raise not_utf8_error(path, block, "contains a NUL byte")
         report.bytes = bytes_before + packed.tell()
         if progress is not None:
             progress(report)
@@ -187,30 +247,6 @@ def _byte_lines(
     if rest:
         report.cut_lines += _is_longer(rest, max_line_bytes) and not is_cut
         yield from _cut(rest.removesuffix(b"\r"), max_line_bytes)
-
-
-def _checked_beginning(block: bytes, path: Path) -> bytes:
-    """The first block without UTF-8's byte-order mark, after a look at whether this is text in UTF-8."""
-    for mark, encoding in _FOREIGN_BYTE_ORDER_MARKS.items():
-        if block.startswith(mark):
-            raise BadInputError(
-                f"A text file must be in UTF-8. Received: '{path}', which is in {encoding} by its byte-order mark. "
-                f"Convert it first, for example with `iconv -f {encoding} -t UTF-8`."
-            )
-    block = block.removeprefix(codecs.BOM_UTF8)
-    sample = block[:65536]
-    undecodable = sample.decode("utf-8", errors="replace").count("\ufffd") - sample.count("\ufffd".encode())
-    # A cut through the last character of the sample counts as one; short samples are given the benefit of the doubt.
-    if undecodable > max(16, _MAX_UNDECODABLE_SHARE * len(sample)):
-        raise BadInputError(_binary_message(path, f"{undecodable} errors in the first {len(sample)} bytes"))
-    return block
-
-
-def _binary_message(path: Path, found: str) -> str:
-    return (
-        f"A text file must hold text in UTF-8. Received: '{path}', which is binary or in another encoding ({found}). "
-        "Unpack or convert it to UTF-8 text first."
-    )
 
 
 def _is_longer(line: bytes, max_bytes: int | None) -> bool:

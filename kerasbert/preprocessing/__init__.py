@@ -2,6 +2,7 @@
 
 from kerasbert.preprocessing.added_tokens import AddedToken
 from kerasbert.preprocessing.masking import MaskedLMMasker
+from kerasbert.preprocessing.merged_words import MergedWords, merged_words
 from kerasbert.preprocessing.packing import SegmentPacker
 from kerasbert.preprocessing.text_to_inputs import TextToInputs
 from kerasbert.preprocessing.tokenizer import WordPieceTokenizer
@@ -11,9 +12,11 @@ from kerasbert.preprocessing.vocabulary_learning import learn_vocabulary
 __all__ = [
     "AddedToken",
     "MaskedLMMasker",
+    "MergedWords",
     "SegmentPacker",
     "TextToInputs",
     "Vocabulary",
     "WordPieceTokenizer",
     "learn_vocabulary",
+    "merged_words",
 ]

@@ -102,6 +102,11 @@ class TokenCutter(tf.Module):
         self._word_characters = _word_characters(ideographs_touch) if self._single_words else ""
         with tf.init_scope():
             hashes = _hashes(tf.constant(list(ids)))
+            if len(set(hashes.numpy().tolist())) < len(ids):
+                raise ValueError(
+                    f"Added tokens must have different hashes. Received: {len(ids)} tokens, two of which share one. "
+                    "Rename one of the tokens that were added last."
+                )
             order = tf.argsort(hashes)
             self._hashes = tf.gather(hashes, order)
             self._ids = tf.gather(tf.constant(list(ids.values()), tf.int32), order)
@@ -178,7 +183,7 @@ def _any_of(texts: Iterable[str]) -> str:
 
 
 def _hashes(texts: tf.Tensor) -> tf.Tensor:
-    """String [N] -> int64 [N]: so many numbers that no two strings of a list share one."""
+    """String [N] -> int64 [N]. Among 2**63 numbers, two strings of a list hardly ever share one."""
     return tf.strings.to_hash_bucket_fast(texts, num_buckets=2**63 - 1)
 
 

@@ -63,6 +63,11 @@ def category(char: str) -> str:
     return _CATEGORY_THEN.get(ord(char)) or unicodedata.category(char)
 
 
+def combining_class(char: str) -> int:
+    """The canonical combining class of a character in Unicode 13.0; 0 for all that is not a mark on another one."""
+    return 0 if ord(char) in ASSIGNED_LATER else unicodedata.combining(char)
+
+
 def is_dropped(char: str) -> bool:
     """Whether cleaning deletes the character: control and format characters, NUL, U+FFFD (`_clean_text`)."""
     if char in "\t\n\r":

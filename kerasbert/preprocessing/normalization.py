@@ -16,6 +16,7 @@ import tensorflow_text as tf_text
 
 from kerasbert.preprocessing import character_rules as rules
 from kerasbert.preprocessing import character_tables as tables
+from kerasbert.preprocessing.mark_order import disorder_pattern, ordered_marks
 from kerasbert.preprocessing.normalizer_model import build_normalizer_model
 from kerasbert.preprocessing.ragged_rows import join_rows
 
@@ -50,22 +51,23 @@ class TextNormalizer(tf.Module):
         google = normalization == "google"
         self._max_word_length = max_word_length
         self._has_sigma = google and lower_case
+        self._orders_marks = google and strip_accents
         with tf.init_scope():
             self._op = _character_op(normalization, lower_case, strip_accents)
         # The insides of character classes: what is a word of its own, and what is between words.
         self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
         self._space = " " if google else r"\s\p{Z}"
-        self._needs_context = _context_pattern(lower_case, max_word_length) if google else None
+        self._needs_context = _context_pattern(lower_case, strip_accents, max_word_length) if google else None
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
-        return self._in_context(self._op.normalize(texts))
+        return self._in_context(texts, self._op.normalize(texts))
 
     def normalize_with_offsets(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.RaggedTensor]:
         """The normalized texts, and where each of their bytes, and their end, came from: int64 [B, (bytes + 1)]."""
         normalized, origins = self._op.normalize_with_offsets(texts)
-        return self._in_context(normalized), origins
+        return self._in_context(texts, normalized), origins
 
     def split(self, normalized: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """The words of normalized texts and the bytes where they start: ragged [B, (words)], string and int64."""
@@ -74,14 +76,24 @@ class TextNormalizer(tf.Module):
         )
         return words, starts
 
-    def _in_context(self, normalized: tf.Tensor) -> tf.Tensor:
+    def _in_context(self, texts: tf.Tensor, normalized: tf.Tensor) -> tf.Tensor:
         """Normalized texts after the rules that look at neighbours, as many bytes as before."""
         if self._needs_context is None:
             return normalized
-        return _where(normalized, self._needs_context, self._apply_context)
+        chosen = tf.strings.regex_full_match(normalized, self._needs_context)
+        return _replaced(
+            normalized,
+            chosen,
+            lambda: self._apply_context(tf.boolean_mask(texts, chosen), tf.boolean_mask(normalized, chosen)),
+        )
 
-    def _apply_context(self, normalized: tf.Tensor) -> tf.Tensor:
+    def _apply_context(self, texts: tf.Tensor, normalized: tf.Tensor) -> tf.Tensor:
         """The same for texts that need it. No rule looks beyond a space, so that few words cost more than a look."""
+        if self._orders_marks:
+            chosen = tf.strings.regex_full_match(normalized, rf"\C*(?:{disorder_pattern()})\C*")
+            normalized = _replaced(
+                normalized, chosen, lambda: self._op.normalize(ordered_marks(tf.boolean_mask(texts, chosen)))
+            )
         by_space = tf.strings.split(normalized, " ")
         words = by_space.values
         if self._has_sigma:
@@ -107,13 +119,18 @@ def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tens
 
 def _changed(texts: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """The texts, the chosen ones changed, at no cost if there are none: string [B], bool [B] -> string [B]."""
+    return _replaced(texts, chosen, lambda: change(tf.boolean_mask(texts, chosen)))
 
-    def changed() -> tf.Tensor:
-        both = tf.concat([texts, change(tf.boolean_mask(texts, chosen))], axis=0)
+
+def _replaced(texts: tf.Tensor, chosen: tf.Tensor, replacements: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """The texts with replacements for the chosen ones, at no cost if there are none."""
+
+    def replaced() -> tf.Tensor:
+        both = tf.concat([texts, replacements()], axis=0)
         place_if_chosen = tf.size(texts) - 1 + tf.cumsum(tf.cast(chosen, tf.int32))
         return tf.gather(both, tf.where(chosen, place_if_chosen, tf.range(tf.size(texts))))
 
-    return tf.cond(tf.reduce_any(chosen), changed, lambda: texts)
+    return tf.cond(tf.reduce_any(chosen), replaced, lambda: texts)
 
 
 @functools.cache
@@ -134,8 +151,8 @@ def _drop_beginnings(words: tf.Tensor) -> tf.Tensor:
     return tf.strings.join([tf.strings.substr(_DROPPED_CHARACTER * 4, tf.zeros_like(first), first), rest])
 
 
-def _context_pattern(lower_case: bool, max_word_length: int) -> str:
-    """Matches each normalized text that has a capital sigma or a too long word, and few others.
+def _context_pattern(lower_case: bool, strip_accents: bool, max_word_length: int) -> str:
+    """Matches each normalized text that has a capital sigma, a word too long or marks in disorder, and few others.
 
     Few others, because not all that ends a word does so here, and a shorter run is enough where the limit is high: the
     search takes memory for each character that it counts.
@@ -145,6 +162,8 @@ def _context_pattern(lower_case: bool, max_word_length: int) -> str:
     reasons = [f"(?:.*[{ends}])?{long}"]
     if lower_case:
         reasons.append(f".*{tables.CAPITAL_SIGMA}")
+    if strip_accents:
+        reasons.append(f".*(?:{disorder_pattern()})")
     return f"(?s)(?:{'|'.join(reasons)}).*"
 
 

@@ -129,7 +129,7 @@ class WordPieceTokenizer(tf.Module):
         google, whole = self.normalization == "google", set(whole)
         pieces = [
             f"{UNREACHABLE}{index}" if piece in whole else _as_normalized(piece, index, google)
-            for index, piece in enumerate(self.vocabulary.pieces)
+            for index, piece in enumerate(self.vocabulary.matched_pieces)
         ]
         try:
             return tf_text.FastWordpieceTokenizer(
@@ -238,9 +238,9 @@ class WordPieceTokenizer(tf.Module):
         return words
 
 
-def _as_normalized(piece: str, index: int, google: bool) -> str:
+def _as_normalized(piece: str | None, index: int, google: bool) -> str:
     """The piece as normalized text writes it, see character_tables.py; the op must be able to find no other."""
-    if piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
+    if piece is None or piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
         # Such a piece is never found, and the op would be misled by one with a space in it: a dropped character and the
         # id stand for it. `[PAD]` is among them so that the op has a piece even if the vocabulary holds no word.
         return f"{UNREACHABLE}{index}"

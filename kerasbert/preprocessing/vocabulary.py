@@ -1,11 +1,11 @@
 """The word pieces that a model knows, in the order of their ids, with BERT's special tokens.
 
-Reads and writes `vocab.txt` (one piece a line, the line number is the id). Does not split text: see tokenizer.py. Does
-not learn pieces from text: see vocabulary_learning.py.
+Reads and writes `vocab.txt` (one piece a line, the line number is the id). Splitting text: see tokenizer.py. Learning
+pieces from text: see vocabulary_learning.py.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kerasbert.errors import BadInputError
@@ -13,19 +13,22 @@ from kerasbert.files import write_aside
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SUFFIX_MARK = "##"
-LONGEST_PIECE_BYTES = 256  # tf-text's word-piece trie holds no longer one
+LONGEST_PIECE_BYTES = 256  # tf-text's word-piece trie holds no longer piece
 
 
 class Vocabulary:
-    """An ordered set of word pieces that holds BERT's five special tokens.
+    """An ordered set of word pieces that contains BERT's five special tokens.
+
+    A new vocabulary is strict: no piece is blank or comes twice. Lines that come from a published model are taken as
+    they are, see `from_file`, because each line's number is the id of a trained row.
 
     Args:
-        pieces: the pieces in the order of their ids. `##` marks a piece that continues a word. Must hold `[PAD]`,
-            `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`, at any place, and no piece twice.
+        pieces: the pieces in the order of their ids. `##` marks a piece that continues a word. They must contain
+            `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`, at any place.
 
     Raises:
-        BadInputError: a special token is missing, or a piece is empty, doubled, longer than 256 bytes or has a line
-            break in it.
+        BadInputError: a special token is missing, or a piece is blank, comes twice, is longer than 256 bytes or
+            contains a line break.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing"])
@@ -37,38 +40,97 @@ class Vocabulary:
 
     def __init__(self, pieces: Iterable[str]) -> None:
         self._pieces = tuple(pieces)
-        self._ids = _checked_ids(self._pieces, "The vocabulary", lambda index: f"piece {index}")
+        self._ids = _strict_ids(self._pieces)
+        self._matched: tuple[str | None, ...] = self._pieces
+        self._content = _content(self._pieces)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Vocabulary":
         """Reads a `vocab.txt`: UTF-8, one piece a line, the first line is id 0.
 
-        Windows line ends, a byte order mark and blank lines at the very end are accepted; a blank line before the end
-        is not, because it hides which id the next piece has.
+        As in google-research/bert's loader, white space around a piece is not part of it, each line is an id, a blank
+        line is never matched, and of two equal lines the last one counts. Blank lines at the very end make no ids.
+        `save` writes the file back byte for byte.
 
         Raises:
-            BadInputError: the file is missing, empty, not UTF-8, or its pieces break a rule of `Vocabulary`. The
-                message names the file and the line.
+            BadInputError: the file does not exist, is empty or not UTF-8, lacks a special token, or a line is longer
+                than 256 bytes. The message names the file and the line.
         """
-        pieces = _read_lines(Path(path))
+        content = _read(Path(path))
+        lines = _lines(content.decode("utf-8-sig"))
+        return cls._loaded(lines, content, os.fspath(path), lambda index: f"line {index + 1}")
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[str]) -> "Vocabulary":
+        """Takes the pieces of a published model as they are, by the rules of `from_file`.
+
+        Args:
+            lines: the pieces in the order of their ids. An id without a piece is an empty string.
+
+        Raises:
+            BadInputError: a special token is missing, a piece is longer than 256 bytes or contains a line break.
+
+        Example:
+            >>> lines = ["[PAD]", "", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "a"]
+            >>> vocabulary = Vocabulary.from_lines(lines)
+            >>> vocabulary.size, vocabulary.id_of("a"), "" in vocabulary
+            (9, 8, False)
+        """
+        lines = tuple(lines)
+        return cls._loaded(lines, _content(lines), "The vocabulary", lambda index: f"piece {index}")
+
+    @classmethod
+    def _loaded(cls, lines: Sequence[str], content: bytes, source: str, place: Callable[[int], str]) -> "Vocabulary":
         vocabulary = cls.__new__(cls)
-        vocabulary._pieces = tuple(pieces)
-        vocabulary._ids = _checked_ids(vocabulary._pieces, f"{os.fspath(path)}", lambda index: f"line {index + 1}")
+        vocabulary._pieces = tuple(lines)
+        ids: dict[str, int] = {}
+        for index, line in enumerate(vocabulary._pieces):
+            _check_line(line, source, place(index))
+            ids.update((piece, index) for piece in (line, line.strip()) if piece.strip())
+        _check_special_tokens(ids, vocabulary._pieces, source, place)
+        vocabulary._ids = ids
+        bare = [line.strip() for line in vocabulary._pieces]
+        vocabulary._matched = tuple(piece if ids.get(piece) == index else None for index, piece in enumerate(bare))
+        vocabulary._content = content
         return vocabulary
 
+    def with_added(self, pieces: Iterable[str]) -> "Vocabulary":
+        """This vocabulary with more pieces at its end, by the rules of `from_lines`.
+
+        Args:
+            pieces: the pieces for the ids from `size` on.
+
+        Raises:
+            BadInputError: a piece is longer than 256 bytes or contains a line break.
+        """
+        lines = (*self._pieces, *pieces)
+        # What is saved begins with the same bytes, up to the last line that is an id.
+        kept = b"\n".join(self._content.split(b"\n")[: self.size])
+        end = b"\r\n" if kept.endswith(b"\r") or b"\r\n" in kept else b"\n"
+        content = kept.removesuffix(b"\r") + b"".join(end + line.encode("utf-8") for line in lines[self.size :]) + end
+        return self._loaded(lines, content, "The vocabulary", lambda index: f"piece {index}")
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the pieces to `path`, one a line, aside first so that no half-written file is ever seen."""
+        """Writes the pieces to `path`, one a line; the bytes of the file that they were read from, if they were.
+
+        A half-written file is never seen.
+        """
         with write_aside(path) as aside:
-            aside.write_bytes("".join(piece + "\n" for piece in self._pieces).encode("utf-8"))
+            aside.write_bytes(self._content)
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The pieces in the order of their ids."""
+        """The pieces in the order of their ids; blank lines and repeated pieces of a file are among them."""
         return self._pieces
 
     @property
+    def matched_pieces(self) -> tuple[str | None, ...]:
+        """For each id the piece that is looked for in words, or None for an id that no text gets."""
+        return self._matched
+
+    @property
     def size(self) -> int:
-        """The number of pieces."""
+        """The number of ids."""
         return len(self._pieces)
 
     @property
@@ -102,7 +164,7 @@ class Vocabulary:
         return self._ids[MASK]
 
     def id_of(self, piece: str) -> int:
-        """The id of `piece`, or that of `[UNK]` when the vocabulary does not hold it."""
+        """The id of `piece`, or that of `[UNK]` if the vocabulary does not contain it."""
         return self._ids.get(piece, self.unk_id)
 
     def __contains__(self, piece: object) -> bool:
@@ -121,67 +183,81 @@ class Vocabulary:
         return f"Vocabulary({self.size} pieces)"
 
 
-def _read_lines(path: Path) -> list[str]:
-    """The lines of a vocabulary file without their line ends and without the blank ones at the end."""
-    rule = "A vocabulary is a UTF-8 text file with one word piece a line."
+_RULE = "A vocabulary is a UTF-8 text file with one word piece a line."
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a vocabulary file."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise BadInputError(f"{rule} Received: {path}, which is not a file. Give the path of a vocab.txt.") from error
+        raise BadInputError(f"{_RULE} Received: {path}, which is not a file. Check the path.") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadInputError(
-            f"{rule} Received: {path}, whose line {line} is not UTF-8. Save the file as UTF-8."
+            f"{_RULE} Received: {path}, whose line {line} is not UTF-8. Save the file as UTF-8."
         ) from error
-    # Only \n ends a line: pieces may hold other Unicode line separators (the multilingual vocabulary has them).
+    if not text.strip():
+        raise BadInputError(f"{_RULE} Received: {path}, which is empty. Learn one with `kerasbert vocabulary`.")
+    return content
+
+
+def _lines(text: str) -> list[str]:
+    """The lines without their ends and without the blank ones at the very end."""
+    # Only \n ends a line: pieces may contain other Unicode line separators (the multilingual vocabulary has them).
     lines = [line.removesuffix("\r") for line in text.split("\n")]
-    while lines and not lines[-1].strip():
+    while lines and not lines[-1].strip(" \t\r\n"):
         lines.pop()
-    if not lines:
-        raise BadInputError(f"{rule} Received: {path}, which is empty. Learn one with `kerasbert vocabulary`.")
     return lines
 
 
-def _checked_ids(pieces: tuple[str, ...], source: str, place: Callable[[int], str]) -> dict[str, int]:
-    """Piece -> id, after the rules of a vocabulary are checked."""
+def _content(pieces: Iterable[str]) -> bytes:
+    return "".join(f"{piece}\n" for piece in pieces).encode("utf-8", "surrogatepass")
+
+
+def _strict_ids(pieces: tuple[str, ...]) -> dict[str, int]:
+    """Piece -> id, after the rules of a new vocabulary are checked."""
     ids: dict[str, int] = {}
     for index, piece in enumerate(pieces):
-        _check_piece(piece, source, place(index))
+        _check_line(piece, "The vocabulary", f"piece {index}")
+        if not piece.strip(" \t\r\n"):
+            raise BadInputError(
+                f"A piece must not be blank. Received: {piece!r} as piece {index}. Remove it, or read the lines of a "
+                "published model with `Vocabulary.from_lines`."
+            )
         if piece in ids:
             raise BadInputError(
-                f"A vocabulary must hold each piece once. Received: {source} has {piece!r} at "
-                f"{place(ids[piece])} and again at {place(index)}. Remove or rename one of them."
+                f"A vocabulary must contain each piece once. Received: {piece!r} as piece {ids[piece]} and again as "
+                f"piece {index}. Remove one, or read the lines of a published model with `Vocabulary.from_lines`."
             )
         ids[piece] = index
-    missing = [token for token in SPECIAL_TOKENS if token not in ids]
-    if missing:
-        raise BadInputError(
-            f"A vocabulary must hold {', '.join(SPECIAL_TOKENS)}. Received: {source} with {len(pieces)} pieces "
-            f"({_extent(pieces, place)}) lacks {', '.join(missing)}. Add each missing token as a piece of its own."
-        )
+    _check_special_tokens(ids, pieces, "The vocabulary", lambda index: f"piece {index}")
     return ids
 
 
-def _check_piece(piece: str, source: str, place: str) -> None:
+def _check_special_tokens(ids: dict[str, int], pieces: Sequence[str], source: str, place: Callable[[int], str]) -> None:
+    missing = [token for token in SPECIAL_TOKENS if token not in ids]
+    if missing:
+        extent = f"{place(0)} to {place(len(pieces) - 1)}" if pieces else "none"
+        raise BadInputError(
+            f"A vocabulary must contain {', '.join(SPECIAL_TOKENS)}. Received: {source} with {len(pieces)} pieces "
+            f"({extent}) lacks {', '.join(missing)}. Add each missing token as a piece of its own."
+        )
+
+
+def _check_line(piece: str, source: str, place: str) -> None:
+    """Refuses what can be no line of a vocabulary."""
     if not isinstance(piece, str):
         raise TypeError(f"A piece must be a string. Received: {source}, {place}: {piece!r}.")
-    if not piece.strip(" \t\r\n"):
-        raise BadInputError(
-            f"A piece must not be blank. Received: {source}, {place}: {piece!r}. Remove the blank line."
-        )
     if "\n" in piece or piece.endswith("\r"):
         raise BadInputError(
-            f"A piece must not hold a line break. Received: {source}, {place}: {piece!r}. Split or rename the piece."
+            f"A piece must not contain a line break. Received: {source}, {place}: {piece!r}. Split or rename the piece."
         )
-    length = len(piece.removeprefix(SUFFIX_MARK).encode("utf-8", "surrogatepass"))
+    length = len(piece.strip().removeprefix(SUFFIX_MARK).encode("utf-8", "surrogatepass"))
     if length > LONGEST_PIECE_BYTES:
         raise BadInputError(
             f"A piece must have at most {LONGEST_PIECE_BYTES} bytes. Received: {source}, {place} with {length} bytes: "
             f"{piece[:20]!r}... Is this file a vocabulary?"
         )
-
-
-def _extent(pieces: tuple[str, ...], place: Callable[[int], str]) -> str:
-    return f"{place(0)} to {place(len(pieces) - 1)}" if pieces else "none"

@@ -41,7 +41,7 @@ def test_invalid_utf8_is_counted_and_read(command: Command, tmp_path: Path) -> N
     (tmp_path / "text.txt").write_bytes(b"the cat sat\n" * 50 + b"caf\xe9 \xff\n")
     result = command("vocabulary", tmp_path / "text.txt", "--output", tmp_path / "vocab.txt", "--size", 50)
     assert result.code == 0
-    assert "1 of 51 lines held invalid UTF-8 (2 characters replaced by U+FFFD)" in result.err
+    assert "1 of 51 lines contain invalid UTF-8 (2 characters replaced by U+FFFD)" in result.err
 
 
 def test_one_document_cannot_pair(command: Command, vocabulary: Path, config: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_evaluate_counts_invalid_utf8_and_goes_on(command: Command, fine_tuned: 
     (tmp_path / "test.csv").write_bytes(b"text,label\nthe \xff cat,animals\nthe saw,tools\n")
     result = command("evaluate", fine_tuned / "model", tmp_path / "test.csv")
     assert result.code == 0
-    assert "1 of 2 lines held invalid UTF-8 (1 characters replaced by U+FFFD)" in result.err
+    assert "1 of 2 lines contain invalid UTF-8 (1 characters replaced by U+FFFD)" in result.err
 
 
 def test_a_finished_run_is_not_trained_again(command: Command, fine_tuned: Path, table: Path, pretrained: Path) -> None:

@@ -160,4 +160,4 @@ def test_invalid_utf8_is_counted(command: Command, sentence_encoder: Path, tmp_p
     (tmp_path / "texts.txt").write_bytes(b"the \xff cat\nthe saw\n")
     result = command("embed", sentence_encoder, "--file", tmp_path / "texts.txt")
     assert len(result.out.splitlines()) == 2
-    assert "1 of 2 lines held invalid UTF-8" in result.err
+    assert "1 of 2 lines contain invalid UTF-8" in result.err

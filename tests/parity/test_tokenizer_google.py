@@ -96,6 +96,29 @@ def test_characters_that_rules_ask_about(google, check):
     check(texts, google.characters_of(texts))
 
 
+def mark_runs(google):
+    """Letters with marks at random: all kinds of marks, characters that end a run of marks, and dropped ones."""
+    draw = random.Random(3)
+    assigned = [chr(point) for point in range(0x20000) if point not in google.SINCE_UNICODE_13 | {0xD800}]
+    classes = [char for char in assigned if unicodedata.combining(char)]
+    kept = [char for char in classes if unicodedata.category(char) != "Mn"]
+    composed = [char for char in assigned if not set(kept).isdisjoint(unicodedata.normalize("NFD", char))]
+    others = ["\u034f", "\u093f", "\u0941", "\u200d", "\u00ad", "\0", "é", "\u0f73", "\u0344", " ", "a", "中", "Σ"]
+    texts = []
+    for _ in range(3000):
+        runs = (draw.choice([kept, kept, classes, composed, others]) for _ in range(draw.randrange(1, 9)))
+        texts.append("a" * draw.randrange(2) + "".join(map(draw.choice, runs)))
+    return texts
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"lower_case": False, "strip_accents": True}, {"strip_accents": False}], ids=str
+)
+def test_marks_come_in_canonical_order(options, google, check):
+    texts = [*mark_runs(google), "a\u302e\U00016ff0 b\U0001d165\u1bf2", "\U0001d15e\u1bf2", "a\u302e\u034f\u1bf2"]
+    check(texts, google.characters_of(texts), **options)
+
+
 def test_real_lines(google, check, real_lines):
     lines = real_lines[:: max(1, len(real_lines) // 1500)]
     check(lines, google.characters_of(lines))

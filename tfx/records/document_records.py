@@ -103,14 +103,14 @@ def write_counts(uri: str, name: str, counts: dict[str, SplitCounts], report: Re
 def read_counts(uri: str) -> tuple[dict[str, SplitCounts], ReadReport]:
     """The sums of what all workers noted."""
     sums = {split: Counter[str]() for split in SPLITS}
-    report: Counter[str] = Counter()
+    report = ReadReport()
     for path in tf.io.gfile.glob(os.path.join(uri, _COUNTS_FOLDER, "*.json")):
         with tf.io.gfile.GFile(path) as file:
             noted = json.loads(file.read())
-        report.update(noted["report"])
+        report.add(ReadReport(**noted["report"]))
         for split, values in noted["splits"].items():
             sums[split].update(values)
-    return {split: SplitCounts(**values) for split, values in sums.items()}, ReadReport(**report)
+    return {split: SplitCounts(**values) for split, values in sums.items()}, report
 
 
 def check_counts(counts: dict[str, SplitCounts], texts: str) -> None:

@@ -171,7 +171,7 @@ def _text_lines(text_range: TextRange, report: ReadReport) -> Iterator[str]:
 
 def _column_lines(path: str, column: str, report: ReadReport) -> Iterator[str]:
     """The lines of each row's text, and a blank one after it."""
-    for row in table_rows(_File(path, 0, None), [column], report):
+    for row in table_rows(_File(path, 0, None), {"text_column": column}, report):
         (text,) = row.values
         if not isinstance(text, str):
             raise BadInputError(

@@ -1,177 +1,177 @@
-"""Reads rows of named columns from CSV, TSV and JSONL files, plain or gzipped, and says where each one stands.
+"""Reads the rows of one table, CSV, TSV or JSON, and names the place of each for messages.
 
-Does not know which column is what: see labelled.py.
+How rows are cut out of lines: see delimited_rows.py and json_rows.py. What the columns mean: see labelled.py.
 """
 
-import csv
-import json
-import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasbert.data.file_kinds import check_not_web_page
+from kerasbert.data.tables.delimited_rows import delimited_rows
+from kerasbert.data.tables.json_rows import encodable, json_rows
+from kerasbert.data.tables.table_format import PLAIN, TableFormat, column_number
 from kerasbert.data.text_files import ReadReport, text_lines
 from kerasbert.errors import BadInputError
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_JSON_LINES = (".jsonl", ".ndjson", ".json")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_ENDING_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 
 
 class Row(NamedTuple):
-    """One row: the values of the columns asked for, and its place in words, such as "line 7 of 'train.csv'"."""
+    """One row.
+
+    Attributes:
+        values: the values of the columns that were asked for.
+        place: its place in words, such as "line 7 of 'train.csv'".
+    """
 
     values: tuple[Any, ...]
     place: str
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name ends like that of a table: .csv, .tsv or .jsonl, with or without .gz."""
-    return _ending(path) in (*_DELIMITERS, *_JSON_LINES)
+    """Whether the name ends like that of a table, such as .csv, .tsv or .jsonl, with or without .gz."""
+    return ending_of(path) in (*_ENDING_DELIMITERS, *_JSON_ENDINGS)
 
 
-def table_rows(path: Path, columns: Sequence[str], report: ReadReport | None = None) -> Iterator[Row]:
-    """Gives the rows of one file in order. Blank lines are passed over.
+def is_json(path: Path) -> bool:
+    """Whether the name ends in .jsonl, .ndjson or .json, with or without .gz."""
+    return ending_of(path) in _JSON_ENDINGS
 
-    Values from CSV and TSV are strings; those from JSONL have the type that they have there. Quotes in TSV are read as
-    CSV's where all rows are well-formed that way, else as they stand. They are also read as they stand where they would
-    join lines of a file whose every line is a row without them, as in GLUE's files.
+
+def ending_of(path: Path) -> str:
+    """The ending in lower case, such as ".csv", without a ".gz" after it."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def usual_delimiter(path: Path) -> str | None:
+    """The delimiter that the file's ending stands for, or None."""
+    return _ENDING_DELIMITERS.get(ending_of(path))
+
+
+def table_rows(
+    path: Path,
+    columns: Mapping[str, str | int],
+    report: ReadReport | None = None,
+    table_format: TableFormat = PLAIN,
+    text_is_list: bool = False,
+) -> Iterator[Row]:
+    """Yields the rows of one file in order. Blank lines are skipped.
+
+    Values from CSV and TSV are strings; those from JSON have the type that they have there. Quotes in TSV are read like
+    those of CSV if all rows are well-formed that way, and otherwise as part of the text. They are also read as part of
+    the text if they would join lines of a file whose every line is a row without them, as in GLUE's files.
 
     Args:
-        path: its ending, before `.gz`, names the format: `.csv`, `.tsv`, or `.jsonl` (one JSON object a line).
-        columns: the columns wanted, by name. The first line of CSV and TSV names the columns.
-        report: counts are added to it.
+        path: its ending, before `.gz`, names the format: `.csv`, `.tsv` or `.jsonl` (one JSON object a line; a JSON
+            file may also be one array of objects or one object of columns). With `table_format.delimiter` any ending
+            may be used for delimited rows.
+        columns: setting -> column, such as `{"text_column": "text"}`: the columns wanted, by name, or by number counted
+            from 1 if there is no header. The settings are named in messages.
+        report: counts and notes are added to it.
+        table_format: how the file is written.
+        text_is_list: whether the first column contains lists, as in files of tagged words.
+
+    Yields:
+        The rows.
 
     Raises:
-        BadInputError: another ending; a missing column (those present are named); a row with more or fewer values than
-            columns, broken quotes, a line that is no JSON object or holds an integer that is too long (the line is
-            named); no row at all.
+        BadInputError: the ending is not that of a table; a column is missing (those present are named); a row has more
+            or fewer values than there are columns; quotes are not well-formed; a line is not a JSON object or has an
+            integer that is too long (the line is named); there is no row.
     """
-    ending = _ending(path)
-    if not is_table(path):
+    if not is_table(path) and table_format.delimiter is None:
         raise BadInputError(
-            f"A table must end in .csv, .tsv or .jsonl (or one of these and .gz). Received: '{path}'. Rename it."
+            f"A table must end in .csv, .tsv or .jsonl (or one of these and .gz). Received: '{path}'. "
+            "Rename it, or say what separates its values, for example `delimiter='comma'`."
         )
     if not path.exists():
         raise BadInputError(f"A table must exist. Received: '{path}', which does not. Check the path.")
     report = ReadReport() if report is None else report
-    rows = (
-        _json_rows(path, columns, report)
-        if ending in _JSON_LINES
-        else _delimited_rows(path, columns, _DELIMITERS[ending], report)
-    )
+    if is_json(path):
+        rows = _json_rows(path, columns, table_format, report, text_is_list)
+    else:
+        rows = _delimited_rows(path, columns, table_format, report)
     is_empty = True
     for row in rows:
         is_empty = False
         report.lines += 1
         yield row
     if is_empty:
-        raise BadInputError(f"A table must hold at least one row. Received: '{path}', without any.")
+        raise BadInputError(
+            f"A table must contain at least one row. Received: '{path}', which has none. "
+            "Add rows, or name another file."
+        )
 
 
-def _ending(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+def _json_rows(
+    path: Path, columns: Mapping[str, str | int], table_format: TableFormat, report: ReadReport, text_is_list: bool
+) -> Iterator[Row]:
+    names = {setting: str(column) for setting, column in columns.items()}
+    for row, place in json_rows(path, list(names.values()), table_format.encoding, report, text_is_list):
+        _check_columns(names, list(row), place)
+        yield Row(tuple(encodable(row[column]) for column in names.values()), place)
 
 
-def _json_rows(path: Path, columns: Sequence[str], report: ReadReport) -> Iterator[Row]:
-    for number, line in enumerate(text_lines(path, report), start=1):
-        if not line.strip():
-            continue
-        place = f"line {number} of '{path}'"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise BadInputError(
-                f"Each line of a JSONL file must be one JSON object. Received: {place} ({error})."
-            ) from error
-        except ValueError as error:
-            raise BadInputError(
-                f"An integer in JSONL must have at most {sys.get_int_max_str_digits()} digits. "
-                f"Received: more digits in {place}. Shorten the number, or put it in quotes if it is a name."
-            ) from error
-        if not isinstance(row, dict):
-            raise BadInputError(
-                f"Each line of a JSONL file must be one JSON object. Received: {place}, a {type(row).__name__}. "
-                'Write for example {"text": "...", "label": "..."} on each line.'
-            )
-        _check_columns(columns, list(row), place)
-        yield Row(tuple(_encodable(row[column]) for column in columns), place)
-
-
-def _encodable(value: Any) -> Any:
-    """A string of JSON, or a list of them, without half surrogate pairs, which JSON can name and no UTF-8 can hold."""
-    if isinstance(value, list):
-        return [_SURROGATE.sub("\ufffd", part) if isinstance(part, str) else part for part in value]
-    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
-
-
-def _delimited_rows(path: Path, columns: Sequence[str], delimiter: str, report: ReadReport) -> Iterator[Row]:
-    rows = _csv_rows(path, delimiter, report, is_quoted=delimiter != "\t" or _is_quoted(path, delimiter))
-    _, header = next(rows, (0, []))
-    _check_columns(columns, header, f"'{path}'")
-    for column in columns:
-        if header.count(column) > 1:
-            raise BadInputError(
-                f"A column's name must be there once. Received: {column!r} twice in '{path}'. Rename one."
-            )
-    indices = [header.index(column) for column in columns]
+def _delimited_rows(
+    path: Path, columns: Mapping[str, str | int], table_format: TableFormat, report: ReadReport
+) -> Iterator[Row]:
+    lines = text_lines(path, encoding=table_format.encoding, max_line_bytes=1 << 20)
+    check_not_web_page(next((line for line in lines if line.strip()), ""), path)
+    usual = usual_delimiter(path) or ","
+    names = {setting: str(column) for setting, column in columns.items()}
+    wanted = list(names.values()) if table_format.has_header else []
+    rows = delimited_rows(path, usual, wanted, table_format, report)
+    width = 0
+    if table_format.has_header:
+        _, header = next(rows, (0, []))
+        indices, width = _named_columns(names, header, path), len(header)
+    else:
+        indices = [column_number(setting, column) for setting, column in columns.items()]
     for number, row in rows:
         place = f"line {number} of '{path}'"
-        if len(row) != len(header):
+        width = width or len(row)
+        if len(row) != width:
             raise BadInputError(
-                f"Each row must have a value for each of the {len(header)} columns. Received: {len(row)} values "
-                f"in {place}. Put texts that hold a delimiter, a quote or a line break in double quotes."
+                f"Each row must have a value for each of the {width} columns. Received: {len(row)} values "
+                f"in {place}. Put texts that contain a delimiter, a quote or a line break in double quotes."
+            )
+        if max(indices) >= width:
+            raise BadInputError(
+                f"Columns are numbered from 1 to the number of values in a row. Received: column {max(indices) + 1} "
+                f"of {width} in {place}. Choose another number, or set `delimiter`."
             )
         yield Row(tuple(row[index] for index in indices), place)
 
 
-def _is_quoted(path: Path, delimiter: str) -> bool:
-    """Whether all rows are well-formed and of one length with quotes. GLUE's TSV files are meant without quotes."""
-    lengths: set[int] = set()
-    joins_lines = False
-    try:
-        for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=True):
-            lengths.add(len(row))
-            joins_lines = joins_lines or any("\n" in value for value in row)
-    except BadInputError:
-        return False
-    # In a file of one column every line is as long as a row, which tells nothing.
-    if len(lengths) != 1 or not joins_lines or lengths == {1}:
-        return len(lengths) == 1
-    # A quote that opens one text and one that closes a later text would swallow the rows between. Line breaks that are
-    # meant leave lines without the right number of columns.
-    return any(len(row) not in lengths for _, row in _csv_rows(path, delimiter, ReadReport(), is_quoted=False))
+def _named_columns(columns: Mapping[str, str], header: list[str], path: Path) -> list[int]:
+    """The places of the columns. White space around a name in the header does not count."""
+    wanted = list(columns.values())
+    found = [name if name in wanted else name.strip() for name in header]
+    _check_columns(columns, found, f"'{path}'", may_lack_header=True)
+    for column in wanted:
+        if found.count(column) > 1:
+            raise BadInputError(f"A column's name must be unique. Received: {column!r} twice in '{path}'. Rename one.")
+    return [found.index(column) for column in wanted]
 
 
-def _csv_rows(path: Path, delimiter: str, report: ReadReport, is_quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, with the number of the line that each begins on."""
-    # The module's own limit of 128 KiB would refuse a text of 1 MB. It is one for the whole process.
-    csv.field_size_limit(sys.maxsize)
-    lines = (line + "\n" for line in text_lines(path, report))
-    reader = csv.reader(
-        lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE
+def _looks_like_text(name: str) -> bool:
+    """Whether a header's name is rather a value: a number, or some words."""
+    return name.replace(".", "").isdecimal() or len(name) > 40 or len(name.split()) > 3
+
+
+def _check_columns(columns: Mapping[str, str], found: Sequence[str], place: str, may_lack_header: bool = False) -> None:
+    missing = next(((setting, column) for setting, column in columns.items() if column not in found), None)
+    if missing is None:
+        return
+    setting, column = missing
+    remedy = f"Set `{setting}` to one of these."
+    if any("\ufffd" in name for name in found):
+        remedy += " The names contain invalid UTF-8: set the file's encoding too, for example `encoding='cp1252'`."
+    if may_lack_header and any(map(_looks_like_text, found)):
+        remedy += " If the first line is a row and not a header, set `has_header=False` and choose columns by number."
+    raise BadInputError(
+        f"A table must have the columns asked for. Received: {place}, without {column!r}. "
+        f"Columns there: {', '.join(map(repr, found)) or 'none'}. {remedy}"
     )
-    first_line = 1
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise BadInputError(
-                f"Quotes must be well-formed. Received: '{path}', in the row that begins on line "
-                f"{first_line} ({error}). Put texts that hold quotes in double quotes, and double those inside."
-            ) from error
-        if row:
-            yield first_line, row
-        first_line = reader.line_num + 1
-
-
-def _check_columns(columns: Sequence[str], found: Sequence[str], place: str) -> None:
-    missing = [column for column in columns if column not in found]
-    if missing:
-        raise BadInputError(
-            f"A table must hold the columns asked for. Received: {place}, without {missing[0]!r}. "
-            f"Columns there: {', '.join(map(repr, found)) or 'none'}. Name one of these."
-        )

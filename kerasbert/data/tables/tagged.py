@@ -1,23 +1,24 @@
-"""Reads texts with a tag for each word, such as named entities: CoNLL's columns, or lists in JSONL.
+"""Reads texts with a tag for each word, such as named entities: columns as in CoNLL's files, or lists in JSONL or CSV.
 
 How words become pieces, and tags labels of pieces: see kerasbert/recipes/token_classification.py.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasbert.data.stable_split import stable_split
+from kerasbert.data.split_plan import split_rows
+from kerasbert.data.tables.delimited_rows import split_values
 from kerasbert.data.tables.labels import Labels
-from kerasbert.data.tables.table_rows import is_table, table_rows
+from kerasbert.data.tables.printed_lists import printed_list
+from kerasbert.data.tables.table_format import PLAIN, TableFormat
+from kerasbert.data.tables.table_rows import is_json, table_rows, usual_delimiter
+from kerasbert.data.tables.tagged_columns import CELL, TaggedRow, column_rows
 from kerasbert.data.text_files import PathLike, ReadReport, find_text_files, text_lines
 from kerasbert.errors import BadInputError
 
 OUTSIDE = "O"
-# A no-break space, such as in "10\u00a0000", stands inside a word.
-_WORD = re.compile(r"[^ \t\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class TaggedTexts:
     """Texts as words, with a tag for each word.
 
     Attributes:
-        words: the words of each text; none is empty or holds a blank, a tab or a line break.
-        tags: as many tags, such as "B-person", "I-person" and "O".
-        places: where each text stands, in words, for messages.
+        words: the words of each text. No word is empty or contains a blank, a tab or a line break.
+        tags: the tag of each word, such as "B-person", "I-person" or "O".
+        places: the place of each text in words, for messages.
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -46,17 +47,17 @@ class TaggedTexts:
         return tuple(" ".join(words) for words in self.words)
 
     def label_names(self) -> Labels:
-        """The tags of these rows, to be called on training rows only."""
+        """The tags of these rows. Call it on training rows only."""
         return Labels.from_training(self.tags)
 
     def targets(self, labels: Labels | None = None) -> list[list[int]]:
         """The id of each word's tag.
 
         Raises:
-            BadInputError: a tag is unseen in training; the tag, its row and the known tags are named.
+            BadInputError: a tag does not occur in training; the tag, its row and the known tags are named.
         """
         if labels is None:
-            raise ValueError("`labels` must be given. Received: None. Give those of training.")
+            raise ValueError("`labels` must be given. Received: None. Pass the labels of training.")
         return [[labels.id_of(tag, place) for tag in tags] for tags, place in zip(self.tags, self.places, strict=True)]
 
     def select(self, indices: Iterable[int]) -> "TaggedTexts":
@@ -65,12 +66,12 @@ class TaggedTexts:
         words, tags, places = zip(*rows, strict=True) if rows else ((), (), ())
         return TaggedTexts(words, tags, places)
 
-    def split(self, fractions: Mapping[str, float]) -> dict[str, "TaggedTexts"]:
-        """Splits the rows by a hash of their texts: see `LabelledTexts.split`."""
-        indices: dict[str, list[int]] = {part: [] for part in fractions}
-        for index, text in enumerate(self.texts):
-            indices[stable_split(text, fractions)].append(index)
-        return {part: self.select(chosen) for part, chosen in indices.items()}
+    def split(self, fractions: Mapping[str, float], report: ReadReport | None = None) -> dict[str, "TaggedTexts"]:
+        """Splits the rows by a hash of their texts: see `LabelledTexts.split`. Training keeps some of every tag."""
+        parts, note = split_rows(self.texts, self.tags, fractions)
+        if note and report is not None:
+            report.note(note)
+        return {part: self.select(chosen) for part, chosen in parts.items()}
 
 
 def read_tagged(
@@ -78,36 +79,53 @@ def read_tagged(
     text_column: str = "tokens",
     label_column: str = "tags",
     report: ReadReport | None = None,
+    table_format: TableFormat = PLAIN,
 ) -> TaggedTexts:
-    """Reads tagged texts.
+    """Reads texts with a tag for each word.
 
     Args:
-        paths: files, folders or patterns. JSONL has a list of words and a list of tags on each line. Any other ending
-            stands for CoNLL's form: a word and its tag on each line, first and last of what blanks and tabs part,
-            and a blank line between texts. Lines that begin with "-DOCSTART-" are passed over.
-        text_column: of JSONL: the words.
-        label_column: of JSONL: the tags.
-        report: counts are added to it.
+        paths: files, folders or patterns. JSON has a list of words and a list of tags for each text, and so may CSV and
+            TSV, as printed lists (`['New', 'York']`) in two columns. Any other file has a word and its tag on each
+            line and a blank line between texts; its layout is recognized (CoNLL-2003, CoNLL-U, CoNLL-2009, GermEval),
+            whatever its ending. Lines that begin with "-DOCSTART-" and comments are skipped.
+        text_column: of JSON, CSV and TSV: the column of the words.
+        label_column: of JSON, CSV and TSV: the column of the tags.
+        report: counts and notes are added to it.
+        table_format: how the files are written: `word_column` and `tag_column` of files with one word a line.
+
+    Returns:
+        The texts of all files, in order.
 
     Raises:
-        BadInputError: a line without a tag, words and tags that differ in number, a word with a blank, a tab or a
-            line break, no text.
+        BadInputError: a line has no tag, words and tags differ in number, a word contains a blank, a tab or a line
+            break, or there is no text.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "train.conll")
+        >>> _ = path.write_text("Anna B-person\\nlives O\\nhere O\\n")
+        >>> read_tagged(path).words
+        (('Anna', 'lives', 'here'),)
     """
-    rows = [row for path in find_text_files(paths) for row in _rows(path, text_column, label_column, report)]
+    rows = [
+        row for path in find_text_files(paths) for row in _rows(path, text_column, label_column, report, table_format)
+    ]
     if not rows:
-        raise BadInputError("Tagged files must hold at least one text. Received: none. Name files with tagged words.")
+        raise BadInputError(
+            "Tagged files must contain at least one text. Received: none. Name files with tagged words."
+        )
     words, tags, places = zip(*rows, strict=True)
     return TaggedTexts(words, tags, places)
 
 
-_TaggedRow = tuple[tuple[str, ...], tuple[str, ...], str]
-
-
-def _rows(path: Path, text_column: str, label_column: str, report: ReadReport | None) -> Iterator[_TaggedRow]:
-    if not is_table(path):
-        yield from _conll_rows(path, report)
+def _rows(
+    path: Path, text_column: str, label_column: str, report: ReadReport | None, table_format: TableFormat
+) -> Iterator[TaggedRow]:
+    columns = {"text_column": text_column, "label_column": label_column}
+    if not is_json(path) and not _has_lists(path, columns, table_format):
+        yield from column_rows(path, report, table_format)
         return
-    for row in table_rows(path, [text_column, label_column], report):
+    for row in table_rows(path, columns, report, table_format, text_is_list=True):
         words, tags = (_strings(value, row.place) for value in row.values)
         if len(words) != len(tags) or not words:
             raise BadInputError(
@@ -117,30 +135,25 @@ def _rows(path: Path, text_column: str, label_column: str, report: ReadReport | 
         yield words, tags, row.place
 
 
+def _has_lists(path: Path, columns: Mapping[str, str], table_format: TableFormat) -> bool:
+    """Whether the file is a table with both columns, and so has a text on each line instead of a word."""
+    usual = usual_delimiter(path)
+    if usual is None or table_format.word_column is not None or table_format.tag_column is not None:
+        return False
+    lines = text_lines(path, encoding=table_format.encoding, max_line_bytes=1 << 20)
+    header = next((line for line in lines if line.strip()), "")
+    return any(
+        set(columns.values()) <= {name.strip() for name in split_values(header, delimiter)}
+        for delimiter in ({table_format.delimiter} if table_format.delimiter else {usual, ",", ";", "\t", "|"})
+    )
+
+
 def _strings(value: Any, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or any(not isinstance(part, str) or not _WORD.fullmatch(part) for part in value):
+    items = printed_list(value) if isinstance(value, str) else value
+    if not isinstance(items, list) or any(not isinstance(part, str) or not CELL.fullmatch(part) for part in items):
         raise BadInputError(
-            "Words and tags must be lists of strings that are not empty and hold no blank, tab or line break. "
-            f'Received: {str(value)[:80]!r} in {place}. Give such as ["New", "York"] and ["B-place", "I-place"].'
+            "Words and tags must be lists of strings that are not empty and contain no blank, tab or line break. "
+            f'Received: {str(value)[:80]!r} in {place}. For example ["New", "York"] and '
+            '["B-place", "I-place"].'
         )
-    return tuple(value)
-
-
-def _conll_rows(path: Path, report: ReadReport | None) -> Iterator[_TaggedRow]:
-    words: list[str] = []
-    tags: list[str] = []
-    begin = 1
-    for number, line in enumerate([*text_lines(path, report), ""], start=1):
-        parts = _WORD.findall(line) if line.strip() else []
-        if parts and parts[0] != "-DOCSTART-":
-            if len(parts) < 2:
-                raise BadInputError(
-                    f"Each line must hold a word and its tag. Received: {line[:80]!r} in line {number} of '{path}'. "
-                    "Add the tag, or a blank line between texts."
-                )
-            begin = begin if words else number
-            words.append(parts[0])
-            tags.append(parts[-1])
-        elif words:
-            yield tuple(words), tuple(tags), f"line {begin} of '{path}'"
-            words, tags = [], []
+    return tuple(items)

@@ -1,0 +1,104 @@
+"""Finds the words and the tags among the columns of a file with one word a line.
+
+Known layouts: CoNLL-2002 and -2003 (word first, tag last), CoNLL-U and CoNLL-X (10 columns), CoNLL-2009 (14 and more),
+GermEval 2014 (number, word, outer tag, inner tag), and files whose tag comes first. See docs/data_formats.md.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# What starts or joins a named entity, and what is outside of one.
+_TAG = re.compile(r"O|[BIESLU]-\S+")
+# First lines of files that name their columns.
+_HEADER_NAMES = {
+    *("word", "words", "token", "tokens", "form", "text", "id", "index", "lemma", "pos", "chunk", "upos", "xpos"),
+    *("tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "entity", "sentence", "sentence #"),
+}
+_CONLL_U_COLUMNS = 10
+_CONLL_U_TAGS = 3  # UPOS
+_CONLL_09_COLUMNS = 14
+_CONLL_09_TAGS = 4  # POS
+_GERMEVAL_COLUMNS = 4
+_COUNTED = re.compile(r"\d+")
+# CoNLL-U's lines for several words in one ("3-4") and for words that are not in the text ("3.1").
+_NOT_A_WORD = re.compile(r"\d+[-.]\d+")
+
+Cells = Sequence[str]
+
+
+@dataclass(frozen=True)
+class ColumnLayout:
+    """Which columns of a file have the words and the tags.
+
+    Attributes:
+        word: the column of the words, counted from 0.
+        tag: the column of the tags, counted from 0; -1 for the last one of each line.
+        is_numbered: whether the first column counts the words of each text.
+        name: what the layout is called in messages; None for a word first and its tag last.
+    """
+
+    word: int
+    tag: int
+    is_numbered: bool = False
+    name: str | None = None
+
+    def is_word(self, cells: Cells) -> bool:
+        """Whether a line is a word of its own, and not CoNLL-U's "3-4" or "3.1"."""
+        return not (self.is_numbered and _NOT_A_WORD.fullmatch(cells[0]))
+
+
+def find_layout(texts: Sequence[Sequence[Cells]]) -> ColumnLayout:
+    """Recognizes the layout of a file.
+
+    Args:
+        texts: for each text the cells of its lines; at least one line.
+
+    Example:
+        >>> find_layout([[["1", "Anna", "B-PER", "O"], ["2", "lives", "O", "O"]]])
+        ColumnLayout(word=1, tag=2, is_numbered=True, name='GermEval')
+    """
+    width = min(len(cells) for text in texts for cells in text)
+    tags = [column for column in range(width) if _are_tags(texts, column)]
+    if is_numbered(texts):
+        return _numbered_layout(width, [column for column in tags if column > 1])
+    if tags and tags[-1] == 0 and width == 2:
+        return ColumnLayout(1, 0, name="tags first")
+    return ColumnLayout(0, -1)
+
+
+def _numbered_layout(width: int, tags: list[int]) -> ColumnLayout:
+    if width == _GERMEVAL_COLUMNS and tags == [2, 3]:
+        return ColumnLayout(1, 2, True, "GermEval")
+    if tags:
+        return ColumnLayout(1, tags[-1], True, "numbered words")
+    if width == _CONLL_U_COLUMNS:
+        return ColumnLayout(1, _CONLL_U_TAGS, True, "CoNLL-U")
+    if width >= _CONLL_09_COLUMNS:
+        return ColumnLayout(1, _CONLL_09_TAGS, True, "CoNLL-2009")
+    return ColumnLayout(1, width - 1, True, "numbered words")
+
+
+def is_numbered(texts: Sequence[Sequence[Cells]]) -> bool:
+    """Whether the first column counts the words of each text from 0 or 1, and words and tags come after it."""
+    is_longer = False
+    for text in texts:
+        numbers = [cells[0] for cells in text if len(cells) > 2 and not _NOT_A_WORD.fullmatch(cells[0])]
+        if not numbers or not all(map(_COUNTED.fullmatch, numbers)) or any(len(cells) < 3 for cells in text):
+            return False
+        first = int(numbers[0])
+        if first > 1 or [int(number) for number in numbers] != list(range(first, first + len(numbers))):
+            return False
+        is_longer = is_longer or len(numbers) > 1
+    return is_longer
+
+
+def _are_tags(texts: Sequence[Sequence[Cells]], column: int) -> bool:
+    """Whether a column has tags of entities only, and some that begin one."""
+    values = {cells[column] for text in texts for cells in text}
+    return all(map(_TAG.fullmatch, values)) and values != {"O"}
+
+
+def is_header(cells: Cells) -> bool:
+    """Whether a line names columns, such as "word tag"."""
+    return len(cells) > 1 and all(cell.strip().lower() in _HEADER_NAMES for cell in cells)
