@@ -119,7 +119,7 @@ def _named_inputs(symbols: Any, inputs: Any) -> Any:
 
 def _check_length(inputs: Any, limit: int | None) -> None:
     """Refuse longer inputs than the model's here, where the error is clearer than one of a compiled graph."""
-    if limit is not None and isinstance(inputs, dict) and np.ndim(inputs.get("token_ids")) == 2:
+    if limit is not None and isinstance(inputs, dict) and "token_ids" in inputs and np.ndim(inputs["token_ids"]) == 2:
         checked_length(inputs["token_ids"], limit)
 
 

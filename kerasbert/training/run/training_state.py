@@ -91,6 +91,8 @@ def load_newest_state(folder: Path) -> TrainingState | None:
     for file in files:
         try:
             return _readable(file, _load)
+        except BadInputError:
+            raise
         except _DAMAGED as error:
             reason = f"{type(error).__name__}: {error}"
             _LOGGER.warning("The training state %s is damaged (%s). Using the one before it.", file, reason)
