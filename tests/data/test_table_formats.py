@@ -283,7 +283,7 @@ def test_printed_lists_where_one_label_is_wanted(tmp_path):
     path.write_text(delimited(",", [("One", "['a']"), ("Two", "[noise]")], ("text", "label")), newline="")
     assert read_labelled(path).labels == ("a", "[noise]")
     path.write_text(delimited(",", [("One", "['a', 'b']")], ("text", "label")), newline="")
-    with pytest.raises(BadInputError, match=r"line 2 of .*problem_type='multi_label_classification'"):
+    with pytest.raises(BadInputError, match=r"line 2 of .*task='multi_label_classification'"):
         read_labelled(path)
     for cell in ("[a, b]", "['a' ... 'z']"):
         path.write_text(delimited(",", [("One", cell)], ("text", "label")), newline="")

@@ -9,6 +9,9 @@ import numpy as np
 from kerasbert.data.tables.printed_lists import looks_printed, printed_list
 from kerasbert.errors import BadInputError
 
+_SEVERAL_LABELS = (
+    "For several labels a row, set `task='multi_label_classification'` (in `read_labelled`, `problem_type`)."
+)
 # Regression's targets are float32.
 _LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
@@ -37,7 +40,7 @@ def label_of(value: Any, column: str, place: str, problem_type: str, separator: 
     if len(items) != 1:
         raise BadInputError(
             f"Each row must have one label in column {column!r}. Received: {name[:80]} in {place}, a list of "
-            f"{len(items)}. For several labels a row, set `problem_type='multi_label_classification'`."
+            f"{len(items)}. {_SEVERAL_LABELS}"
         )
     return items[0].strip()
 
@@ -64,10 +67,9 @@ def _name(value: Any, column: str, place: str, may_be_empty: bool) -> str:
         value = json.dumps(value)
     if not isinstance(value, str) or not (value.strip() or may_be_empty):
         received = "no label" if value in (None, "") else json.dumps(value)[:80]
-        several = " For several labels a row, set `problem_type='multi_label_classification'`."
         raise BadInputError(
             f"Each row must have a label in column {column!r}. Received: {received} in {place}. "
-            f"Add the label or remove the row.{several if isinstance(value, list) else ''}"
+            f"Add the label or remove the row.{f' {_SEVERAL_LABELS}' if isinstance(value, list) else ''}"
         )
     return value.strip()
 
