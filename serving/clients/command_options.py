@@ -1,14 +1,15 @@
-"""What the command lines that ask a served model share: the look of their help, where the model is, and which one."""
+"""What the command lines of the clients and the load test share: the layout of `--help` and the served model."""
 
 import argparse
 
 
 def make_parser(module: str, documentation: str) -> argparse.ArgumentParser:
-    """A parser whose help is the module's documentation.
+    """Return a parser whose help text is the documentation of a module.
 
     Args:
-        module: what is run by `python -m`.
-        documentation: its docstring: what it does after the first line's colon, then an empty line, then examples.
+        module: The module that `python -m` runs.
+        documentation: Its docstring: a first line whose part after the colon says what the command does, an empty
+            line, and examples.
     """
     first, rest = documentation.split("\n\n", 1)
     purpose = first.split(": ", 1)[1]
@@ -21,11 +22,13 @@ def make_parser(module: str, documentation: str) -> argparse.ArgumentParser:
 
 
 def add_served_model(parser: argparse.ArgumentParser) -> None:
-    """Adds `--rest` or `--grpc`, one of which must be given, `--model`, and `--version` or `--label`."""
+    """Add `--rest` or `--grpc` (exactly one is required), `--model`, and `--version` or `--label`."""
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--rest", help="address of the REST API, such as http://localhost:8501")
-    where.add_argument("--grpc", help="address of the gRPC API, such as localhost:8500")
-    parser.add_argument("--model", dest="model_name", default="model", help="its name on the server (%(default)s)")
+    where.add_argument("--rest", help="address of the REST API, e.g. http://localhost:8501")
+    where.add_argument("--grpc", help="address of the gRPC API, e.g. localhost:8500")
+    parser.add_argument(
+        "--model", dest="model_name", default="model", help="the model's name on the server (default: %(default)s)"
+    )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--version", type=int, help="a version of it; the newest by default")
-    which.add_argument("--label", help="a label of a version")
+    which.add_argument("--version", type=int, help="version to ask (default: the newest)")
+    which.add_argument("--label", help="label of the version to ask")

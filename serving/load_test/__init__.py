@@ -1,6 +1,6 @@
-"""How fast does a server answer, and how late under load? `python -m kerasbert_serving.load_test --help`.
+"""A load test for TF Serving and the local server, over REST and gRPC: `python -m kerasbert_serving.load_test --help`.
 
-Works against TensorFlow Serving and the local server, over REST and gRPC; loads no TensorFlow.
+It reports throughput, latencies and errors, and does not load TensorFlow.
 """
 
 from kerasbert_serving.load_test.load import Load, run_load

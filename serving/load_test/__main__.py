@@ -1,4 +1,4 @@
-"""`python -m kerasbert_serving.load_test`: load on a server, its latencies as text, JSON and a picture.
+"""`python -m kerasbert_serving.load_test`: measure a server's latencies and throughput under load.
 
 Examples:
 
@@ -14,13 +14,17 @@ from pathlib import Path
 from kerasbert_serving.clients.command_options import add_served_model, make_parser
 from kerasbert_serving.load_test.load import Load, run_load
 
+_PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a load and returns the exit code: 0, or 1 if nothing was answered or the load could not be run."""
+    """Run a load test and return the exit code: 0, or 1 if nothing was answered or the test could not run."""
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     json_path, plot_path = given.pop("json"), given.pop("plot")
     try:
+        # Checked first: a file that cannot be written is noticed before minutes of load, not after.
+        _check_files(json_path, plot_path)
         if plot_path:
             from kerasbert_serving.load_test.plot import save_plot
         report = run_load(Load(**given))
@@ -30,12 +34,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             save_plot(report, plot_path)
     except ImportError as error:
         return _fail(
-            f'The plot needs a package that is not installed ({error.name}). Run: pip install "kerasbert[report]"'
+            f'--plot needs a package that is not installed ({error.name}). Run: pip install "kerasbert-client[plot]"'
         )
     except (OSError, ValueError) as error:
         return _fail(str(error))
     sys.stdout.write(f"{report}\n")
     return 0 if report.answered else 1
+
+
+def _check_files(json_path: str | None, plot_path: str | None) -> None:
+    for option, path in (("--json", json_path), ("--plot", plot_path)):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise ValueError(f"{option} must name a file in a folder that exists. Received: {path}.")
+        if path and Path(path).is_dir():
+            raise ValueError(f"{option} must name a file. Received: the folder {path}.")
+    if plot_path and Path(plot_path).suffix.lower() not in _PLOT_SUFFIXES:
+        raise ValueError(f"--plot must name a file that ends in {', '.join(_PLOT_SUFFIXES)}. Received: {plot_path}.")
 
 
 def _fail(message: str) -> int:
@@ -45,22 +59,37 @@ def _fail(message: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("kerasbert_serving.load_test", __doc__)
-    parser.add_argument("texts", help="file with a text a line; texts, and so their lengths, are drawn from it")
+    parser.add_argument("texts", help="UTF-8 file with one text per line; requests are drawn from it at random")
     add_served_model(parser)
-    parser.add_argument("--signature", dest="signature_name", default="serving_default", help="(%(default)s)")
-    parser.add_argument("--input", dest="input_name", default="text", help="the signature's string input (%(default)s)")
+    parser.add_argument(
+        "--signature", dest="signature_name", default="serving_default", help="signature to run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--input", dest="input_name", default="text", help="the signature's string input (default: %(default)s)"
+    )
     loop = parser.add_mutually_exclusive_group()
-    loop.add_argument("--concurrency", type=int, default=8, help="closed loop: clients at once (%(default)s)")
-    loop.add_argument("--rate", type=float, help="open loop: requests a second, whether answered or not")
-    parser.add_argument("--arrivals", choices=["poisson", "even"], default="poisson", help="open loop (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=1, help="texts in a request (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=10, help="how long to measure (%(default)s)")
-    parser.add_argument("--warm-up-seconds", type=float, default=1, help="unmeasured, before that (%(default)s)")
-    parser.add_argument("--timeout", type=float, default=30, help="seconds for a request (%(default)s)")
-    parser.add_argument("--max-in-flight", type=int, default=5000, help="open loop: unanswered at once (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of texts and arrivals (%(default)s)")
+    loop.add_argument(
+        "--concurrency", type=int, default=8, help="closed loop: clients at the same time (default: %(default)s)"
+    )
+    loop.add_argument("--rate", type=float, help="open loop: requests per second, whether answered or not")
+    parser.add_argument(
+        "--arrivals",
+        choices=["poisson", "even"],
+        default="poisson",
+        help="open loop: random or even intervals between requests (default: %(default)s)",
+    )
+    parser.add_argument("--batch-size", type=int, default=1, help="texts per request (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="how long to measure (default: %(default)s)")
+    parser.add_argument(
+        "--warm-up-seconds", type=float, default=1, help="load before that, not measured (default: %(default)s)"
+    )
+    parser.add_argument("--timeout", type=float, default=30, help="seconds for a request (default: %(default)s)")
+    parser.add_argument(
+        "--max-in-flight", type=int, default=5000, help="open loop: unanswered requests (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed for texts and arrivals (default: %(default)s)")
     parser.add_argument("--json", help="file for the metrics")
-    parser.add_argument("--plot", help="file for a picture: .png, .svg or .pdf; needs matplotlib")
+    parser.add_argument("--plot", help="file for a figure: .png, .svg or .pdf; needs matplotlib")
     return parser
 
 

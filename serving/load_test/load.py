@@ -1,8 +1,8 @@
-"""Puts load on a server, and writes down when each request was due, sent and answered.
+"""Puts load on a server and records when each request was due, sent and answered.
 
-Closed loop: so many clients, each asking again as soon as it is answered. Open loop: requests come at a given rate
-whether the server keeps up or not, and a request's latency counts from the moment it was due: a server that stalls
-cannot hide those that wait meanwhile (no coordinated omission).
+In a closed loop, a fixed number of clients each send a request as soon as the last one is answered. In an open loop,
+requests are sent at a given rate whether the server keeps up or not, and a request's latency counts from the moment it
+was due, so a server that stalls cannot hide the requests that wait meanwhile (no coordinated omission).
 """
 
 import asyncio
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasbert_serving.clients.proxies import hint_of
 from kerasbert_serving.clients.target import Target
 from kerasbert_serving.load_test.report import Report, Sample
 from kerasbert_serving.load_test.senders import GrpcSender, RestSender, Sender
 
-# So many different requests are made ready before the clock starts.
+# Number of different requests that are prepared before the clock starts.
 _PREPARED = 1000
 
 
@@ -27,23 +28,26 @@ class Load:
     """What to send, how fast and for how long.
 
     Attributes:
-        texts: What to draw the texts from, and so their lengths: a file with a text a line, or the texts.
-        rest: Address of the REST API, such as "http://localhost:8501". Either this or `grpc`.
-        grpc: Address of the gRPC API, such as "localhost:8500".
+        texts: The texts to draw from, or the path of a UTF-8 file with one text per line.
+        rest: Address of the REST API, e.g. "http://localhost:8501". Exactly one of `rest` and `grpc` is required.
+        grpc: Address of the gRPC API, e.g. "localhost:8500".
         model_name: The model's name on the server.
-        version: A version of it; the newest by default.
-        label: A label of a version instead.
-        signature_name: The signature that is asked.
-        input_name: Its string input.
-        concurrency: Closed loop: how many ask at once.
-        rate: Open loop, if given: requests a second.
-        arrivals: How the open loop's requests come: "poisson" at random, or "even".
-        batch_size: Texts in a request.
+        version: Version to ask. By default the newest.
+        label: Label of the version to ask, instead of `version`.
+        signature_name: Signature to run.
+        input_name: Name of the signature's string input.
+        concurrency: Closed loop: number of clients that ask at the same time.
+        rate: Requests per second. If given, the loop is open.
+        arrivals: Open loop: intervals between requests, "poisson" (random) or "even".
+        batch_size: Number of texts per request.
         seconds: How long to measure.
-        warm_up_seconds: How long to send before that, unmeasured.
+        warm_up_seconds: How long to send requests before that, without measuring.
         timeout: Seconds after which a request counts as an error.
-        max_in_flight: Open loop: a request beyond so many unanswered ones is not sent, and counts as an error.
-        seed: Seed of the choice of texts and of the arrivals.
+        max_in_flight: Open loop: maximum number of unanswered requests. Further ones are not sent and count as errors.
+        seed: Random seed for the choice of texts and the arrivals.
+
+    Raises:
+        ValueError: If an argument is invalid.
     """
 
     texts: str | Path | Sequence[str]
@@ -79,10 +83,16 @@ class Load:
 
 
 def run_load(load: Load) -> Report:
-    """Puts the load on the server and returns what came of it.
+    """Run a load test and return its results.
+
+    Args:
+        load: What to send, how fast and for how long.
+
+    Returns:
+        The report.
 
     Raises:
-        ValueError: If there is no text to send.
+        ValueError: If there is no text to send, or an address is invalid.
         OSError: If the file of texts cannot be read.
     """
     return asyncio.run(_run(load, _texts(load.texts)))
@@ -90,10 +100,17 @@ def run_load(load: Load) -> Report:
 
 def _texts(source: str | Path | Sequence[str]) -> list[str]:
     if isinstance(source, (str, Path)):
-        source = Path(source).read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            # A line ends with a line feed only: `splitlines` would split at U+2028 and other characters, too.
+            source = [line.removesuffix("\r") for line in Path(source).read_text(encoding="utf-8-sig").split("\n")]
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"The file of texts must be UTF-8. Received: '{source}', byte {error.start} is not. Convert it, e.g. "
+                "with: iconv -f latin1 -t utf-8"
+            ) from error
     texts = [text for text in source if text.strip()]
     if not texts:
-        raise ValueError("`texts` must hold a text at least. Received: none, or empty lines only.")
+        raise ValueError("`texts` must contain at least one text that is not blank. Received: none.")
     return texts
 
 
@@ -116,7 +133,7 @@ async def _run(load: Load, texts: list[str]) -> Report:
     finally:
         await sender.close()
     lengths = [len(text) for batch in batches for text in batch]
-    return Report(load, samples, took, sum(lengths) / len(lengths))
+    return Report(load, samples, took, sum(lengths) / len(lengths), hint_of(sender.proxy))
 
 
 async def _closed_loop(
@@ -148,7 +165,7 @@ async def _open_loop(
     due = pause()
     while due < seconds:
         wait = due - (time.perf_counter() - begin)
-        # Behind the plan, one turn of the loop lets answers in; what is due goes out at once.
+        # If sending is late, `sleep(0)` still lets replies in; what is due is sent at once.
         await asyncio.sleep(max(wait, 0))
         if len(in_flight) >= load.max_in_flight:
             now = time.perf_counter() - begin
@@ -160,7 +177,7 @@ async def _open_loop(
         due += pause()
     while in_flight:
         await asyncio.wait(in_flight)
-        await asyncio.sleep(0)  # for the callbacks
+        await asyncio.sleep(0)  # lets the callbacks run
     return samples
 
 
@@ -176,7 +193,7 @@ async def _sample(load: Load, sender: Sender, request: Any, begin: float, due: f
         error = await asyncio.wait_for(sender.send(request), load.timeout)
     except asyncio.TimeoutError:
         error = "timeout"
-    except (OSError, EOFError, ValueError) as failure:  # no connection, a broken one, or no HTTP
+    except (OSError, EOFError, ValueError) as failure:  # no connection, a broken one, or a reply that is not HTTP
         error = type(failure).__name__
-        await asyncio.sleep(0.01)  # who is refused at once must not spin
+        await asyncio.sleep(0.01)  # a client whose connections are refused must not spin
     return Sample(due, sent, time.perf_counter() - begin, error)

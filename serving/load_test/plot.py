@@ -1,4 +1,4 @@
-"""A picture of a report: latency by percentile, and over time."""
+"""A figure of a load test: latency by percentile, and latency over time."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,14 @@ from kerasbert_serving.load_test.report import Report
 
 
 def save_plot(report: Report, path: str | os.PathLike) -> None:
-    """Draws a report into a file; its suffix (.png, .svg, .pdf) says in which format.
+    """Draw a report into a file.
+
+    Args:
+        report: The report.
+        path: The file. Its suffix selects the format: .png, .svg or .pdf.
 
     Raises:
-        ValueError: If matplotlib knows no such format.
+        ValueError: If matplotlib does not support the format.
         OSError: If the file cannot be written.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
@@ -30,7 +34,7 @@ def save_plot(report: Report, path: str | os.PathLike) -> None:
 
 
 def _draw_percentiles(axes: object, latencies: np.ndarray) -> None:
-    """Percentiles on an axis that stretches the tail: 90, 99, 99.9 stand at equal distances."""
+    """Draw percentiles on an axis that stretches the tail: 90, 99 and 99.9 have equal distances."""
     if len(latencies):
         share = (np.arange(len(latencies)) + 0.5) / len(latencies)
         axes.plot(1 / (1 - share), latencies, drawstyle="steps-post")

@@ -1,4 +1,4 @@
-"""What came of a load: latencies, throughput and errors, as numbers, as text and as JSON."""
+"""The results of a load test: latencies, throughput and errors, as numbers, as text and as JSON."""
 
 import json
 import math
@@ -14,7 +14,14 @@ PERCENTILES = (50, 75, 90, 95, 99, 99.9)
 
 @dataclass(frozen=True)
 class Sample:
-    """One request, in seconds since the start: when it was due, sent and done; its error, or None."""
+    """One request. Times are in seconds since the start.
+
+    Attributes:
+        due: When it should have been sent.
+        sent: When it was sent.
+        done: When its reply, or its error, was there.
+        error: The kind of error, or None.
+    """
 
     due: float
     sent: float
@@ -29,36 +36,38 @@ class Sample:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a load.
+    """The results of a load test.
 
     Attributes:
-        load: What was put on the server.
-        samples: Each request, in the order of the answers.
-        seconds: How long it took, until the last answer.
-        mean_characters: The mean length of the texts.
+        load: What was sent.
+        samples: The requests, in the order of their replies.
+        seconds: Duration until the last reply.
+        mean_characters: Mean length of the texts.
+        hint: What to tell the user if requests failed, e.g. which proxy was used.
     """
 
     load: "Load"
     samples: list[Sample] = field(repr=False)
     seconds: float
     mean_characters: float
+    hint: str = ""
 
     @property
     def answered(self) -> int:
-        """How many requests were answered."""
+        """Number of requests that were answered."""
         return sum(sample.error is None for sample in self.samples)
 
     @property
     def errors(self) -> dict[str, int]:
-        """How many errors of each kind there were, the most frequent first."""
+        """Number of errors of each kind, the most frequent first."""
         return dict(Counter(sample.error for sample in self.samples if sample.error is not None).most_common())
 
     def latencies(self) -> list[float]:
-        """Seconds of the answered requests, sorted."""
+        """Return the latencies of the answered requests in seconds, sorted."""
         return sorted(sample.latency for sample in self.samples if sample.error is None)
 
     def to_dict(self) -> dict[str, Any]:
-        """All metrics; latencies in milliseconds."""
+        """Return all metrics. Latencies are in milliseconds."""
         load = {name: value for name, value in asdict(self.load).items() if name != "texts"}
         latencies = self.latencies()
         lags = sorted(sample.sent - sample.due for sample in self.samples)
@@ -76,13 +85,13 @@ class Report:
             "requests_per_second": round(self.answered / self.seconds, 2),
             "texts_per_second": round(self.answered * self.load.batch_size / self.seconds, 2),
             "latency_ms": metrics,
-            # Where this grows, the metrics tell more of the sending machine than of the server.
+            # If this is large, the sending machine was too slow, and the metrics say little about the server.
             "sent_late_ms": {"p99": _milliseconds(percentile(lags, 99))},
             "errors": self.errors,
         }
 
     def to_json(self) -> str:
-        """The metrics as JSON."""
+        """Return the metrics as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:
@@ -94,11 +103,22 @@ class Report:
         for name, value in metrics["latency_ms"].items():
             lines.append(f"  {name:<6}{'–' if value is None else f'{value:.2f} ms':>12}")
         lines.extend(f"  {count} errors: {kind}" for kind, count in metrics["errors"].items())
+        if metrics["errors"] and self.hint:
+            lines.append(self.hint.strip())
         return "\n".join(lines)
 
 
 def percentile(ordered: list[float], percent: float) -> float | None:
-    """The smallest value that so many percent of the sorted values do not exceed; None of none.
+    """Return the smallest value that at least `percent` percent of the sorted values do not exceed.
+
+    Args:
+        ordered: Values in ascending order.
+        percent: A number from 0 to 100.
+
+    Returns:
+        The value, or None if there are no values.
+
+    Example:
 
     >>> [percentile([1, 2, 3, 4], percent) for percent in (50, 75, 99.9)]
     [2, 3, 4]

@@ -1,14 +1,12 @@
-"""A wheel, built from the sources, installed without extras in an empty environment, and imported there."""
+"""The wheel of kerasbert, installed without extras in an empty environment."""
 
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-CONSTRAINTS = ROOT / "requirements" / f"python{sys.version_info.major}.{sys.version_info.minor}.txt"
+from .commands import run
+
 PACKAGES = [
     "checkpoints",
     "config",
@@ -34,48 +32,6 @@ FORBIDDEN = [
 ]
 
 pytestmark = pytest.mark.timeout(1200)
-
-
-def run(*command: str, cwd: Path) -> str:
-    """Standard output of a command that must succeed; both streams are in the failure's message."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    # The sources are cloned, so that a file git does not know cannot make the build work here only.
-    run("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), str(folder / "sources"), cwd=folder)
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(folder / "sources"), cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a new virtual environment that holds the wheel and what it requires, nothing else."""
-    folder = tmp_path_factory.mktemp("environment")
-    uv = str(Path(sys.executable).parent / "uv")
-    run(uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv"), cwd=folder)
-    python = folder / "venv" / "bin" / "python"
-    run(uv, "pip", "install", "--quiet", "--python", str(python), "-c", str(CONSTRAINTS), str(wheel), cwd=folder)
-    return python
-
-
-def test_wheel_holds_no_generic_names(wheel: Path) -> None:
-    names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    packages = {"kerasbert", "kerasbert_pipelines", "kerasbert_serving", "kerasbert_tfx"}
-    assert {name for name in names if not name.endswith(".dist-info")} == packages
-
-
-def test_wheel_carries_every_source_file(wheel: Path) -> None:
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    patterns = ("kerasbert", "pipelines/*.py", "serving/*.py", "serving/server", "tfx/*.py")
-    tracked = run("git", "ls-files", *patterns, cwd=ROOT).split()
-    expected = {name if name.startswith("kerasbert/") else f"kerasbert_{name}" for name in tracked}
-    assert expected <= packed, sorted(expected - packed)
 
 
 def test_every_package_imports_without_extras(empty_environment: Path, tmp_path: Path) -> None:

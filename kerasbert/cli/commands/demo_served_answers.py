@@ -79,6 +79,5 @@ def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, floa
     """Label and probability of each text, over gRPC."""
     from kerasbert_serving.clients import GrpcClient
 
-    # A proxy is for addresses elsewhere; this one is on this machine.
-    with GrpcClient(addresses.grpc, _MODEL_NAME, options=[("grpc.enable_http_proxy", 0)]) as client:
+    with GrpcClient(addresses.grpc, _MODEL_NAME) as client:
         return [(answer.label, answer.probability) for answer in client.classify(list(texts))]

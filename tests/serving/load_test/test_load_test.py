@@ -14,6 +14,7 @@ from kerasbert_serving.load_test.load import _open_loop
 from kerasbert_serving.load_test.report import Sample, percentile
 
 from ..faulty_servers import FaultyRest
+from ..proxy_server import ProxyServer
 
 SHORT = {"seconds": 0.5, "warm_up_seconds": 0.1, "signature_name": "text", "input_name": "x", "model_name": "echo"}
 
@@ -139,8 +140,48 @@ def test_texts_are_drawn_by_seed(texts):
     from kerasbert_serving.load_test.load import _texts
 
     assert [len(text) for text in _texts(texts)] == [5, 13, 250]
-    with pytest.raises(ValueError, match="must hold a text"):
+    with pytest.raises(ValueError, match="must contain at least one text"):
         _texts(["", " "])
+
+
+def test_a_line_ends_at_a_line_feed_only(tmp_path):
+    from kerasbert_serving.load_test.load import _texts
+
+    path = tmp_path / "#1 ü [a]*?%.txt"
+    path.write_bytes("\ufeffone\u2028still one\r\ntwo\x0bstill two\n".encode())
+    assert _texts(path) == ["one\u2028still one", "two\x0bstill two"]
+    path.write_bytes("größe\n".encode("latin1"))
+    with pytest.raises(ValueError, match=r"must be UTF-8.*byte 2 is not.*iconv"):
+        _texts(path)
+
+
+@pytest.mark.parametrize("wire", ["rest", "grpc"])
+def test_this_machine_is_asked_directly_and_others_through_the_proxy(echo_server, monkeypatch, unused_port, wire):
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port}")
+    load = {**SHORT, "seconds": 0.1, "warm_up_seconds": 0, "concurrency": 1}
+    assert not run_load(Load(texts=["x"], **address(echo_server, wire), **load)).errors
+    far = {"rest": "http://model.example:8501"} if wire == "rest" else {"grpc": "model.example:8500"}
+    report = run_load(Load(texts=["x"], **far, **load))
+    assert set(report.errors) == ({"ConnectionRefusedError"} if wire == "rest" else {"UNAVAILABLE"})
+    assert f"through the proxy http://127.0.0.1:{unused_port}" in str(report)
+    port = echo_server.rest_port if wire == "rest" else int(echo_server.grpc_address.rpartition(":")[2])
+    with ProxyServer((echo_server.options.host, port)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{proxy.port}")
+        report = run_load(Load(texts=["x"], **far, **load))
+    assert (report.errors, report.answered > 0) == ({}, True)
+    assert "proxy-authorization: basic bWU6c2VjcmV0".lower() in proxy.heads[0].lower()
+
+
+def test_a_tunnel_that_the_proxy_refuses_is_an_error(echo_server, monkeypatch):
+    monkeypatch.delenv("no_proxy", raising=False)
+    with ProxyServer((echo_server.options.host, echo_server.rest_port), "403 Forbidden") as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        load = {**SHORT, "seconds": 0.1, "warm_up_seconds": 0, "concurrency": 1}
+        report = run_load(Load(texts=["x"], rest="https://model.example", **load))
+    assert set(report.errors) == {"ConnectionRefusedError"}
+    assert proxy.requests[0] == "CONNECT model.example:443"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +231,15 @@ def test_the_command_says_what_is_wrong(echo_server, texts, unused_port, capsys)
     assert main([str(texts.with_name("nothing.txt")), "--rest", echo_server.rest_url]) == 1
     assert "No such file" in capsys.readouterr().err
     assert main([str(texts), "--rest", "localhost:8501"]) == 1
-    assert "must be a URL" in capsys.readouterr().err
+    assert "must begin with http://" in capsys.readouterr().err
+    for option, value, message in (
+        ("--plot", "load.jpeg", "ends in .png, .svg, .pdf"),
+        ("--plot", "nowhere/load.png", "a folder that exists"),
+        ("--json", "nowhere/load.json", "a folder that exists"),
+        ("--json", str(texts.parent), "must name a file"),
+    ):
+        assert main([str(texts), "--rest", echo_server.rest_url, "--seconds", "9999", option, value]) == 1
+        assert message in capsys.readouterr().err
     nobody = ["--rest", f"http://127.0.0.1:{unused_port}", "--seconds", "0.1", "--warm-up-seconds", "0"]
     assert main([str(texts), *nobody]) == 1
     assert "ConnectionRefusedError" in capsys.readouterr().out
