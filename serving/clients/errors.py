@@ -101,9 +101,11 @@ _CODES = {
 }
 
 
-def of_code(code: str, message: str, **details: object) -> ServingClientError:
+def of_code(
+    code: str, message: str, http_status: int | None = None, retry_after: float | None = None
+) -> ServingClientError:
     """Return the error for a gRPC code."""
-    return ERRORS.get(code, ServerError)(message, code, **details)
+    return ERRORS.get(code, ServerError)(message, code, http_status, retry_after)
 
 
 def of_http_status(status: int, message: str, retry_after: float | None = None) -> ServingClientError:

@@ -1,7 +1,7 @@
-"""When to send a request again: after UNAVAILABLE only, later and later, and at random.
+"""When to send a request again: only after UNAVAILABLE, after random pauses that become longer.
 
-The pauses grow exponentially and are drawn evenly between nothing and the grown value ("full jitter"), so that clients
-that failed together do not come back together. Sending and sleeping are left to the clients.
+A pause is drawn uniformly between zero and a limit that grows exponentially ("full jitter"), so that clients that
+failed at the same time do not return at the same time. Sending and sleeping are left to the clients.
 """
 
 import random
@@ -13,13 +13,21 @@ from kerasbert_serving.clients.errors import ServingClientError, UnavailableErro
 
 @dataclass(frozen=True)
 class Retries:
-    """How often and after which pauses a request is sent again.
+    """How many times a request is sent, and how long the pauses in between are.
 
     Attributes:
-        attempts: How often a request is sent at the most; 1 never sends it again.
-        first_pause: Seconds up to which the first pause may last; each further one up to twice as long.
-        longest_pause: Seconds that no pause exceeds.
-        seed: Seed of the pauses; None draws them anew each time.
+        attempts: Maximum number of times that a request is sent. 1 never sends it again.
+        first_pause: Maximum length of the first pause in seconds. The maximum doubles with every further pause.
+        longest_pause: Maximum length of any pause in seconds.
+        seed: Random seed for the pauses. None draws different ones each time.
+
+    Raises:
+        ValueError: If `attempts` is less than 1 or a pause is negative.
+
+    Example:
+
+    >>> Retries(attempts=3, longest_pause=1.0)
+    Retries(attempts=3, first_pause=0.1, longest_pause=1.0, seed=None)
     """
 
     attempts: int = 5
@@ -27,7 +35,7 @@ class Retries:
     longest_pause: float = 5.0
     seed: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.attempts < 1 or self.first_pause < 0 or self.longest_pause < 0:
             raise ValueError(
                 "`attempts` must be 1 or more, and the pauses must not be negative. Received: "
@@ -36,7 +44,7 @@ class Retries:
 
 
 class Deadline:
-    """The end of a call: `left` says how much time remains, and raises once there is none."""
+    """The time by which a call must end."""
 
     def __init__(self, seconds: float):
         if not seconds > 0:
@@ -45,14 +53,14 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def allows(self, seconds: float) -> bool:
-        """Whether more than so many seconds remain."""
+        """Return whether more than this number of seconds remains."""
         return time.monotonic() + seconds < self._end
 
     def left(self) -> float:
-        """Seconds that remain.
+        """Return the seconds that remain.
 
         Raises:
-            DeadlineError: If none do.
+            DeadlineError: If no time remains.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -61,7 +69,7 @@ class Deadline:
 
 
 class Attempts:
-    """The attempts at one request."""
+    """The attempts to send one request."""
 
     def __init__(self, retries: Retries, deadline: Deadline):
         self._retries = retries
@@ -70,11 +78,11 @@ class Attempts:
         self._failed = 0
 
     def pause_after(self, error: ServingClientError) -> float:
-        """Seconds to wait before the next attempt.
+        """Return the seconds to wait before the next attempt.
 
         Raises:
-            ServingClientError: The error, if there is no next attempt: it is of another kind, or attempts or time are
-                used up.
+            ServingClientError: The given error, if there is no next attempt: because the error is of another kind, or
+                because no attempts or no time remain.
         """
         self._failed += 1
         error.attempts = self._failed

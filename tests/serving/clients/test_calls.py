@@ -278,14 +278,65 @@ def test_nobody_there(kind, unused_port):
     ("kind", "address", "options", "message"),
     [
         (RestClient, "localhost:8501", {}, "must begin with http"),
-        (GrpcClient, "http://localhost:8500", {}, "without a scheme"),
-        (RestClient, "http://x", {"model_name": ""}, "must not be empty"),
+        (GrpcClient, "http://localhost:8500", {}, "Leave out the scheme"),
+        (RestClient, "http://x", {"model_name": ""}, "`model_name` must be text that is not empty"),
+        (RestClient, "http://x", {"model_name": "\ud800"}, "`model_name` must be text"),
+        (GrpcClient, "x:1", {"label": ""}, "`label` must be text that is not empty"),
+        (RestClient, "http://me:secret@x", {}, "Pass credentials in `headers`"),
+        (RestClient, "http://x/?a=1", {}, r"without user name, `\?` and `#`"),
+        (RestClient, "http://x#a", {}, "without user name"),
+        (RestClient, "http://x/v1/models/bert", {}, "must end before /v1; name the model in `model_name`"),
+        (RestClient, "http://x:port", {}, "a number from 1 to 65535"),
+        (RestClient, "http://x:70000", {}, "a number from 1 to 65535"),
+        (RestClient, "http://[::1", {}, "IPv6 address in brackets"),
+        (RestClient, "http://a b", {}, "valid host name"),
+        (RestClient, "ftp://x", {}, "must begin with http"),
+        (RestClient, "", {}, "must begin with http"),
+        (RestClient, "http://x", {"headers": {"a b": "c"}}, "A name in `headers`"),
+        (RestClient, "http://x", {"headers": {"a": "b\r\nc: d"}}, "The value of 'a' in `headers`"),
+        (RestClient, "http://x", {"timeout": 0}, "`timeout` must be a positive number"),
+        (GrpcClient, "localhost", {}, "must be host:port"),
+        (GrpcClient, "localhost:", {}, "must be host:port"),
+        (GrpcClient, "localhost:70000", {}, "must be host:port"),
+        (GrpcClient, "::1:8500", {}, "Put an IPv6 address in brackets"),
+        (GrpcClient, "local host:8500", {}, "must be host:port"),
+        (GrpcClient, "x:1", {"metadata": {"a": "ü"}}, "The value of 'a' in `metadata`"),
         (RestClient, "http://x", {"version": -1}, "from 0 to"),
     ],
 )
 def test_wrong_arguments(kind, address, options, message):
     with pytest.raises(ValueError, match=message):
         kind(address, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        (RestClient, "{rest}/"),
+        (RestClient, " {rest} "),
+        (RestClient, "HTTP{rest[4:]}"),
+        (RestClient, "http://localhost:{rest_port}"),
+        (GrpcClient, "localhost:{grpc_port}"),
+        (GrpcClient, "dns:///127.0.0.1:{grpc_port}"),
+        (GrpcClient, "ipv4:127.0.0.1:{grpc_port}"),
+        (GrpcClient, "ipv4:127.0.0.1:{grpc_port},127.0.0.1:{grpc_port}"),
+    ],
+)
+def test_forms_of_addresses(echo_server, kind, address):
+    address = address.replace("HTTP{rest[4:]}", "HTTP" + echo_server.rest_url[4:]).format(
+        rest=echo_server.rest_url,
+        rest_port=echo_server.rest_port,
+        grpc_port=echo_server.grpc_address.rpartition(":")[2],
+    )
+    with kind(address, "echo") as client:
+        assert client.predict({"x": [1.0]})["y"].tolist() == [2.5]
+
+
+def test_a_url_with_a_path_and_characters_beyond_ascii():
+    from kerasbert_serving.clients.addresses import RestServer
+
+    server = RestServer("https://höhe.example/team a/ä%20#".removesuffix("#"))
+    assert server.url == "https://xn--hhe-sna.example:443/team%20a/%C3%A4%20"
 
 
 def test_the_clients_do_without_tensorflow():
