@@ -14,13 +14,14 @@ FOLDERS = {
     "kerasbert_pipelines": "pipelines",
     "kerasbert_serving": "serving",
 }
-# Distributions whose modules share a top-level name.
+# Modules whose distribution their top-level name does not tell.
 _NAMESPACES = {
     "google.protobuf": "protobuf",
     "google.cloud.aiplatform": "google-cloud-aiplatform",
     "google.auth": "google-auth",
     "google.cloud.storage": "google-cloud-storage",
     "kfp.pipeline_spec": "kfp-pipeline-spec",
+    "pydantic_core": "pydantic",  # which requires it in exactly one version
 }
 
 

@@ -28,7 +28,7 @@ FILES = {
     "serving": ["serving/server/**/*.py"],
     "tfx": ["tfx/**/*.py", "pipelines/**/*.py"],
     "demo": ["kerasbert/recipes/baseline_comparison.py"],
-    "jax": ["kerasbert/training/data_parallel.py", "kerasbert/training/train_step.py"],
+    "jax": ["kerasbert/training/**/*.py"],
     "keras-nlp": ["kerasbert/checkpoints/formats/keras_hub.py"],
 }
 FOR_DEVELOPERS = {"test", "docs", "dev"}
