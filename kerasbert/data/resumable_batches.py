@@ -1,7 +1,7 @@
 """Batches of shuffled elements over many epochs, deterministic by seed, that can begin at any batch.
 
-The order of everything follows from the seed, the epoch and the batch number alone, never from what was drawn before:
-a run that begins at batch k gets exactly what an uninterrupted run gets from there on. Knows nothing of text.
+The order depends on the seed, the epoch and the batch number alone, never on what was drawn before: a run that begins
+at batch k gets exactly what an uninterrupted run gets from there on. Works on elements of any kind.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def seed_for(seed: int, purpose: str) -> int:
-    """A seed (31 bits) of its own for each purpose, so that no two draws of one run are correlated."""
+    """A separate seed (31 bits) for each purpose, so that no two draws of one run are correlated."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
@@ -28,21 +28,21 @@ def resumable_batches(
     length_window: int = 1,
     lengths_of: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
-    """Gives (batch number, elements of the batch), from `start_batch` on.
+    """Makes a dataset of (batch number, elements of the batch) from `start_batch` on.
 
-    Batches run over the borders of epochs; only the very last one, with `epochs` given, may be smaller.
+    Batches continue across epochs; only the very last one, with `epochs` given, may be smaller.
 
     Args:
         epoch_elements: maps an epoch's number (int64 scalar) to its elements, in that epoch's order.
-        epoch_size: gives the number of elements in an epoch. Called when something is skipped.
-        batch_size: elements in a batch.
-        seed: of the order of batches within a window.
-        start_batch: the number of the first batch given. Elements before it are not batched, only passed over, and
-            whole epochs not even that.
-        epochs: how many, or None for no end.
-        length_window: so many batches' elements are taken together, sorted by length and cut into batches, which then
-            come in random order. Saves padding. 1 leaves the order as it is.
-        lengths_of: maps a tensor of elements to numbers to sort by. Needed for a `length_window` over 1.
+        epoch_size: returns the number of elements in an epoch. Called only if something is skipped.
+        batch_size: number of elements in a batch.
+        seed: random seed for the order of batches within a window.
+        start_batch: number of the first batch. Elements before it are skipped without being batched, and whole epochs
+            without being read.
+        epochs: number of epochs, or None for no end.
+        length_window: number of batches whose elements are sorted by length together and cut into batches, which then
+            come in random order. Saves padding. 1 leaves the order unchanged.
+        lengths_of: maps a tensor of elements to numbers to sort by. Needed if `length_window` is above 1.
     """
     for name, value, least in (
         ("batch_size", batch_size, 1),
@@ -50,7 +50,7 @@ def resumable_batches(
         ("length_window", length_window, 1),
     ):
         if value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}. Give a larger number.")
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}. Choose a larger number.")
     start_window = start_batch // length_window
     skipped = start_window * length_window * batch_size
     first_epoch, skipped = divmod(skipped, epoch_size()) if skipped else (0, 0)

@@ -83,7 +83,7 @@ def checked_encoding(encoding: str) -> str:
     """Returns the name of a text encoding that Python knows.
 
     Raises:
-        BadInputError: Python knows no such encoding, or it is none of text (`base64`).
+        BadInputError: Python knows no such encoding, or it is not an encoding of text (`base64`).
 
     Example:
         >>> checked_encoding("Latin-1")
@@ -101,7 +101,7 @@ def checked_encoding(encoding: str) -> str:
 
 
 def likely_encoding(sample: bytes) -> str | None:
-    """Guesses the encoding of bytes that are not UTF-8; None if no encoding gives readable text.
+    """Guesses the encoding of bytes that are not UTF-8; None if no encoding makes it readable text.
 
     Example:
         >>> likely_encoding("le café était très bon".encode("cp1252"))

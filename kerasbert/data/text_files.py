@@ -38,6 +38,10 @@ class ReadReport:
         invalid_lines: number of lines with invalid UTF-8.
         replaced_characters: number of U+FFFD characters that replace invalid UTF-8.
         notes: sentences on what was found out about the files or decided, such as a delimiter that was recognized.
+
+    Example:
+        >>> ReadReport(lines=10, invalid_lines=1, replaced_characters=2).warning()
+        '1 of 10 lines contain invalid UTF-8 (2 characters replaced by U+FFFD)'
     """
 
     files: int = 0
@@ -95,6 +99,13 @@ def find_text_files(paths: PathLike | Iterable[PathLike]) -> list[Path]:
 
     Raises:
         BadInputError: a path does not exist, or a folder or pattern contains no file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "b.txt").write_text("Two."), (folder / "a.txt").write_text("One.")
+        >>> [path.name for path in find_text_files(folder)]
+        ['a.txt', 'b.txt']
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]

@@ -1,7 +1,7 @@
 """Tokens that stay whole wherever a text has them: those added to a vocabulary after training, and special ones.
 
-They are cut out of the text, and what lies between them is split into word pieces as if each stretch were a text of its
-own, as Hugging Face's tokenizers do it. Does not know word pieces: see tokenizer.py.
+They are cut out of the text, and the text between them is split into word pieces as if each stretch were a text of its
+own, as in Hugging Face's tokenizers. Word pieces: see tokenizer.py.
 
 Shapes: B batch, P parts of a text (differs by row), T tokens (differs by row).
 """
@@ -27,14 +27,18 @@ class AddedToken:
     """A token that is cut out of a text as a whole, with the rules for finding it.
 
     Attributes:
-        content: its text, a piece of the vocabulary.
-        normalized: whether it is looked for in the normalized text, so that `[E1]` is found in `[e1]` where text is
+        content: the token's text, a piece of the vocabulary.
+        normalized: whether it is looked for in the normalized text, so that `[E1]` is found in `[e1]` if text is
             lower-cased; otherwise in the text as it was written, before any rule.
-        single_word: whether it must stand by itself: not where a letter, mark or digit touches it.
+        single_word: whether it is found only where no letter, mark or digit touches it.
         special: whether `detokenize` may leave it out.
 
-    Source: Hugging Face tokenizers, `AddedToken`. Its `lstrip` and `rstrip`, by which a token takes the white space
-    beside it, make no difference to ids.
+    Source: Hugging Face tokenizers, `AddedToken`. Its `lstrip` and `rstrip`, by which a token includes the white space
+    next to it, make no difference to ids.
+
+    Example:
+        >>> AddedToken("<e1>", normalized=False)
+        AddedToken(content='<e1>', normalized=False, single_word=False, special=False)
     """
 
     content: str
@@ -44,7 +48,7 @@ class AddedToken:
 
     @classmethod
     def as_special(cls, content: str) -> "AddedToken":
-        """A special token such as `[MASK]`: looked for as written."""
+        """Makes a special token such as `[MASK]`, which is looked for as written."""
         return cls(content, normalized=False, special=True)
 
     def __post_init__(self) -> None:
@@ -59,10 +63,10 @@ class AddedToken:
 
 
 def as_added_tokens(tokens: Iterable["AddedToken | Mapping[str, Any]"]) -> tuple[AddedToken, ...]:
-    """The tokens, with dictionaries of their attributes as JSON has them made tokens.
+    """Returns the tokens, with dictionaries of their attributes (as in JSON) turned into tokens.
 
     Raises:
-        ValueError: something else is among them, an attribute is unknown or of another type, or a token comes twice.
+        ValueError: an element is something else, an attribute is unknown or of another type, or a token is repeated.
     """
     if isinstance(tokens, (str, Mapping)) or not isinstance(tokens, Iterable):
         raise ValueError(f"`added_tokens` must be a sequence of `AddedToken`. Received: {tokens!r}.")
@@ -84,12 +88,12 @@ def as_added_tokens(tokens: Iterable["AddedToken | Mapping[str, Any]"]) -> tuple
 
 
 class TokenCutter(tf.Module):
-    """Cuts given strings out of texts, in the TensorFlow graph: of those that begin first, the longest.
+    """Cuts given strings out of texts, in the TensorFlow graph: the longest of those that begin first.
 
     Args:
         ids: string to look for -> token id.
-        single_words: those of the strings that must stand by themselves.
-        ideographs_touch: whether a CJK ideograph beside a single word makes it none.
+        single_words: the strings that no other word character may touch.
+        ideographs_touch: whether a CJK ideograph counts as such a character.
     """
 
     def __init__(self, ids: Mapping[str, int], single_words: Iterable[str], ideographs_touch: bool) -> None:
@@ -116,7 +120,7 @@ class TokenCutter(tf.Module):
 
         Args:
             texts: string [B].
-            tokenize: makes tokens of any number of texts: ids int32, and perhaps starts and ends int64.
+            tokenize: makes tokens of any number of texts: ids int32, optionally with starts and ends int64.
         """
         if not self._has_tokens:
             return tokenize(texts)
@@ -130,7 +134,7 @@ class TokenCutter(tf.Module):
         return tuple(rows)
 
     def _cut(self, texts: tf.Tensor) -> "_Parts":
-        """The texts in parts, each a token or what lies between two; texts without a token pay for the search only."""
+        """The texts in parts, each a token or the text between two; texts without a token cost only the search."""
         uncut = tf.RaggedTensor.from_row_splits(texts, tf.range(tf.size(texts, tf.int64) + 1), validate=False)
         parts, starts, is_token = tf.cond(
             tf.reduce_any(tf.strings.regex_full_match(texts, rf"\C*{self._pattern}\C*")),
@@ -145,23 +149,23 @@ class TokenCutter(tf.Module):
         )
 
     def _ids_of(self, tokens: tf.Tensor) -> tf.Tensor:
-        """The ids of strings that are tokens, and some id of others. Not by a table, which a graph must fill first."""
+        """The ids of strings that are tokens, and any id of others. Without a table, which a graph must fill first."""
         place = tf.searchsorted(self._hashes, _hashes(tokens))
         return tf.gather(self._ids, tf.minimum(place, tf.size(self._ids) - 1))
 
     def _cut_at_tokens(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
-        """The parts, ragged [B, (P)]; for each of all, where it starts in its text and whether it is a token."""
+        """The parts, ragged [B, (P)], and for each part its start in the text and whether it is a token."""
         parts, starts, _ = tf_text.regex_split_with_offsets(texts, self._pattern, self._pattern)
         is_token = tf.strings.regex_full_match(parts.values, self._pattern)
         if not self._single_words:
             return parts, starts.values, is_token
-        # A single word that something touches is none, but text as before: it goes back to the parts beside it.
+        # A single word that something touches is ordinary text: it goes back to the parts next to it.
         rows = row_numbers(parts)
         same_row = rows[1:] == rows[:-1]  # [parts - 1]
         touched_before = same_row & tf.strings.regex_full_match(parts.values[:-1], rf"\C*[{self._word_characters}]")
         touched_after = same_row & tf.strings.regex_full_match(parts.values[1:], rf"[{self._word_characters}]\C*")
         touched = tf.concat([[False], touched_before], axis=0) | tf.concat([touched_after, [False]], axis=0)
-        touched = touched[: tf.size(rows)]  # nothing, of no parts
+        touched = touched[: tf.size(rows)]  # empty if there are no parts
         is_token &= ~(touched & tf.strings.regex_full_match(parts.values, self._single_words))
         continues = tf.concat([[False], same_row & ~is_token[1:] & ~is_token[:-1]], axis=0)[: tf.size(rows)]
         begins = ~continues
@@ -192,8 +196,9 @@ class _Parts(NamedTuple):
 
     Attributes:
         texts: ragged strings [B, (P)], empty in place of a token.
-        ids: int32 [parts in all], -1 for what is no token.
-        starts, ends: bytes of the text, int64 [parts in all].
+        ids: int32 [parts in all], -1 for a part that is not a token.
+        starts: byte of the text where each part starts, int64 [parts in all].
+        ends: byte of the text where each part ends, int64 [parts in all].
     """
 
     texts: tf.RaggedTensor
@@ -203,7 +208,7 @@ class _Parts(NamedTuple):
 
 
 def _with_tokens(parts: _Parts, of_tokens: tf.Tensor, of_pieces: tf.RaggedTensor) -> tf.RaggedTensor:
-    """What a part's token has, or else what its pieces have, of all parts of a text behind each other: [B, (T)]."""
+    """The token's value for each part that is a token, and the pieces' values for the others, in order: [B, (T)]."""
     is_token = parts.ids >= 0
     tokens = tf.RaggedTensor.from_row_lengths(
         tf.boolean_mask(of_tokens, is_token), tf.cast(is_token, tf.int64), validate=False

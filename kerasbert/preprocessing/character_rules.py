@@ -1,7 +1,7 @@
 """What google-research/bert's tokenization.py does to a single character, whatever Python runs it.
 
 The original asks Python's `unicodedata`, so its answers change with the Python version. These rules follow one version
-of Unicode: what later versions assigned counts as unassigned. Does not touch whole texts: see normalization.py.
+of Unicode: characters that later versions assigned count as unassigned. Whole texts: see normalization.py.
 """
 
 import unicodedata
@@ -22,7 +22,7 @@ _ASSIGNED_LATER = """
 1CF00-1CF2D 1CF30-1CF46 1D127-1D128 1D25B-1D25C 1D6A6 1DF00-1DF09 1DF0B-1DF7F 1DF90-1DF96 1DFCD-1DFFF 1E030-1E06D 1E08F
 1E2AE 1E4EB-1E4EF 1E5EE-1E5EF 1E5FF 1E6E3 1E6E6 1E6EE-1E6EF 1E6F5 1E6FF
 """
-# Punctuation that some Unicode versions from 12.1 (tensorflow-text 2.10) to 18 have and others lack. The first line
+# Characters that are punctuation in only some Unicode versions from 12.1 (tensorflow-text 2.10) to 18. The first line
 # came with version 13, the rest later.
 _DISPUTED_PUNCTUATION = """
 2E52 10EAD 1145A 11944-11946
@@ -76,12 +76,12 @@ def is_dropped(char: str) -> bool:
 
 
 def is_space(char: str) -> bool:
-    """Whether words end here: spaces, and the two separators at which Python's `str.split` splits, too."""
+    """Whether words end here: at spaces, and at the two separators at which Python's `str.split` splits too."""
     return char in " \t\n\r\u2028\u2029" or category(char) == "Zs"
 
 
 def is_punctuation(char: str) -> bool:
-    """Whether the character is a word of its own (`_is_punctuation`): ASCII but letters and digits, and Unicode P."""
+    """Whether the character is a word of its own (`_is_punctuation`): ASCII signs, and Unicode's category P."""
     point = ord(char)
     if 33 <= point <= 47 or 58 <= point <= 64 or 91 <= point <= 96 or 123 <= point <= 126:
         return True
@@ -102,7 +102,7 @@ def is_word_character(char: str) -> bool:
 
 
 def rewritten(char: str, lower_case: bool, strip_accents: bool) -> str:
-    """What a character that is neither dropped nor a space becomes, regardless of its neighbours."""
+    """The result for a character that is neither dropped nor a space, regardless of its neighbours."""
     if ord(char) in ASSIGNED_LATER:
         return char
     text = char.lower() if lower_case else char
@@ -112,12 +112,12 @@ def rewritten(char: str, lower_case: bool, strip_accents: bool) -> str:
 
 
 def is_cased(char: str) -> bool:
-    """Whether a capital sigma after this character, at a word's end, is a final one."""
+    """Whether a capital sigma after this character, at the end of a word, becomes a final one."""
     return ord(char) not in ASSIGNED_LATER and (char + "Σ").lower().endswith("ς")
 
 
 def is_ignored_by_sigma(char: str) -> bool:
-    """Whether the search for a cased neighbour of a sigma passes over this character, which cleaning leaves."""
+    """Whether the search for a cased neighbour of a sigma skips this character, which cleaning keeps."""
     if ord(char) in _CATEGORY_THEN:
         return True
     if ord(char) in ASSIGNED_LATER or is_dropped(char) or is_cased(char):
@@ -126,7 +126,7 @@ def is_ignored_by_sigma(char: str) -> bool:
 
 
 def characters() -> Iterator[str]:
-    """Every character that a rule could treat apart; left out are ideographs, private use and empty planes."""
+    """Every character that a rule may treat differently, without ideographs, private use and empty planes."""
     for first, last in ((0, 0x33FF), (0xA000, 0xD7FF), (0xF900, 0x1FFFF), (0x2F800, 0x2FA1F), (0xE0000, 0xE0FFF)):
         yield from map(chr, range(first, last + 1))
 

@@ -1,10 +1,10 @@
-"""What each character becomes when text is normalized, as a table for tf-text's normalizing op.
+"""Tables of what each character becomes in normalized text, for tf-text's normalizing op.
 
-`google_table` follows google-research/bert's tokenization.py, `tf_text_table` tensorflow-text's BertTokenizer. What
-depends on a character's neighbours is not in a table: see normalization.py.
+`google_table` follows google-research/bert's tokenization.py, `tf_text_table` tensorflow-text's BertTokenizer. Rules
+that depend on a character's neighbours are not in a table: see normalization.py.
 
-Some characters stand for others in normalized text (see `Escapes`): tag characters, which no normalized text holds
-otherwise, because both rules drop them or make them spaces.
+Some characters represent others in normalized text (see `PUNCTUATION_ESCAPES`): tag characters, which no normalized
+text contains otherwise, because both rules drop them or make them spaces.
 """
 
 import tensorflow as tf
@@ -12,24 +12,24 @@ import tensorflow_text as tf_text
 
 from kerasbert.preprocessing import character_rules as rules
 
-# The Unicode tables of whatever tf-text runs the model would decide about disputed punctuation. A tag character is no
-# punctuation to any, so that the table alone decides.
+# The Unicode tables of the tf-text that runs the model would decide about disputed punctuation. A tag character is
+# punctuation in none of them, so that the table alone decides.
 PUNCTUATION_ESCAPES = {point: 0xE0020 + i for i, point in enumerate(sorted(rules.DISPUTED_PUNCTUATION))}
 
-# Outside ASCII, punctuation that splitters of any version know, and that a sigma's search for a letter passes over.
+# Outside ASCII: punctuation that splitters of any version know, and that a sigma's search for a letter skips.
 UNSPACED_PUNCTUATION = "\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"
-UNREACHABLE = "\U000e0001"  # begins what stands for pieces that no text has
+UNREACHABLE = "\U000e0001"  # begins the replacement of pieces that no text has
 CAPITAL_SIGMA = "\u03a3"
 
 Table = dict[bytes, bytes]
 
 
 def google_table(lower_case: bool, strip_accents: bool) -> Table:
-    """The table of google-research/bert's rules: what is not in it stays.
+    """The table of google-research/bert's rules. Characters that are not in it stay.
 
-    The splitter's work is left to it, except for punctuation outside ASCII, which gets spaces around it. A capital
-    sigma stays, because what it becomes depends on its neighbours. Bytes that are not UTF-8 are dropped, as Python's
-    `decode("utf-8", "ignore")` does.
+    Splitting is left to the splitter, except that punctuation outside ASCII gets spaces around it. A capital sigma
+    stays, because its small form depends on its neighbours. Bytes that are not UTF-8 are dropped, as by Python's
+    `decode("utf-8", "ignore")`.
     """
     table = dict.fromkeys(_invalid_sequences(), b"")
     for char in rules.characters():
@@ -49,9 +49,9 @@ def _google_replacement(char: str, lower_case: bool, strip_accents: bool) -> str
 
 
 def _with_boundaries(char: str) -> str:
-    """Spaces around punctuation; an escape for punctuation that the splitter may know or not.
+    """Puts spaces around punctuation, and an escape for punctuation that not every splitter knows.
 
-    Punctuation that a sigma's search passes over gets none, or the search would end there.
+    Punctuation that a sigma's search skips gets no spaces, or the search would end there.
     """
     written = char.translate(PUNCTUATION_ESCAPES)
     spaced = not char.isascii() and char not in UNSPACED_PUNCTUATION and rules.is_punctuation(char)
@@ -59,7 +59,7 @@ def _with_boundaries(char: str) -> str:
 
 
 def _invalid_sequences() -> list[bytes]:
-    """Each sequence that the op cuts out as a character and that is none: stray bytes and cut-off characters."""
+    """Each sequence that the op takes for a character although it is not valid: stray bytes and cut-off characters."""
     sequences = [bytes([byte]) for byte in range(0x80, 0x100)]
     for point in (*range(0x800, 0xD800, 0x40), *range(0xE000, 0x10000, 0x40)):
         sequences.append(chr(point).encode()[:2])
@@ -70,7 +70,7 @@ def _invalid_sequences() -> list[bytes]:
 
 
 def tf_text_table(lower_case: bool, strip_accents: bool) -> Table:
-    """tensorflow-text's rules with lower-casing and accent-stripping apart, made by its own ops.
+    """tensorflow-text's rules with lower-casing and accent stripping as separate choices, made by its own ops.
 
     NFKC case folding, then NFD without accents, then spaces for control characters.
     """

@@ -2,7 +2,7 @@
 
 15% of the positions, of which 80% become `[MASK]`, 10% a random piece and 10% stay (Devlin et al. 2018, section 3.1;
 `create_masked_lm_predictions` in create_pretraining_data.py). Vectorised, in the TensorFlow graph, so that each epoch
-sees other masks at no cost. Does not compute a loss: see training/losses.py.
+gets new masks at no cost. Losses: see training/losses.py.
 
 Shapes: B batch, T longest row, P masked positions.
 """
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kerasbert.preprocessing.vocabulary import SUFFIX_MARK, Vocabulary
 
-_ORDER, _KIND, _PIECE = range(3)  # the independent random numbers that each position has
+_ORDER, _KIND, _PIECE = range(3)  # the independent random numbers of each position
 
 
 class MaskedLMMasker(tf.Module):
@@ -22,15 +22,15 @@ class MaskedLMMasker(tf.Module):
     What happens to a row depends on the seed, the row's place in the batch and the row itself, never on other rows.
 
     Args:
-        vocabulary: gives `[MASK]`, the pieces for random replacement (all of them, as in the original) and the special
-            tokens, none of which is ever masked.
-        rate: the share of a row's tokens, specials counted, to predict. The number is the original's:
-            min(max_predictions, max(1, round(length * rate))), or fewer where a row has no more to mask.
+        vocabulary: has `[MASK]`, the pieces for random replacement (all of them, as in the original) and the special
+            tokens, which are never masked.
+        rate: share of a row's tokens, including special tokens, to predict. The number is that of the original:
+            min(max_predictions, max(1, round(length * rate))), or fewer if a row has fewer tokens to mask.
         max_predictions: P, the width of the outputs.
-        mask_share: the share of the chosen positions that become `[MASK]`.
-        random_share: the share that becomes a random piece. The rest stays as it is.
-        whole_word: mask all pieces of a word or none; a word that would exceed the number is skipped.
-        seed: used when a call brings no seed of its own.
+        mask_share: share of the chosen positions that become `[MASK]`.
+        random_share: share of the chosen positions that become a random piece. The rest stays unchanged.
+        whole_word: whether to mask all pieces of a word or none; a word that would exceed the number is skipped.
+        seed: random seed for calls without one.
 
     Raises:
         ValueError: a share is outside its range.
@@ -80,12 +80,12 @@ class MaskedLMMasker(tf.Module):
 
         Args:
             token_ids: packed rows, ragged integers [B, (T)].
-            seed: two integers (a stateless seed, such as `[run seed, batch index]`), or None for the masker's own.
+            seed: two integers (a stateless seed, such as `[run seed, batch index]`), or None for the masker's seed.
 
         Returns:
-            A dictionary: `token_ids` masked, ragged int32 [B, (T)]; `mask_positions` in rising order and
-            `masked_ids` (what stood there), int32 [B, P]; `masked_weights`, float32 [B, P], 1 for a real position. The
-            places that a row does not need hold zeros.
+            A dictionary: masked `token_ids`, ragged int32 [B, (T)]; `mask_positions` in ascending order and
+            `masked_ids` (the original ids there), int32 [B, P]; `masked_weights`, float32 [B, P], 1 for a real
+            position. Unused places are zero.
         """
         if not isinstance(token_ids, tf.RaggedTensor) or token_ids.shape.rank != 2:
             raise ValueError(
@@ -110,7 +110,7 @@ class MaskedLMMasker(tf.Module):
         }
 
     def _wanted(self, row_lengths: tf.Tensor) -> tf.Tensor:
-        """How many positions each row should predict. In float64 and half to even, so that it equals Python's round."""
+        """Number of positions to predict in each row. In float64 and half to even, so that it equals Python's round."""
         rounded = tf.round(tf.cast(row_lengths, tf.float64) * tf.constant(self.rate, tf.float64))
         return tf.clip_by_value(tf.cast(rounded, tf.int32), 1, self.max_predictions)
 
@@ -127,7 +127,7 @@ class MaskedLMMasker(tf.Module):
     def _choose_words(self, tokens: tf.Tensor, candidates: tf.Tensor, wanted: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         """Whole words in random order; a word that would exceed the number is skipped, as in the original."""
         suffixes = tf.gather(self._is_suffix(), tokens)
-        # A word starts at each candidate that is no suffix, or whose predecessor is no candidate.
+        # A word starts at each candidate that is not a suffix, or whose predecessor is not a candidate.
         after_candidate = tf.pad(candidates, [[0, 0], [1, 0]])[:, :-1]
         starts = candidates & ~(suffixes & after_candidate)  # [B, T]
         words = tf.cumsum(tf.cast(starts, tf.int32), axis=1)  # number of the word, from 1, at each of its pieces
@@ -144,10 +144,10 @@ class MaskedLMMasker(tf.Module):
 
     @staticmethod
     def _take_in_order(sizes: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-        """Walks each row's sizes from the left and takes each that still fits; zeros are never taken.
+        """Goes through each row's sizes from the left and takes each one that still fits; zeros are never taken.
 
-        Each round takes the run up to the first size that no longer fits, then only sizes within what is left stay in
-        the walk. A round lowers what is left, so that a few rounds do.
+        Each round takes the run up to the first size that no longer fits, and then keeps only sizes within what is
+        left. Each round lowers what is left, so that a few rounds are enough.
         """
 
         def one_round(taken: tf.Tensor, alive: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -166,7 +166,7 @@ class MaskedLMMasker(tf.Module):
         return tf.constant([piece.startswith(SUFFIX_MARK) for piece in self.vocabulary.pieces])
 
     def _replacements(self, tokens: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        """What would stand at each position if it were chosen: [B, T]."""
+        """The replacement for each position, if it is chosen: [B, T]."""
         kind = _random(key, tokens, _KIND)
         pieces = tf.cast(_random(key, tokens, _PIECE) * self.vocabulary.size, tf.int32)
         kept_or_random = tf.where(kind < self.mask_share + self.random_share, pieces, tokens)
@@ -208,8 +208,8 @@ def _seed_key(seed: Any) -> tf.Tensor:
 def _random(key: tf.Tensor, tokens: tf.Tensor, stream: int) -> tf.Tensor:
     """Uniform float32 numbers in [0, 1) like `tokens` [B, T], each a function of key, stream, row and column only.
 
-    TensorFlow's stateless generators number a whole tensor through, so that a row's numbers would change with the
-    length of the batch's longest row. This is splitmix64 (Steele et al. 2014) over a counter per place instead.
+    TensorFlow's stateless generators number the elements of a whole tensor, so that a row's numbers would change with
+    the length of the batch's longest row. This is splitmix64 (Steele et al. 2014) over a counter for each place.
     """
     rows = tf.cast(tf.range(tf.shape(tokens)[0]), tf.uint64)[:, None]
     columns = tf.cast(tf.range(tf.shape(tokens)[1]), tf.uint64)[None, :]

@@ -1,8 +1,8 @@
 """Cleans text before it is split into words, in the TensorFlow graph.
 
-Nearly all of it is one op with a table of characters (see character_tables.py). What depends on a character's
-neighbours runs only for texts in which a search finds a reason: a capital sigma or a word that is too long.
-Does not look anything up in a vocabulary: see tokenizer.py.
+Nearly all of it is one op with a table of characters (see character_tables.py). Rules that depend on a character's
+neighbours run only for texts in which a search finds a reason: a capital sigma, a word that is too long, or combining
+marks in another than the canonical order (see mark_order.py). Vocabulary lookup: see tokenizer.py.
 
 Shapes: B batch.
 """
@@ -22,7 +22,7 @@ from kerasbert.preprocessing.ragged_rows import join_rows
 
 NORMALIZATIONS = ("google", "tf_text")
 
-# In RE2's character classes. Patterns for the google rules name no Unicode property: RE2's tables change, too.
+# In RE2's character classes. Patterns for the google rules name no Unicode property: RE2's tables change too.
 _ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
 _CJK = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in rules.CJK_RANGES)
 _DROPPED_CHARACTER = "\x01"  # in no normalized text, so in no piece either
@@ -33,10 +33,10 @@ class TextNormalizer(tf.Module):
 
     Args:
         normalization: `"google"` for google-research/bert's rules, `"tf_text"` for tensorflow-text's.
-        lower_case: fold case.
-        strip_accents: decompose characters and drop their accents.
+        lower_case: whether to fold case.
+        strip_accents: whether to decompose characters and drop their accents.
         split_cjk: whether a CJK character is a word of its own.
-        max_word_length: with `"google"`, a word with more characters is changed so that no vocabulary knows it.
+        max_word_length: with `"google"`, a longer word is changed so that no vocabulary contains it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class TextNormalizer(tf.Module):
         self._orders_marks = google and strip_accents
         with tf.init_scope():
             self._op = _character_op(normalization, lower_case, strip_accents)
-        # The insides of character classes: what is a word of its own, and what is between words.
+        # The insides of character classes: characters that are words of their own, and characters between words.
         self._apart = _ASCII_PUNCTUATION + (_CJK if split_cjk else "")
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
         self._space = " " if google else r"\s\p{Z}"
@@ -88,7 +88,7 @@ class TextNormalizer(tf.Module):
         )
 
     def _apply_context(self, texts: tf.Tensor, normalized: tf.Tensor) -> tf.Tensor:
-        """The same for texts that need it. No rule looks beyond a space, so that few words cost more than a look."""
+        """The same for texts that need it. No rule looks beyond a space, so that few words cost more than a search."""
         if self._orders_marks:
             chosen = tf.strings.regex_full_match(normalized, rf"\C*(?:{disorder_pattern()})\C*")
             normalized = _replaced(
@@ -99,31 +99,31 @@ class TextNormalizer(tf.Module):
         if self._has_sigma:
             words = _where(words, rf"\C*{tables.CAPITAL_SIGMA}\C*", _lower_sigmas)
         words = _changed(words, tf.strings.length(words) > self._max_word_length, self._make_unknown)
-        # Not by join_rows' separator: TensorFlow leaves it out after an empty first word.
+        # Without join_rows' separator: TensorFlow leaves it out after an empty first word.
         joined = join_rows(by_space.with_values(tf.strings.join([" ", words])))
         lengths = tf.strings.length(joined)
         return tf.strings.substr(joined, tf.ones_like(lengths), lengths - 1)
 
     def _make_unknown(self, texts: tf.Tensor) -> tf.Tensor:
         """The texts with words that are too long changed so that no piece begins them."""
-        # Cut into words and what is between them, nothing left out, so that all of it can be joined again.
+        # Cut into words and the text between them, so that all parts can be joined again.
         parts = tf_text.regex_split(texts, f"[{self._apart}]", f"[{self._apart}]")
         too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
         return join_rows(parts.with_values(_changed(parts.values, too_long, _drop_beginnings)))
 
 
 def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """The texts, those changed that match the pattern as a whole; the others pay for the search only."""
+    """The texts, with those changed that match the pattern as a whole; the others cost only the search."""
     return _changed(texts, tf.strings.regex_full_match(texts, pattern), change)
 
 
 def _changed(texts: tf.Tensor, chosen: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """The texts, the chosen ones changed, at no cost if there are none: string [B], bool [B] -> string [B]."""
+    """The texts with the chosen ones changed, at no cost if none is chosen: string [B], bool [B] -> string [B]."""
     return _replaced(texts, chosen, lambda: change(tf.boolean_mask(texts, chosen)))
 
 
 def _replaced(texts: tf.Tensor, chosen: tf.Tensor, replacements: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """The texts with replacements for the chosen ones, at no cost if there are none."""
+    """The texts with replacements for the chosen ones, at no cost if none is chosen."""
 
     def replaced() -> tf.Tensor:
         both = tf.concat([texts, replacements()], axis=0)
@@ -145,7 +145,7 @@ def _character_op(normalization: str, lower_case: bool, strip_accents: bool) -> 
 
 
 def _drop_beginnings(words: tf.Tensor) -> tf.Tensor:
-    """The words with dropped characters, as many bytes, in place of their first character."""
+    """The words with their first character replaced by as many bytes of a character that no piece has."""
     first = tf.strings.length(tf.strings.substr(words, 0, 1, unit="UTF8_CHAR"))  # [words], bytes
     rest = tf.strings.substr(words, first, tf.strings.length(words) - first)
     return tf.strings.join([tf.strings.substr(_DROPPED_CHARACTER * 4, tf.zeros_like(first), first), rest])
@@ -154,8 +154,8 @@ def _drop_beginnings(words: tf.Tensor) -> tf.Tensor:
 def _context_pattern(lower_case: bool, strip_accents: bool, max_word_length: int) -> str:
     """Matches each normalized text that has a capital sigma, a word too long or marks in disorder, and few others.
 
-    Few others, because not all that ends a word does so here, and a shorter run is enough where the limit is high: the
-    search takes memory for each character that it counts.
+    Others match because not every character that ends a word does so here, and because a shorter run is enough if the
+    limit is high: the search takes memory for each character that it counts.
     """
     ends = f" {_ASCII_PUNCTUATION}"
     long = f"[^{ends}]{{{min(max_word_length, 200) + 1}}}"
@@ -168,7 +168,7 @@ def _context_pattern(lower_case: bool, strip_accents: bool, max_word_length: int
 
 
 def _lower_sigmas(words: tf.Tensor) -> tf.Tensor:
-    """Words with each capital sigma as the small one that its neighbours ask for."""
+    """Words with each capital sigma replaced by the small one that its neighbours require."""
     words = tf.strings.regex_replace(words, *_final_sigma())
     return tf.strings.regex_replace(words, tables.CAPITAL_SIGMA, "σ")
 

@@ -1,12 +1,12 @@
 """Writes character tables in the format that tf-text's FastBertNormalize op runs.
 
-The op maps each character of a text by a table that it gets as a tensor: a flatbuffer with a trie over UTF-8 bytes
-(darts-clone's double array) and a pool of replacement strings. tf-text itself makes only two such tables; writing
-others gives their speed to other rules. Does not know any rule: see character_tables.py.
+The op maps each character of a text by a table that it receives as a tensor: a flatbuffer with a trie over UTF-8 bytes
+(darts-clone's double array) and a pool of replacement strings. tf-text itself makes only two such tables; other
+tables run at the same speed. The rules: see character_tables.py.
 
 The format, from tensorflow_text/core/kernels/fast_bert_normalizer_model.fbs and darts-clone: the children of the node
-at index `i` lie at `base ^ byte`, where `base` is `i ^ offset`, and its value, if it has one, at `base`. A node's unit
-holds in bits 0 to 7 the byte that leads to it, in bit 8 whether it has a value, from bit 10 the offset; bit 31 marks a
+at index `i` are at `base ^ byte`, where `base` is `i ^ offset`, and its value, if it has one, at `base`. A node's unit
+has in bits 0 to 7 the byte that leads to it, in bit 8 whether it has a value, from bit 10 the offset; bit 31 marks a
 value. A replacement is a value with bit 30 set, its place in the pool from bit 6, its length in bits 0 to 5.
 """
 
@@ -28,17 +28,17 @@ def build_normalizer_model(replacements: Mapping[bytes, bytes]) -> bytes:
     """The model for a table of replacements.
 
     Args:
-        replacements: what each character, as UTF-8, becomes; characters that stay are left out. A key may also be an
-            invalid sequence of a lead byte and trail bytes, as the op cuts them.
+        replacements: the replacement of each character, as UTF-8; characters that stay are left out. A key may also be
+            an invalid sequence of a lead byte and trail bytes, as the op cuts them.
 
     Returns:
         A flatbuffer for `tensorflow_text.FastBertNormalizer(model_buffer=...)`.
 
     Raises:
-        ValueError: a replacement is longer than 63 bytes, which the format cannot hold.
+        ValueError: a replacement is longer than 63 bytes, which the format cannot represent.
     """
     pool, values = _pool(replacements)
-    zero = values.pop(b"\0", 0)  # the trie cannot hold it
+    zero = values.pop(b"\0", 0)  # the trie cannot contain it
     units = np.array(_double_array(values), np.uint32)
     builder = flatbuffers.Builder(len(pool) + units.nbytes + 64)
     pool_vector = builder.CreateByteVector(pool)
@@ -72,15 +72,15 @@ class _Child(NamedTuple):
     base: int
 
     def unit_at(self, index: int) -> int:
-        """The child's unit when it lies at `index`."""
+        """The child's unit if it is at `index`."""
         return (index ^ self.base) << _OFFSET_SHIFT | (_HAS_VALUE if self.has_value else 0) | self.byte
 
 
 class _DoubleArray:
     """Units in which equal branches and equal values are stored once.
 
-    Bytes after the first lie in 0x80 to 0xBF, so that a branch's children fill the 64 units from `base ^ 0x80`. A block
-    has room for two branches, at its start and 0x40 after it, and values in between.
+    Bytes after the first are from 0x80 to 0xBF, so that a branch's children fill the 64 units from `base ^ 0x80`. A
+    block has room for two branches, at its start and 0x40 after it, and values in between.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _DoubleArray:
         return self._base_of_value[value]
 
     def branch(self, value: int | None, children: tuple[_Child, ...]) -> int:
-        """The base of a node with these children, and maybe a value."""
+        """The base of a node with these children and an optional value."""
         if (value, children) not in self._base_of_branch:
             if not self._free_bases:
                 self._add_block()
@@ -124,7 +124,7 @@ def _double_array(values: Mapping[bytes, int]) -> list[int]:
     array = _DoubleArray()
     children: dict[bytes, list[_Child]] = {}
     prefixes = {key[:length] for key in values for length in range(1, len(key) + 1)}
-    # Longest first, so that the children of a prefix are all there when it is laid out.
+    # Longest first, so that all children of a prefix exist when it is laid out.
     for prefix in sorted(prefixes, key=lambda key: (-len(key), key)):
         own = children.pop(prefix, None)
         base = array.branch(values.get(prefix), tuple(own)) if own else array.leaf(values[prefix])

@@ -1,7 +1,7 @@
 """Packs one or two token segments into `[CLS] first [SEP] second [SEP]`, truncated to a length.
 
-Does not split text (see tokenizer.py) and does not pad (see text_to_inputs.py). Core TensorFlow ops only, because
-TF Serving before 2.20 lacks tf-text's trimmers.
+Splitting text: see tokenizer.py. Padding: see text_to_inputs.py. Only core TensorFlow ops are used, because TF Serving
+before 2.20 lacks tf-text's trimmers.
 
 Shapes: B batch, T tokens of a packed row (differs by row).
 """
@@ -18,15 +18,15 @@ class SegmentPacker(tf.Module):
     """Joins token segments with `[CLS]` and `[SEP]`, and truncates them so that the row fits.
 
     Args:
-        vocabulary: gives the ids of `[CLS]` and `[SEP]`.
-        sequence_length: the most tokens of a packed row, specials included; at least 3.
-        truncation: which segment gives up its last tokens when a pair is too long. `"longest_first"` is
+        vocabulary: has the ids of `[CLS]` and `[SEP]`.
+        sequence_length: most tokens of a packed row, including special tokens; at least 3.
+        truncation: which segment loses its last tokens if a pair is too long. `"longest_first"` is
             google-research/bert's rule (`truncate_seq_pair`): one token at a time from the longer segment, from the
-            second when both are as long. `"only_first"` and `"only_second"` take from that segment only; when it is
-            used up and the other alone is still too long, the other is cut to fit. One segment alone is cut at its end.
+            second if both are equally long. `"only_first"` and `"only_second"` shorten that segment only; if the other
+            one alone is too long, it is cut to fit. A single segment is cut at its end.
 
     Raises:
-        ValueError: `sequence_length` or `truncation` is not as above.
+        ValueError: `sequence_length` or `truncation` is outside what is described above.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
@@ -56,14 +56,14 @@ class SegmentPacker(tf.Module):
 
         Args:
             first: token ids, ragged integers [B, (tokens)].
-            second: the other segment of each row, likewise, or None.
+            second: the second segment of each row, like `first`, or None.
 
         Returns:
             token_ids and segment_ids (0 up to the first `[SEP]`, 1 after it), ragged int32 [B, (T)].
 
         Raises:
-            BadInputError: the segments differ in their numbers of rows. Where a graph knows the numbers only when it
-                runs, this is a `tf.errors.InvalidArgumentError` then.
+            BadInputError: the segments differ in their numbers of rows. A graph that learns the numbers when it runs
+                raises `tf.errors.InvalidArgumentError`.
         """
         first = _int32(first)
         if second is None:
@@ -81,13 +81,13 @@ class SegmentPacker(tf.Module):
         elif self.truncation == "only_second":
             kept_second = tf.minimum(second, room - tf.minimum(first, room))
         else:
-            # Dropping one token at a time from the longer side ends at halves, the odd token staying with the first,
-            # unless one side is shorter than its half: then the other has the rest of the room.
+            # Dropping one token at a time from the longer side ends at halves, with the odd token in the first segment,
+            # unless one side is shorter than its half: then the other side gets the rest.
             kept_second = tf.minimum(second, tf.maximum(room // 2, room - first))
         return tf.minimum(first, room - kept_second), kept_second
 
     def _join(self, segments: list[tuple[tf.RaggedTensor, tf.Tensor]]) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """[CLS], then the first `kept` tokens of each segment with a [SEP] behind them."""
+        """[CLS], then the first `kept` tokens of each segment followed by [SEP]."""
         lengths = tf.add_n([kept + 1 for _, kept in segments]) + 1  # [B]
         splits = tf.concat([tf.zeros([1], lengths.dtype), tf.cumsum(lengths)], axis=0)
         rows = tf.repeat(tf.range(tf.size(lengths, lengths.dtype)), lengths)  # [tokens in all]
@@ -99,8 +99,8 @@ class SegmentPacker(tf.Module):
             end = start + kept
             within = positions - tf.gather(start, rows)
             inside = (within >= 0) & (positions < tf.gather(end, rows))
-            # A zero stands in for the source of every place outside, so that the gather never leaves the tensor; the
-            # appended token keeps it valid for a batch without any token.
+            # Places outside read from index 0, so that the gather never leaves the tensor; the appended token keeps
+            # it valid for a batch without any token.
             source = tf.where(inside, tf.gather(segment.row_starts(), rows) + within, 0)
             tokens = tf.where(inside, tf.gather(tf.concat([segment.values, [0]], axis=0), source), tokens)
             tokens = tf.where(positions == tf.gather(end, rows), self.vocabulary.sep_id, tokens)
@@ -112,9 +112,9 @@ class SegmentPacker(tf.Module):
 
 
 def _of_equal_rows(first: tf.RaggedTensor, second: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The segments, once it is sure that they have as many rows."""
+    """The segments, after a check that they have the same number of rows."""
     rule = "The two segments of pairs must come in batches of the same length."
-    remedy = "Give one second text for each first one, an empty string where there is none."
+    remedy = "Pass one second text for each first one, an empty string if it has none."
     known = first.shape[0], second.shape[0]
     if None not in known:
         if known[0] != known[1]:

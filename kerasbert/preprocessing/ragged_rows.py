@@ -1,7 +1,7 @@
-"""Which row each value of a ragged tensor is in, and rows of strings joined, in memory that grows with the values only.
+"""Finds the row of each value of a ragged tensor and joins rows of strings, in memory that grows with the values only.
 
-TensorFlow's own `value_rowids()`, and what is built on it, such as `tf.strings.reduce_join`, goes by way of a matrix of
-rows times the longest row: many short texts and a long one in one request would take all memory there is.
+TensorFlow's own `value_rowids()`, and functions built on it such as `tf.strings.reduce_join`, make a matrix of rows
+times the longest row: many short texts and a long one in one request would use up all memory.
 """
 
 import tensorflow as tf

@@ -1,7 +1,7 @@
-"""Strings to model inputs, the whole way, in one object that training and serving share.
+"""Turns strings into model inputs, in one object that training and serving share.
 
-Because the same object runs in `tf.data` and is written into the SavedModel, the two cannot differ. Does not shuffle or
-batch: see data/.
+Because the same object runs in `tf.data` and is written into the SavedModel, the two cannot differ. Shuffling and
+batching: see data/.
 
 Shapes: B batch, T tokens after padding.
 """
@@ -24,17 +24,18 @@ SETTINGS_FILE = "preprocessing.json"
 
 
 class TextToInputs(tf.Module):
-    """Texts, or pairs of texts -> `token_ids`, `segment_ids` and `padding_mask`.
+    """Turns texts, or pairs of texts, into `token_ids`, `segment_ids` and `padding_mask`.
 
     Args:
         tokenizer: splits text into ids.
-        sequence_length: the most tokens of a row, special tokens counted; at least 3.
+        sequence_length: most tokens of a row, including special tokens; at least 3.
         truncation: as for `SegmentPacker`.
-        padding: `"longest"` pads to the batch's longest row, `"fixed"` to `sequence_length`, a positive integer to the
-            next multiple of it (at most `sequence_length`), which keeps the number of different shapes small.
+        padding: `"longest"` pads to the longest row of the batch, `"fixed"` to `sequence_length`, and a positive
+            integer to the next multiple of it (at most `sequence_length`), which keeps the number of different shapes
+            small.
 
     Raises:
-        ValueError: an argument is not as above.
+        ValueError: an argument is outside what is described above.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing"])
@@ -61,7 +62,7 @@ class TextToInputs(tf.Module):
         ):
             raise ValueError(
                 '`padding` must be "longest", "fixed" or a positive integer to pad to a multiple of. '
-                f"Received: padding={padding!r}."
+                f"Received: padding={padding!r}. For example `padding=8`."
             )
         self.tokenizer = tokenizer
         self.packer = SegmentPacker(tokenizer.vocabulary, sequence_length, truncation)
@@ -74,16 +75,16 @@ class TextToInputs(tf.Module):
 
     @property
     def sequence_length(self) -> int:
-        """The most tokens of a row."""
+        """Most tokens of a row."""
         return self.packer.sequence_length
 
     @property
     def truncation(self) -> str:
-        """Which segment gives up tokens when a pair is too long."""
+        """Which segment loses tokens if a pair is too long."""
         return self.packer.truncation
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, with the tokenizer's own, as JSON can hold them."""
+        """Returns the arguments, including the tokenizer's, as values for JSON."""
         return {
             "sequence_length": self.sequence_length,
             "truncation": self.truncation,
@@ -95,14 +96,14 @@ class TextToInputs(tf.Module):
         """Makes the inputs of a batch.
 
         Args:
-            texts: strings [B], or a tuple of two of these (first and second texts of pairs).
-            second: the second texts, when `texts` is not a tuple.
+            texts: strings [B], or a tuple of two such batches (first and second texts of pairs).
+            second: the second texts, if `texts` is not a tuple.
 
         Returns:
             `token_ids`, `segment_ids` and `padding_mask` (1 for a real token), int32 [B, T].
 
         Raises:
-            BadInputError: the batches of a pair differ in length; see `SegmentPacker` for when a graph finds that out.
+            BadInputError: the batches of a pair differ in length. See `SegmentPacker` for graphs.
         """
         if isinstance(texts, tuple):
             if second is not None or len(texts) != 2:
@@ -116,7 +117,7 @@ class TextToInputs(tf.Module):
         return self.pack(first_ids, None if second is None else self.tokenizer.tokenize(second))
 
     def pack(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None) -> dict[str, tf.Tensor]:
-        """Token ids that are made already, ragged [B, (tokens)], to the same inputs as a call returns."""
+        """Makes the same inputs as a call from token ids, ragged [B, (tokens)]."""
         token_ids, segment_ids = self.packer(first, second)
         lengths = token_ids.row_lengths()
         width = self._width(lengths)
@@ -130,7 +131,7 @@ class TextToInputs(tf.Module):
         return {name: tf.ensure_shape(tensor, static_shape) for name, tensor in dense.items()}
 
     def _width(self, lengths: tf.Tensor) -> tf.Tensor:
-        """T: how many columns the padded batch has."""
+        """T: number of columns of the padded batch."""
         if self.padding == "fixed":
             return tf.constant(self.sequence_length, lengths.dtype)
         longest = tf.reduce_max(tf.concat([lengths, [2]], axis=0))  # [CLS] [SEP], for a batch without rows
@@ -139,7 +140,7 @@ class TextToInputs(tf.Module):
         return longest
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes `vocab.txt` and `preprocessing.json` into `folder`, each aside first; other files there stay."""
+        """Writes `vocab.txt` and `preprocessing.json` into `folder`, each atomically. Other files stay."""
         self.vocabulary.save(Path(folder) / VOCABULARY_FILE)
         settings = {"vocabulary_size": self.vocabulary.size, **self.get_config()}
         with write_aside(Path(folder) / SETTINGS_FILE) as aside:
@@ -150,7 +151,7 @@ class TextToInputs(tf.Module):
         """Reads what `save` wrote.
 
         Args:
-            folder: holds `vocab.txt` and `preprocessing.json`.
+            folder: a folder with `vocab.txt` and `preprocessing.json`.
             **overrides: `sequence_length`, `truncation` or `padding` to use instead of the saved ones.
 
         Raises:
@@ -169,7 +170,10 @@ class TextToInputs(tf.Module):
             tokenizer = WordPieceTokenizer(vocabulary, **settings.pop("tokenizer", {}))
             return cls(tokenizer, **{**settings, **overrides})
         except (TypeError, ValueError) as error:
-            raise BadInputError(f"{path} must hold settings that this version knows. Received: {error}") from error
+            raise BadInputError(
+                f"{path} must contain settings that this version knows. Received: {error} "
+                "Save it again with this version."
+            ) from error
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -178,9 +182,9 @@ def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise BadInputError(f"{rule} Received: no file at {path}. Give the folder that was saved to.") from error
+        raise BadInputError(f"{rule} Received: no file at {path}. Name the folder that was saved to.") from error
     except ValueError as error:
         raise BadInputError(f"{rule} Received: {path}, which is not valid JSON ({error}). Save it again.") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("tokenizer", {}), dict):
-        raise BadInputError(f"{rule} Received: {path}, which holds something else. Save it again.")
+        raise BadInputError(f"{rule} Received: {path}, which contains something else. Save it again.")
     return settings

@@ -1,8 +1,8 @@
-"""Splits text into word pieces and gives their ids, in the TensorFlow graph.
+"""Splits text into word pieces and returns their ids, in the TensorFlow graph.
 
 Cuts out tokens that stay whole (see added_tokens.py), normalizes (see normalization.py), splits at white space and
-punctuation, then takes the longest pieces of the
-vocabulary from the left of each word (tf-text's linear-time op). Does not add `[CLS]` and `[SEP]`: see packing.py.
+punctuation, then takes the longest pieces of the vocabulary from the left of each word (tf-text's linear-time op).
+`[CLS]` and `[SEP]` are added later: see packing.py.
 
 Shapes: B batch, T word pieces (differs by row), V vocabulary.
 """
@@ -24,25 +24,25 @@ from kerasbert.preprocessing.vocabulary import PAD, SPECIAL_TOKENS, SUFFIX_MARK,
 
 
 class WordPieceTokenizer(tf.Module):
-    """Text -> word-piece ids, inside `tf.data`, a `tf.function` or a SavedModel, which then holds the vocabulary.
+    """Turns text into word-piece ids, in `tf.data`, a `tf.function` or a SavedModel that contains the vocabulary.
 
     Args:
         vocabulary: the word pieces.
         lower_case: whether text is lower-cased; False for a cased vocabulary.
-        strip_accents: whether accents are dropped; None does as `lower_case`.
+        strip_accents: whether accents are dropped; None takes the value of `lower_case`.
         split_cjk: whether each CJK character is a word of its own.
-        keep_special_tokens: whether `[MASK]` and the like, written in a text, are the special tokens rather than
-            punctuation around a word. Leave it off for text of strangers.
-        normalization: `"google"` follows google-research/bert's tokenization.py to the letter, with Unicode 13.0;
+        keep_special_tokens: whether `[MASK]` and the other special tokens, written in a text, are these tokens rather
+            than punctuation around a word. Leave it off for text from untrusted users.
+        normalization: `"google"` follows google-research/bert's tokenization.py exactly, with Unicode 13.0;
             `"tf_text"` follows tensorflow-text's BertTokenizer, for checkpoints that were trained with it.
-        max_word_length: a longer word becomes `[UNK]`. None is what the normalization's original has: 200
+        max_word_length: a longer word becomes `[UNK]`. None is the limit of the normalization's original: 200
             characters for `"google"`, 100 bytes for `"tf_text"`.
         added_tokens: pieces that are cut out of a text as a whole, such as `<e1>`, as `AddedToken`s or dictionaries of
             their attributes.
 
     Raises:
-        ValueError: an argument is not as above.
-        BadInputError: an added token is none of the vocabulary's pieces.
+        ValueError: an argument is outside what is described above.
+        BadInputError: an added token is not a piece of the vocabulary.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "!"])
@@ -101,14 +101,14 @@ class WordPieceTokenizer(tf.Module):
             self._word_pieces = self._word_piece_op(whole)
 
     def _cutters(self, tokens: tuple[AddedToken, ...]) -> tuple[TokenCutter, TokenCutter]:
-        """What cuts tokens out of texts as they were written, and out of normalized ones."""
+        """The cutters of tokens for texts as they were written, and for normalized texts."""
         written = [token for token in tokens if not token.normalized]
         normalized: dict[str, AddedToken] = {}
         contents = [token.content for token in tokens if token.normalized]
         with tf.init_scope():
             texts = self.normalizer.normalize(tf.constant(contents, tf.string, [len(contents)])).numpy()
         for text, token in zip(texts, (token for token in tokens if token.normalized), strict=True):
-            # A token that normalization leaves nothing of is never found; of two that it makes the same, the first is.
+            # A token that normalization makes empty is never found; of two that it makes the same, the first is found.
             if text.strip():
                 normalized.setdefault(text.decode(), token)
         return (
@@ -125,7 +125,7 @@ class WordPieceTokenizer(tf.Module):
         )
 
     def _word_piece_op(self, whole: Iterable[str]) -> tf_text.FastWordpieceTokenizer:
-        """tf-text's op with the pieces as normalized text writes them, but for those that are cut out whole."""
+        """tf-text's op with the pieces as they are in normalized text, except those that are cut out whole."""
         google, whole = self.normalization == "google", set(whole)
         pieces = [
             f"{UNREACHABLE}{index}" if piece in whole else _as_normalized(piece, index, google)
@@ -134,20 +134,20 @@ class WordPieceTokenizer(tf.Module):
         try:
             return tf_text.FastWordpieceTokenizer(
                 pieces,
-                # A character has at most 4 bytes; the normalizer has seen to words of more characters.
+                # A character has at most 4 bytes; the normalizer handles words of more characters.
                 max_bytes_per_word=4 * self.max_word_length if google else self.max_word_length,
                 token_out_type=tf.int32,
                 unknown_token=pieces[self.vocabulary.unk_id],
-                # The op splits CJK characters always: words that hold some reach it one by one.
+                # The op always splits CJK characters: words that contain some reach it one by one.
                 no_pretokenization=not self.split_cjk,
             )
         except RuntimeError as error:
             raise BadInputError(
-                f"The vocabulary must suit tensorflow-text's word-piece op. Received: {self.vocabulary!r}: {error}"
+                f"The vocabulary must fit tensorflow-text's word-piece op. Received: {self.vocabulary!r}: {error}"
             ) from error
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments besides the vocabulary, as JSON can hold them."""
+        """Returns the arguments except the vocabulary, as values for JSON."""
         return {
             "lower_case": self.lower_case,
             "strip_accents": self.strip_accents,
@@ -159,26 +159,26 @@ class WordPieceTokenizer(tf.Module):
         }
 
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
-        """String [B] -> ids, ragged int32 [B, (T)]. An empty text gives an empty row."""
+        """Tokenizes texts: string [B] -> ids, ragged int32 [B, (T)]. An empty text has an empty row."""
         (ids,) = self._as_written.tokenize_around(_batch_of_texts(texts), self._written_ids)
         return ids
 
     def _written_ids(self, texts: tf.Tensor) -> Tokens:
-        """The ids of texts in which nothing but what normalization shows is cut out whole."""
+        """The ids of texts from which only tokens of the normalized text are still to be cut out."""
         return self._as_normalized.tokenize_around(self.normalizer.normalize(texts), self._normalized_ids)
 
     def _normalized_ids(self, normalized: tf.Tensor) -> Tokens:
-        """The ids of normalized texts in which nothing is cut out whole."""
+        """The ids of normalized texts from which no token is to be cut out."""
         if self.split_cjk:
             return (self._word_pieces.tokenize(normalized),)
         words, _ = self.normalizer.split(normalized)
         return (self._word_pieces.tokenize(words).merge_dims(1, 2),)
 
     def tokenize_with_offsets(self, texts: Any) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """String [B] -> ids, starts, ends: ragged [B, (T)], int32, int64, int64.
+        """Tokenizes texts with offsets: string [B] -> ids, starts, ends, ragged [B, (T)], int32, int64, int64.
 
-        A piece comes from the bytes `start` to `end` (exclusive) of the original text, whole characters. Characters
-        that normalization drops, such as accents, count to the one before them.
+        A piece comes from the bytes `start` to `end` (exclusive) of the original text, which are whole characters.
+        Characters that normalization drops, such as accents, belong to the one before them.
         """
         return self._as_written.tokenize_around(_batch_of_texts(texts), self._written_places)
 
@@ -208,10 +208,10 @@ class WordPieceTokenizer(tf.Module):
         )
 
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
-        """Ids [B, (T)], ragged, dense or lists -> string [B]: pieces joined by spaces, `##` pieces to the one before.
+        """Joins pieces into texts: ids [B, (T)], ragged, dense or lists -> string [B].
 
-        What normalization dropped does not come back. `skip_special_tokens` leaves out BERT's own special tokens and
-        added ones that are `special`.
+        Pieces are joined by spaces, and `##` pieces to the piece before. What normalization dropped does not come back.
+        `skip_special_tokens` leaves out BERT's special tokens and added ones that are `special`.
         """
         if isinstance(ids, (list, tuple)):
             ids = tf.ragged.constant(ids, dtype=tf.int32, ragged_rank=1)
@@ -226,11 +226,11 @@ class WordPieceTokenizer(tf.Module):
         return tf.strings.regex_replace(joined, f" {SUFFIX_MARK}", "")
 
     def pieces(self, ids: Any) -> Any:
-        """Ids, ragged or dense -> the pieces' text, of the same shape."""
+        """Looks up pieces: ids, ragged or dense -> the text of the pieces, with the same shape."""
         return tf.gather(self._pieces, ids)
 
     def words(self, texts: Any) -> tf.RaggedTensor:
-        """String [B] -> the words as normalized, before they are split into pieces: ragged strings [B, (words)].
+        """Splits texts into normalized words, before word pieces: string [B] -> ragged strings [B, (words)].
 
         Tokens that stay whole are split like any text.
         """
@@ -239,22 +239,22 @@ class WordPieceTokenizer(tf.Module):
 
 
 def _as_normalized(piece: str | None, index: int, google: bool) -> str:
-    """The piece as normalized text writes it, see character_tables.py; the op must be able to find no other."""
+    """The piece as it is in normalized text (see character_tables.py), or a text that the op never finds."""
     if piece is None or piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
         # Such a piece is never found, and the op would be misled by one with a space in it: a dropped character and the
-        # id stand for it. `[PAD]` is among them so that the op has a piece even if the vocabulary holds no word.
+        # id replace it. `[PAD]` is among them so that the op has a piece even if the vocabulary contains no word.
         return f"{UNREACHABLE}{index}"
     return piece.translate(PUNCTUATION_ESCAPES) if google else piece
 
 
 def _ends_or_leaves_words(char: str, google: bool) -> bool:
-    """Whether no word of a normalized text can hold the character."""
+    """Whether no word of a normalized text can contain the character."""
     dropped = character_rules.is_dropped(char) and (google or char != "\ufffd")
     return dropped or char.isspace() or character_rules.is_space(char)
 
 
 def _batch_of_texts(texts: Any) -> tf.Tensor:
-    """The texts as a string tensor of rank 1; a fed tensor of another rank fails here, before tf-text's ops see it."""
+    """The texts as a string tensor of rank 1; a tensor of another rank fails here, before tf-text's ops."""
     try:
         texts = tf.convert_to_tensor(texts, dtype=tf.string)
     except (TypeError, ValueError) as error:
@@ -270,9 +270,9 @@ def _batch_of_texts(texts: Any) -> tf.Tensor:
 def _next_larger(origins: tf.Tensor) -> tf.Tensor:
     """For each place the next value to its right that differs: where the original character of that byte ends.
 
-    `origins` holds, row after row, each normalized byte's place in the original, which never falls within a row and
-    ends with the row's length. So the next value that differs is the next character's place; asked for a byte, never
-    for a row's end, the answer stays in the row.
+    `origins` contains, row after row, each normalized byte's place in the original; the places of a row never decrease
+    and end with the row's length. So the next value that differs is the next character's place, and for a byte it is
+    always in the same row.
     """
     starts_run = tf.concat([[True], origins[1:] != origins[:-1]], axis=0)[: tf.size(origins)]
     run = tf.cumsum(tf.cast(starts_run, tf.int64))  # number of the run of equal values, from 1

@@ -1,7 +1,7 @@
 """Learns a word-piece vocabulary from text.
 
 Counts words with the tokenizer's own normalization, then runs tensorflow-text's learner on the counts (the algorithm
-of Google's multilingual vocabularies). Does not read files: it takes lines from anywhere, one at a time.
+of Google's multilingual vocabularies). Lines may come from anywhere; reading files: see data/.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS, SUFFIX_MARK, Voca
 
 _LINES_AT_ONCE = 1024
 _UNESCAPED = {escape: point for point, escape in PUNCTUATION_ESCAPES.items()}
-_LONGEST_WORD = 50  # characters; longer ones are rarely words, and the learner's work grows with the square
+_LONGEST_WORD = 50  # characters; longer ones are rarely words, and the learner's time grows with the square
 
 
 def learn_vocabulary(
@@ -30,22 +30,22 @@ def learn_vocabulary(
     normalization: str = "google",
     min_count: int = 2,
 ) -> Vocabulary:
-    """Learns up to `size` word pieces; the same lines give the same vocabulary.
+    """Learns up to `size` word pieces. The same lines give the same vocabulary.
 
-    Every character of the text is in it, as long as they fit into half of `size` (the most frequent ones otherwise).
+    It contains every character of the text, or the most frequent ones if they do not fit into `size`.
 
     Args:
         lines: the text, streamed: only its distinct words are held in memory.
-        size: the most pieces, special tokens counted; reached where the text holds enough.
-        lower_case: as for `WordPieceTokenizer`, with `strip_accents`, `split_cjk` and `normalization`.
-        strip_accents: see `lower_case`.
-        split_cjk: see `lower_case`.
-        normalization: see `lower_case`.
+        size: most pieces, including special tokens; reached if the text has enough words.
+        lower_case: as for `WordPieceTokenizer`.
+        strip_accents: as for `WordPieceTokenizer`.
+        split_cjk: as for `WordPieceTokenizer`.
+        normalization: as for `WordPieceTokenizer`.
         min_count: a piece longer than one character must occur this often.
 
     Raises:
-        BadInputError: the lines hold no word.
-        ValueError: `size` leaves no room beside the special tokens, or `min_count` is below 1.
+        BadInputError: the lines contain no word.
+        ValueError: `size` leaves no room for pieces besides the special tokens, or `min_count` is below 1.
 
     Example:
         >>> vocabulary = learn_vocabulary(["the cat sat", "the cat ran"] * 3, size=24)
@@ -54,7 +54,8 @@ def learn_vocabulary(
     """
     if size < len(SPECIAL_TOKENS) + 2:
         raise ValueError(
-            f"`size` must leave room beside the {len(SPECIAL_TOKENS)} special tokens. Received: size={size!r}."
+            f"`size` must leave room for pieces besides the {len(SPECIAL_TOKENS)} special tokens. "
+            f"Received: size={size!r}. For example `size=8000`."
         )
     if min_count < 1:
         raise ValueError(f"`min_count` must be at least 1. Received: min_count={min_count!r}.")
@@ -63,7 +64,7 @@ def learn_vocabulary(
     )
     counts = _count_words(lines, splitter)
     if not counts:
-        raise BadInputError("A vocabulary is learnt from words. Received: text without any. Give it some text.")
+        raise BadInputError("A vocabulary is learned from words. Received: text without any. Add text.")
     return Vocabulary(_learn_pieces(counts, size, min_count))
 
 
@@ -84,7 +85,7 @@ def _count_words(lines: Iterable[str], splitter: WordPieceTokenizer) -> Counter[
 
 
 def _learn_pieces(counts: Counter[str], size: int, min_count: int) -> list[str]:
-    """Special tokens, characters, then longer pieces by falling count: at most `size` in all."""
+    """Special tokens, characters, then longer pieces by descending count: at most `size` in total."""
     alone, inside = _kept_characters(counts, size - len(SPECIAL_TOKENS))
     characters = [*sorted(alone | inside), *(SUFFIX_MARK + character for character in sorted(inside))]
     words = [
@@ -97,7 +98,7 @@ def _learn_pieces(counts: Counter[str], size: int, min_count: int) -> list[str]:
 
 
 def _kept_characters(counts: Counter[str], room: int) -> tuple[set[str], set[str]]:
-    """The most frequent characters that fit: those that only ever stand alone, and those within words.
+    """The most frequent characters that fit: those that occur only alone, and those within words.
 
     The first kind (CJK, punctuation) needs one piece, the second two: "a" and "##a".
     """
@@ -119,10 +120,10 @@ def _kept_characters(counts: Counter[str], room: int) -> tuple[set[str], set[str
 
 
 def _longer_pieces(words: list[tuple[str, int]], room: int, min_count: int) -> list[str]:
-    """The most frequent pieces of more than one character, `room` of them where the words hold as many.
+    """The most frequent pieces of more than one character, `room` of them if the words have as many.
 
-    The learner takes a count that pieces must reach, so the count that gives enough pieces, up to a tenth too many, is
-    searched for, and the rarest are cut off.
+    The learner takes a count that pieces must reach. This searches for the count that gives enough pieces, up to a
+    tenth too many, and cuts off the rarest.
     """
     if not words or room <= 0:
         return []
@@ -143,7 +144,7 @@ def _longer_pieces(words: list[tuple[str, int]], room: int, min_count: int) -> l
 
 
 def _learn_with_count(words: list[tuple[str, int]], min_count: int) -> list[str]:
-    """The pieces of more than one character that occur at least `min_count` times, by falling count."""
+    """The pieces of more than one character that occur at least `min_count` times, by descending count."""
     params = learner.Params(
         upper_thresh=None,
         lower_thresh=None,

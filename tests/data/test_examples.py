@@ -59,7 +59,7 @@ def test_an_earlier_run_is_replaced_as_a_whole(tmp_path):
 
 def test_a_folder_with_other_things_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("Years of work.")
-    with pytest.raises(BadInputError, match=r"also holds 'thesis.txt'. Give a folder of their own"):
+    with pytest.raises(BadInputError, match=r"also contains 'thesis.txt'. Choose a new folder"):
         write_pairs(some_pairs(5), tmp_path)
     with pytest.raises(BadInputError, match="which is a file"):
         write_pairs(some_pairs(5), tmp_path / "thesis.txt")
@@ -115,10 +115,10 @@ def test_an_incomplete_set_is_refused(tmp_path):
 def test_a_file_that_ends_within_a_record(tmp_path, compress):
     (path,) = write_pairs(some_pairs(200), tmp_path / "pairs", 1, compress).files
     path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
-    with pytest.raises(BadInputError, match=r"hold whole records. Received: '.*pairs-00000"):
+    with pytest.raises(BadInputError, match=r"contain whole records. Received: '.*pairs-00000"):
         count_records(path)
 
 
 def test_number_of_shards():
-    with pytest.raises(ValueError, match="`num_shards` must lie between"):
+    with pytest.raises(ValueError, match="`num_shards` must be from 1"):
         write_pairs(some_pairs(1), "unused", num_shards=0)

@@ -78,7 +78,7 @@ def test_counts_and_lengths_are_those_of_the_published_rules():
     expected, found = metrics(theirs), metrics([(a.tolist(), b.tolist(), r) for a, b, r in ours])
     assert len(theirs) > 20_000
     for name, value in expected.items():
-        # Four standard errors of a share or a mean of so many pairs, or 1.5% of a larger number.
+        # Four standard errors of a share or a mean of that many pairs, or 1.5% of a larger number.
         assert found[name] == pytest.approx(value, rel=0.015, abs=0.015), name
 
 

@@ -219,7 +219,7 @@ def test_bad_files_and_arguments(folder, tmp_path):
     with pytest.raises(BadInputError, match="at least one record"):
         dataset(tmp_path)
     (tmp_path / "readme.txt").write_text("This is no file of records, whatever its folder says.")
-    with pytest.raises(BadInputError, match=r"hold whole records. Received: '.*readme.txt'"):
+    with pytest.raises(BadInputError, match=r"contain whole records. Received: '.*readme.txt'"):
         dataset(tmp_path)
     for arguments in ({"batch_size": 0}, {"start_batch": -1}, {"length_window": 0}, {"pad_to_multiple": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be at least"):

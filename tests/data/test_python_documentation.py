@@ -108,7 +108,7 @@ def test_what_counts_as_a_docstring_of_the_library(tmp_path, monkeypatch):
 
 def test_a_python_without_source_files(tmp_path, monkeypatch):
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
-    with pytest.raises(BadInputError, match=r"source files are needed. Received: '.*', which holds none"):
+    with pytest.raises(BadInputError, match=r"source files are needed. Received: '.*', which contains none"):
         list(standard_library_docstrings())
 
 

@@ -1,7 +1,7 @@
-"""Splits docstrings and reference pages into sentences, one a line, as pretraining text wants them.
+"""Splits docstrings and reference pages into sentences, one a line, as pretraining needs them.
 
 Wrapped lines are joined, list items and signature-like lines stay lines of their own; doctests, tables, rulers and
-grammar or code lines with hardly a word in them are left out. A small rule for this one kind of text, not a general
+grammar or code lines with few words are left out. These are rules for this one kind of text, not a general
 sentence splitter.
 """
 
@@ -28,7 +28,7 @@ _MIN_SHARE_OF_LETTERS = 0.6
 
 
 def sentences(text: str) -> list[str]:
-    r"""The sentences of a docstring whose common indentation is already removed.
+    r"""The sentences of a docstring without its common indentation.
 
     Example:
         >>> sentences("Return the sum of\ntwo numbers. Both\nmust be finite.\n\n>>> add(1, 2)\n3\n")
@@ -58,7 +58,7 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _continues(previous: str, line: str) -> bool:
-    """Whether `line` goes on with the sentence of the line before it."""
+    """Whether `line` continues the sentence of the line before it."""
     before, after = previous.strip(), line.strip()
     if _LIST_ITEM.match(after) or _CODE.match(after) or _CODE.match(before) or before.endswith(":"):
         return False
@@ -69,7 +69,7 @@ def _continues(previous: str, line: str) -> bool:
 
 
 def _split(unit: str) -> Iterator[str]:
-    """The sentences of one unit. A full stop after an abbreviation, an initial or a number ends none."""
+    """The sentences of one unit. A full stop after an abbreviation, an initial or a number does not end one."""
     start = 0
     for border in _SENTENCE_END.finditer(unit):
         if not _ABBREVIATION.search(unit[start : border.start()].rstrip("\"')]")):

@@ -39,6 +39,13 @@ def read_lines(
     Raises:
         BadInputError: there is nothing to read, a file is binary or in another encoding, or it is a table and no
             `text_column` is given.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "corpus.txt")
+        >>> _ = path.write_text("One sentence.\\n\\nAnother one.\\n")
+        >>> list(read_lines(path))
+        ['One sentence.', 'Another one.']
     """
     report = ReadReport() if report is None else report
     files = _files_with_text(paths, report, text_column, table_format)

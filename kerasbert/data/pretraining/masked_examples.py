@@ -1,6 +1,6 @@
-"""Instances that are masked once and for all, in the records of google-research/bert's create_pretraining_data.py.
+"""Instances that are masked once for all epochs, in the records of google-research/bert's create_pretraining_data.py.
 
-Its run_pretraining.py reads them too. For masks made anew in each epoch: see pretraining_dataset.py.
+Its run_pretraining.py reads them too. For new masks in each epoch: see pretraining_dataset.py.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from kerasbert.data.pretraining.segment_pairs import SegmentPair
 from kerasbert.data.text_files import PathLike
 
 _PAIRS_AT_ONCE = 256
-# Google's names of what has one value a token -> ours.
+# Google's names of the features with one value for each token -> ours.
 _TOKEN_FEATURES = {"input_ids": "token_ids", "input_mask": "padding_mask", "segment_ids": "segment_ids"}
 
 
@@ -24,12 +24,12 @@ def masked_examples(
     """Packs, masks and pads pairs; the same pairs and seed give the same instances.
 
     Args:
-        pairs: such as `segment_pairs` gives. Streamed.
-        pack: such as a `SegmentPacker`.
-        mask: such as a `MaskedLMMasker`.
-        seed: of the masks.
-        sequence_length: rows are padded to this, which must be at least what `pack` gives.
-        pad_id: the id of the padding token.
+        pairs: the pairs of `segment_pairs`. Streamed.
+        pack: for example a `SegmentPacker`.
+        mask: for example a `MaskedLMMasker`.
+        seed: random seed for the masks.
+        sequence_length: rows are padded to this, which must be at least the length that `pack` makes.
+        pad_id: id of the padding token.
     """
     shape = [None, sequence_length]
     iterator = iter(pairs)
@@ -68,16 +68,21 @@ def masked_dataset(
     shuffle_buffer: int = 20_000,
     epochs: int | None = None,
 ) -> tf.data.Dataset:
-    """Gives the batches that `pretraining_dataset` gives, from instances that are masked already.
+    """Makes the batches of `pretraining_dataset` from instances that are masked already.
 
     Args:
         files: record files, a folder of them, or a pattern.
         sequence_length: T of the records.
         max_predictions: P of the records.
-        batch_size, seed, start_batch, pad_to_multiple, shuffle_buffer, epochs: as for `pretraining_dataset`.
+        batch_size: as for `pretraining_dataset`.
+        seed: as for `pretraining_dataset`.
+        start_batch: as for `pretraining_dataset`.
+        pad_to_multiple: as for `pretraining_dataset`.
+        shuffle_buffer: as for `pretraining_dataset`.
+        epochs: as for `pretraining_dataset`.
 
     Raises:
-        BadInputError: no file, an incomplete set of files, or no record in them.
+        BadInputError: there is no file, a set of files is incomplete, or the files contain no record.
     """
     features = {
         **{name: tf.io.FixedLenFeature([sequence_length], tf.int64) for name in _TOKEN_FEATURES},
@@ -90,7 +95,7 @@ def masked_dataset(
     }
 
     def make_batch(number: tf.Tensor, records: tf.Tensor) -> tuple[dict, dict, dict]:
-        del number  # The masks are there.
+        del number  # The instances are masked already.
         parsed = tf.io.parse_example(records, features)
         rows = {name: tf.cast(value, tf.int32) for name, value in parsed.items() if value.dtype == tf.int64}
         longest = tf.reduce_max(tf.reduce_sum(rows["input_mask"], axis=1))

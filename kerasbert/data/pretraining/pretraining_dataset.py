@@ -1,7 +1,7 @@
 """Turns written segment pairs into the batches that pretraining takes: packed, masked and padded.
 
-The same seed gives the same batches, each epoch has another order and other masks, and a run can begin at any batch.
-Packing and masking are given as objects: see the preprocessing package.
+The same seed gives the same batches, each epoch has a different order and different masks, and a run can begin at any
+batch. Packing and masking are passed in as objects: see the preprocessing package.
 """
 
 from collections.abc import Callable, Iterable
@@ -42,32 +42,32 @@ def pretraining_dataset(
     length_window: int = 1,
     epochs: int | None = None,
 ) -> tf.data.Dataset:
-    """Gives batches (x, y, sample_weight) for `BertPretrainer`. Legend: B batch, T tokens, P masked positions.
+    """Makes batches (x, y, sample_weight) for `BertPretrainer`. Legend: B batch, T tokens, P masked positions.
 
     * x: `token_ids`, `segment_ids`, `padding_mask` int32 [B, T], `mask_positions` int32 [B, P]
     * y: `masked_lm` int32 [B, P], `next_sentence` int32 [B] (1 for a random second segment)
     * sample_weight: `masked_lm` float32 [B, P] (0 where a position is unused), `next_sentence` float32 [B]
 
     Args:
-        files: what `write_pairs` wrote: its folder, or files, or a pattern.
+        files: what `write_pairs` wrote: its folder, its files or a pattern.
         pack: (first, second) ragged token ids -> (token_ids, segment_ids), ragged, such as a `SegmentPacker`.
         mask: (token_ids, seed=[2] int64) -> dict of ragged `token_ids` and dense `mask_positions`, `masked_ids`,
             `masked_weights`, such as a `MaskedLMMasker`.
-        batch_size: pairs in a batch.
-        seed: of order and masks.
-        start_batch: begin at this batch of the same endless sequence, without packing or masking those before.
+        batch_size: number of pairs in a batch.
+        seed: random seed for the order and the masks.
+        start_batch: number of the first batch of the same endless sequence. Earlier ones are not packed or masked.
         pad_to_multiple: T is the batch's longest row, rounded up to a multiple of this.
-        sequence_length: T is never more than this, which must be at least what `pack` gives. With
-            `pad_to_multiple=sequence_length` it is always this.
-        pad_id: the id of the padding token.
-        shuffle_buffer: so many pairs are held in memory and mixed. 0 keeps the order of the files, the same in every
-            epoch, as evaluation wants it.
-        length_window: so many batches' pairs are sorted by length before they are cut into batches, which saves
-            padding where documents are short.
-        epochs: how many times the pairs are gone through, or None for no end.
+        sequence_length: largest T, which must be at least the length that `pack` makes. With
+            `pad_to_multiple=sequence_length`, T always has this value.
+        pad_id: id of the padding token.
+        shuffle_buffer: number of pairs that are held in memory and shuffled. 0 keeps the order of the files, the same
+            in every epoch, for evaluation.
+        length_window: number of batches whose pairs are sorted by length before they are cut into batches, which
+            saves padding where documents are short.
+        epochs: number of passes over the pairs, or None for no end.
 
     Raises:
-        BadInputError: no file, an incomplete set of files, or no record in them.
+        BadInputError: there is no file, a set of files is incomplete, or the files contain no record.
     """
     batches = record_batches(files, batch_size, seed, start_batch, shuffle_buffer, length_window, epochs)
     make_batch = _BatchMaker(pack, mask, seed_for(seed, "masks"), pad_to_multiple, sequence_length, pad_id)
@@ -83,11 +83,11 @@ def record_batches(
     length_window: int = 1,
     epochs: int | None = None,
 ) -> tf.data.Dataset:
-    """Gives (batch number, serialized records [B]) of record files; arguments as for `pretraining_dataset`."""
+    """Reads (batch number, serialized records [B]) from record files; arguments as for `pretraining_dataset`."""
     paths = find_shards(files)
     if not any(has_record(path) for path in paths):
         raise BadInputError(
-            f"Record files must hold at least one record. Received: {len(paths)} from '{paths[0]}' on, all empty. "
+            f"Record files must contain at least one record. Received: {len(paths)} from '{paths[0]}' on, all empty. "
             "Write the pairs again."
         )
     records = _Records(paths, seed, shuffle_buffer)
@@ -113,7 +113,7 @@ def mapped_in_order(batches: tf.data.Dataset, make_batch: Callable[..., Any]) ->
 
 
 class _Records:
-    """The serialized pairs of the files, in another order in each epoch."""
+    """The serialized pairs of the files, in a different order in each epoch."""
 
     def __init__(self, paths: list[Path], seed: int, shuffle_buffer: int) -> None:
         self._paths = paths
@@ -122,7 +122,7 @@ class _Records:
         self._seeds = {name: seed_for(seed, name) for name in ("order of files", "first window", "order in windows")}
 
     def number(self) -> int:
-        """Records in all files."""
+        """The number of records in all files."""
         return sum(count_records(path) for path in self._paths)
 
     def of_epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
@@ -131,7 +131,7 @@ class _Records:
             return self._interleaved(self._files, 1)
         files = tf.random.experimental.stateless_shuffle(self._files, self._seed("order of files", epoch))
         records = self._interleaved(files, _READ_FILES_AT_ONCE)
-        # Windows are shuffled whole. The first one's size is random, so that their borders lie elsewhere each epoch.
+        # Windows are shuffled whole. The first one's size is random, so that their borders differ between epochs.
         first_window = tf.random.stateless_uniform(
             [], self._seed("first window", epoch), 1, self._shuffle_buffer + 1, tf.int64
         )
@@ -153,7 +153,7 @@ class _Records:
 
 
 class _BatchMaker:
-    """Parses, packs, masks and pads one batch. Its masks follow from the batch's number alone."""
+    """Parses, packs, masks and pads one batch. Its masks depend on the batch's number alone."""
 
     def __init__(
         self, pack: Pack, mask: Mask, seed: int, pad_to_multiple: int, sequence_length: int | None, pad_id: int
@@ -161,7 +161,7 @@ class _BatchMaker:
         if pad_to_multiple < 1:
             raise ValueError(
                 f"`pad_to_multiple` must be at least 1. Received: pad_to_multiple={pad_to_multiple}. "
-                "Give for example 8."
+                "For example `pad_to_multiple=8`."
             )
         self._pack = pack
         self._mask = mask

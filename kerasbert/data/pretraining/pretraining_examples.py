@@ -1,7 +1,7 @@
 """Writes segment pairs as tf.Example records in several files, and finds and reads them again.
 
 The features are `first_ids` and `second_ids` (token ids without special tokens) and `is_random_next` (0 or 1). Special
-tokens, masks and padding come later, each time anew: see pretraining_dataset.py.
+tokens, masks and padding are added when the records are read: see pretraining_dataset.py.
 """
 
 import contextlib
@@ -36,7 +36,18 @@ _RECORD_FOOTER_BYTES = 4
 
 @dataclass(frozen=True)
 class WrittenPairs:
-    """What `write_pairs` wrote: the files, the number of pairs, how many are random, and all their tokens."""
+    """What `write_pairs` wrote.
+
+    Attributes:
+        files: the record files.
+        pairs: number of pairs.
+        random_pairs: number of pairs whose second segment is a random one.
+        tokens: number of tokens of all pairs.
+
+    Example:
+        >>> WrittenPairs((Path("pairs-00000-of-00001.tfrecord"),), pairs=2, random_pairs=1, tokens=12).pairs
+        2
+    """
 
     files: tuple[Path, ...]
     pairs: int
@@ -80,20 +91,30 @@ def write_pairs(
 ) -> WrittenPairs:
     """Writes pairs in turn to `num_shards` files, `pairs-00000-of-00008.tfrecord` and so on.
 
-    The folder appears when all is written. One of an earlier run is replaced as a whole; any other one is refused.
+    The folder appears when everything is written. A folder of an earlier run is replaced as a whole; any other folder
+    is refused.
 
     Args:
-        pairs: such as `segment_pairs` gives. Streamed.
+        pairs: the pairs of `segment_pairs`. Streamed.
         folder: the final folder.
         num_shards: number of files, which is also how finely they can be read in parallel and shuffled.
         compress: gzip them (`.tfrecord.gz`): about half the size, slower to read.
 
     Raises:
-        BadInputError: there is no pair, or the folder holds something else.
+        BadInputError: there is no pair, or the folder contains something else.
         OSError: the folder cannot be written or the disk is full. Nothing is then left under the final name.
+
+    Example:
+        >>> import tempfile
+        >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
+        >>> written = write_pairs([pair], tempfile.mkdtemp(), num_shards=1)
+        >>> written.pairs, written.tokens
+        (1, 3)
     """
     if not 1 <= num_shards <= 99_999:
-        raise ValueError(f"`num_shards` must lie between 1 and 99999. Received: num_shards={num_shards}. Give 8.")
+        raise ValueError(
+            f"`num_shards` must be from 1 to 99999. Received: num_shards={num_shards}. For example `num_shards=8`."
+        )
     folder = Path(folder)
     _refuse_foreign_folder(folder)
     ending = ".tfrecord.gz" if compress else ".tfrecord"
@@ -107,13 +128,13 @@ def write_pairs(
                 random_pairs += pair.is_random_next
                 tokens += len(pair.first_ids) + len(pair.second_ids)
         if not num_pairs:
-            raise BadInputError("At least one segment pair is needed to write. Received: none. Add more text.")
+            raise BadInputError("There must be at least one segment pair to write. Received: none. Add more text.")
     return WrittenPairs(tuple(folder / name for name in names), num_pairs, random_pairs, tokens)
 
 
 @contextlib.contextmanager
 def _writers(paths: list[Path], compress: bool) -> Iterator[list[tf.io.TFRecordWriter]]:
-    """Writers of the files. What TensorFlow says of a full disk becomes the OSError that it is."""
+    """Writers of the files. TensorFlow's own error for a full disk becomes an OSError."""
     options = tf.io.TFRecordOptions("GZIP" if compress else "")
     try:
         with contextlib.ExitStack() as stack:
@@ -128,8 +149,18 @@ def read_pairs(files: PathLike | Iterable[PathLike]) -> Iterator[SegmentPair]:
     Args:
         files: record files, folders of them, or patterns.
 
+    Yields:
+        The pairs, in the order of the files.
+
     Raises:
-        BadInputError: as `find_shards`.
+        BadInputError: as for `find_shards`.
+
+    Example:
+        >>> import tempfile
+        >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
+        >>> written = write_pairs([pair], tempfile.mkdtemp(), num_shards=1)
+        >>> [pair.first_ids.tolist() for pair in read_pairs(written.files)]
+        [[7, 8]]
     """
     for path in find_shards(files):
         for record in tf.data.TFRecordDataset(str(path), compression_of(path)).as_numpy_iterator():
@@ -143,7 +174,14 @@ def find_shards(files: PathLike | Iterable[PathLike]) -> list[Path]:
         files: record files, folders of them, or patterns.
 
     Raises:
-        BadInputError: nothing is there, or one of a set of `-of-00008` files is missing.
+        BadInputError: there is no file, or one of a set of `-of-00008` files is missing.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "pairs-00000-of-00001.tfrecord").write_bytes(b"")
+        >>> [path.name for path in find_shards(folder)]
+        ['pairs-00000-of-00001.tfrecord']
     """
     paths = sorted(find_text_files(files))
     shards: dict[tuple[Path, str], set[int]] = {}
@@ -163,7 +201,7 @@ def find_shards(files: PathLike | Iterable[PathLike]) -> list[Path]:
 
 
 def compression_of(path: Path) -> str:
-    """What TensorFlow calls the file's compression: "GZIP" or "". Told by the name, as the writer names it."""
+    """What TensorFlow calls the file's compression: "GZIP" or "". Derived from the name that the writer chose."""
     return "GZIP" if path.suffix == ".gz" else ""
 
 
@@ -171,7 +209,7 @@ def has_record(path: Path) -> bool:
     """Whether the file begins with a whole record.
 
     Raises:
-        BadInputError: it begins with something else.
+        BadInputError: the file begins with something else.
     """
     try:
         return any(True for _ in tf.data.TFRecordDataset(str(path), compression_of(path)).take(1))
@@ -180,10 +218,10 @@ def has_record(path: Path) -> bool:
 
 
 def count_records(path: Path) -> int:
-    """Counts the records of one file. An unpacked one is not read but skipped through, from length to length.
+    """Counts the records of one file. An uncompressed file is not read as a whole: only the lengths of its records are.
 
     Raises:
-        BadInputError: the file ends within a record, or is not one of records.
+        BadInputError: the file ends within a record, or is not a record file.
     """
     if compression_of(path):
         records = tf.data.TFRecordDataset(str(path), "GZIP").batch(1024)
@@ -208,18 +246,20 @@ def count_records(path: Path) -> int:
 
 
 def _broken_message(path: Path) -> str:
-    return f"A record file must hold whole records. Received: '{path}', which does not. Write the pairs again."
+    return f"A record file must contain whole records. Received: '{path}', which does not. Write the pairs again."
 
 
 def _refuse_foreign_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise BadInputError(f"Segment pairs are written to a folder. Received: '{folder}', which is a file.")
+        raise BadInputError(
+            f"Segment pairs are written to a folder. Received: '{folder}', which is a file. Choose another path."
+        )
     if folder.exists():
         foreign = [path.name for path in folder.iterdir() if not _SHARD_NAME.fullmatch(path.name)]
         if foreign:
             raise BadInputError(
-                f"Segment pairs replace their folder as a whole. Received: '{folder}', which also holds "
-                f"'{min(foreign)}'. Give a folder of their own."
+                f"Segment pairs replace their folder as a whole. Received: '{folder}', which also contains "
+                f"'{min(foreign)}'. Choose a new folder."
             )
 
 

@@ -1,8 +1,8 @@
-"""The demo's corpus: Python's own documentation, which lies on every machine that runs Python.
+"""The demo's corpus: Python's own documentation, which every machine with Python has.
 
 `pydoc_data.topics` and the docstrings of the standard library, read from the source files of the running interpreter
 without importing them. Written as pretraining text and as a labelled set (docstring -> the package it comes from).
-What is held out is chosen by a hash of its text and nowhere in the pretraining text, not even as a single sentence.
+Held-out text is chosen by a hash of its content, and no sentence of it is in the pretraining text.
 """
 
 import ast
@@ -31,7 +31,7 @@ _OTHER_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test"
 
 
 class Docstring(NamedTuple):
-    """One docstring: the dotted name of the module that it stands in, and its text without common indentation."""
+    """One docstring: the dotted name of its module, and its text without common indentation."""
 
     module: str
     text: str
@@ -53,10 +53,15 @@ class CorpusReport:
         sentences: part of the texts -> number of sentences.
         bytes: part of the texts -> size of the file.
         labels: part of the labelled set -> label -> number of rows.
-        docstrings: docstrings found, before duplicates are removed.
-        duplicates_removed: docstrings that are exact copies of another one, up to white space.
-        ambiguous_removed: docstrings that stand in several packages and so have no one label.
-        repeated_sentences_removed: sentences of training documents that also are sentences of held-out text.
+        docstrings: number of docstrings found, before duplicates are removed.
+        duplicates_removed: number of docstrings that are copies of another one, apart from white space.
+        ambiguous_removed: number of docstrings that occur in several packages and so have no single label.
+        repeated_sentences_removed: number of sentences of training documents that are also in held-out text.
+
+    Example:
+        >>> report = CorpusReport({}, {}, {"train": 2}, {}, {}, {}, 3, 1, 0, 0)
+        >>> report.docstrings - report.duplicates_removed
+        2
     """
 
     texts: dict[str, Path]
@@ -78,11 +83,16 @@ def write_python_documentation(folder: PathLike) -> CorpusReport:
     the 16 packages with the most docstrings. The same version of Python gives the same bytes.
 
     Args:
-        folder: made when it is missing. Each file appears when it is complete.
+        folder: the folder to write to; created if needed. Each file appears when it is complete.
 
     Raises:
-        BadInputError: the source of the standard library is not there.
+        BadInputError: the source files of the standard library are not installed.
         OSError: the folder cannot be written.
+
+    Example:
+        >>> report = write_python_documentation("corpus")  # doctest: +SKIP
+        >>> sorted(report.texts)  # doctest: +SKIP
+        ['held_out', 'train']
     """
     folder = Path(folder)
     found = list(standard_library_docstrings())
@@ -117,10 +127,10 @@ def write_python_documentation(folder: PathLike) -> CorpusReport:
 def standard_library_docstrings() -> Iterator[Docstring]:
     """Reads the docstrings of the standard library's modules, classes and functions from its source files.
 
-    Left out are tests, private modules (`_name`) and whatever is installed beside the library.
+    Tests, private modules (`_name`) and installed packages are left out.
 
     Raises:
-        BadInputError: the source files are not there.
+        BadInputError: the source files are not installed.
     """
     root = Path(sysconfig.get_path("stdlib"))
     is_empty = True
@@ -133,7 +143,7 @@ def standard_library_docstrings() -> Iterator[Docstring]:
         yield from (Docstring(module, text) for text in _docstrings_of(path))
     if is_empty:
         raise BadInputError(
-            f"The standard library's source files are needed. Received: '{root}', which holds none. "
+            f"The standard library's source files are needed. Received: '{root}', which contains none. "
             "Use a Python that is installed with its library unpacked."
         )
 
@@ -144,7 +154,7 @@ def _is_public(name: str) -> bool:
 
 def _docstrings_of(path: Path) -> list[str]:
     with warnings.catch_warnings():
-        # Old modules hold escapes that the compiler warns about, which is not our user's business.
+        # Old modules contain escapes that the compiler warns about, which does not concern the user.
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(path.read_bytes())
@@ -154,7 +164,7 @@ def _docstrings_of(path: Path) -> list[str]:
 
 
 def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The module, and the classes and functions in it, in the order of the source. Expressions hold none."""
+    """The module, and the classes and functions in it, in the order of the source. Expressions contain none."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node
     for child in ast.iter_child_nodes(node):
@@ -172,7 +182,7 @@ def _is_training(text: str) -> bool:
 
 
 def _documents(docstrings: Sequence[Docstring]) -> tuple[dict[str, list[list[str]]], int]:
-    """The documents for training and those held out, and how many training sentences were removed as seen in both."""
+    """The documents for training and those held out, and how many training sentences were in both and are removed."""
     # Imported late, because a slim installation of Python may lack it.
     from pydoc_data import topics
 
@@ -198,9 +208,9 @@ def _all_sentences(texts: Iterable[str]) -> list[str]:
 
 
 def _sentences_with(texts: Iterable[str], documents: Sequence[Sequence[str]]) -> set[str]:
-    """The sentences that hold one of `texts` as a whole."""
+    """The sentences that contain one of `texts` as a whole."""
     everything = "\n".join(itertools.chain(*documents))
-    # One search in all of them for each text leaves very few to look for sentence by sentence.
+    # One search in all sentences for each text leaves very few to look for sentence by sentence.
     held = [text for text in texts if len(text.split()) >= _MIN_LABELLED_WORDS and text in everything]
     return {sentence for sentence in itertools.chain(*documents) if any(text in sentence for text in held)}
 
@@ -212,7 +222,7 @@ def _labelled_rows(docstrings: Iterable[Docstring]) -> dict[str, list[tuple[str,
         for docstring in docstrings
         if len(docstring.text.split()) >= _MIN_LABELLED_WORDS
     ]
-    # Equal counts are told apart by name, so that the choice does not hang on the order of reading.
+    # Equal counts are ordered by name, so that the choice does not depend on the order of reading.
     largest = sorted(Counter(label for _, label in rows).items(), key=lambda item: (-item[1], item[0]))[:NUM_LABELS]
     labels = {label for label, _ in largest}
     parts: dict[str, list[tuple[str, str]]] = {part: [] for part in FRACTIONS}

@@ -1,8 +1,8 @@
 """Makes next-sentence pairs from documents, as google-research/bert's create_pretraining_data.py does, but streaming.
 
-Google's script holds the whole corpus in memory; here a buffer of documents, bounded by count and by tokens, stands
-for it: documents leave it in random order, and the random second segments are drawn from it. Masks nothing and adds
-no special tokens: see the preprocessing package.
+Google's script holds the whole corpus in memory; here a buffer of documents, bounded by count and by tokens,
+replaces it: documents leave it in random order, and the random second segments are drawn from it. Masks and special
+tokens are added later: see the preprocessing package.
 """
 
 import random
@@ -18,7 +18,17 @@ _TRIES_FOR_ANOTHER_DOCUMENT = 10
 
 
 class SegmentPair(NamedTuple):
-    """Two segments of token ids (int32, without special tokens) and whether the second is a random one."""
+    """Two segments of one training instance.
+
+    Attributes:
+        first_ids: token ids of the first segment, int32, without special tokens.
+        second_ids: token ids of the second segment.
+        is_random_next: whether the second segment is a random one.
+
+    Example:
+        >>> SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True).is_random_next
+        True
+    """
 
     first_ids: np.ndarray
     second_ids: np.ndarray
@@ -42,27 +52,27 @@ def segment_pairs(
     A chunk is a run of sentences of one document with about `max_tokens` tokens (a random smaller number in a share of
     `short_sequence_probability` of the passes over a document). It is cut at a random sentence border; the second
     segment is the rest of the chunk, or sentences from a random place of another document. In the latter case the
-    sentences left over go into the next chunk. A chunk of one sentence always gets a random second segment. What is
-    too long loses tokens from its longer segment, at the front or the end by chance.
+    sentences left over go into the next chunk. A chunk of one sentence always gets a random second segment. A
+    pair that is too long loses tokens from its longer segment, at the front or the end by chance.
 
     Args:
-        documents: sentences of each document, such as `read_documents` gives. Read once, in order.
+        documents: sentences of each document, as from `read_documents`. Read once, in order.
         tokenize: maps a list of sentences to their token ids, as a list of lists or a `tf.RaggedTensor`.
-        max_tokens: tokens of both segments together, without special tokens: the sequence length minus 3.
+        max_tokens: most tokens of both segments together, without special tokens: the sequence length minus 3.
         seed: the same seed and documents give the same pairs.
         short_sequence_probability: share of passes with a random shorter target length.
         next_sentence_probability: share of chunks with two or more sentences whose second segment is the true next.
-        dupe_factor: passes over each document, each with other chunks and partners.
-        buffer_documents: the most documents held in memory, at least 2.
-        buffer_tokens: the most tokens held in memory (4 bytes each), one document more or less.
+        dupe_factor: number of passes over each document, each with other chunks and partners.
+        buffer_documents: most documents held in memory, at least 2.
+        buffer_tokens: most tokens held in memory (4 bytes each), give or take one document.
 
     Raises:
-        BadInputError: there is no token, or only one document, or no document has two sentences: next-sentence
-            prediction cannot pair then.
+        BadInputError: there is no token, only one document, or no document with two sentences, so that next-sentence
+            prediction has no pairs.
 
-    Source: google-research/bert, `create_instances_from_document` and `truncate_seq_pair`. Ours differs in one point:
-    if all of the ten tries for another document hit the same one, the neighbour is taken instead of the document
-    itself, so that a random second segment never comes from its own document.
+    Source: google-research/bert, `create_instances_from_document` and `truncate_seq_pair`. This function differs in
+    one point: if all ten tries for another document hit the same one, its neighbour is taken instead of the document,
+    so that a random second segment never comes from its own document.
 
     Example:
         >>> documents = [["a b", "c d"], ["e f", "g h"]]
@@ -93,7 +103,7 @@ def segment_pairs(
             yield from pairs(index)
             buffer.count_pass(index)
     _check_pairable(num_documents, longest)
-    # Nobody comes after: all stay as partners until the last pair is made.
+    # No document follows: all stay as partners until the last pair is made.
     for index in buffer.shuffled_passes():
         yield from pairs(index)
 
@@ -111,19 +121,19 @@ def _check_arguments(
         ("buffer_documents", buffer_documents, 2),
     ):
         if value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}. Give a larger number.")
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}. Choose a larger number.")
     for name, share in (
         ("short_sequence_probability", short_sequence_probability),
         ("next_sentence_probability", next_sentence_probability),
     ):
         if not 0 <= share <= 1:
-            raise ValueError(f"`{name}` must lie between 0 and 1. Received: {name}={share}. Give for example 0.5.")
+            raise ValueError(f"`{name}` must be between 0 and 1. Received: {name}={share}. For example `{name}=0.5`.")
 
 
 def _check_pairable(num_documents: int, longest: int) -> None:
     if num_documents == 0:
         raise BadInputError(
-            "A pretraining text must hold at least one token. Received: documents without any. "
+            "A pretraining text must contain at least one token. Received: documents without any. "
             "Check that the vocabulary fits the text."
         )
     if num_documents == 1:

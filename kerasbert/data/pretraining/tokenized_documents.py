@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# One call tokenizes about this much text: a call per short document would spend its time in overhead.
+# One call tokenizes about this much text: a call for each short document would be mostly overhead.
 _TOKENIZE_CHARACTERS = 1 << 18
 
 Tokenize = Callable[[list[str]], Any]
@@ -27,7 +27,7 @@ class TokenizedDocument:
 
     @property
     def num_sentences(self) -> int:
-        """How many sentences hold at least one token."""
+        """Number of sentences with at least one token."""
         return len(self.starts) - 1
 
     def tokens(self, start: int, end: int) -> np.ndarray:
@@ -35,7 +35,7 @@ class TokenizedDocument:
         return self.ids[self.starts[start] : self.starts[end]]
 
     def end_of_chunk(self, start: int, num_tokens: int) -> int:
-        """The end of the shortest run of sentences from `start` on with `num_tokens` tokens, or the document's end."""
+        """The end of the shortest run of sentences from `start` with `num_tokens` tokens, or the document's end."""
         return min(bisect_left(self.starts, self.starts[start] + num_tokens, start + 1), self.num_sentences)
 
 
@@ -47,7 +47,7 @@ def tokenized_documents(documents: Iterable[Sequence[str]], tokenize: Tokenize) 
         tokenize: maps a list of sentences to their token ids, as a list of lists or a `tf.RaggedTensor`.
 
     Raises:
-        ValueError: `tokenize` gives another number of rows than it got sentences.
+        ValueError: `tokenize` returns another number of rows than it received sentences.
     """
     waiting: list[Sequence[str]] = []
     characters = 0
@@ -80,7 +80,7 @@ def _token_ids(sentences: list[str], tokenize: Tokenize) -> Iterator[Any]:
             ids = np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
         if len(ids) != len(chosen):
             raise ValueError(
-                f"`tokenize` must give one list of token ids per sentence. Received: {len(ids)} lists for "
+                f"`tokenize` must return one list of token ids for each sentence. Received: {len(ids)} lists for "
                 f"{len(chosen)} sentences."
             )
         yield from ids

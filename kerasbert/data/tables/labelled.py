@@ -30,6 +30,11 @@ class LabelledTexts:
             texts without labels.
         places: the place of each row in words, for messages.
         problem_type: what kind of labels these are.
+
+    Example:
+        >>> rows = LabelledTexts(("I like it", "I do not"), None, ("pos", "neg"), ("line 2", "line 3"))
+        >>> rows.targets(rows.label_names()).tolist()
+        [1, 0]
     """
 
     texts: tuple[str, ...]
@@ -187,6 +192,13 @@ def read_texts(
 
     Raises:
         BadInputError: as for `read_labelled`, or a file is empty.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "texts.txt")
+        >>> _ = path.write_text("One text\\nAnother text\\n")
+        >>> read_texts(path).texts
+        ('One text', 'Another text')
     """
     default = "text" if table_format.has_header else "1"
     texts: list[str] = []

@@ -1,4 +1,4 @@
-"""Turns texts and their targets into batches for fine-tuning and evaluation. Tokenizing is given as an object."""
+"""Turns texts and their targets into batches for fine-tuning and evaluation. Tokenizing is passed in as an object."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,19 +23,28 @@ def labelled_dataset(
     length_window: int = 1,
     epochs: int | None = 1,
 ) -> tf.data.Dataset:
-    """Gives batches (inputs, targets), or inputs alone without targets.
+    """Makes batches of (inputs, targets), or of inputs alone without targets.
 
     Args:
         texts: the texts, or (texts, pairs): `LabelledTexts.inputs`.
         targets: one row for each text: `LabelledTexts.targets(labels)`.
-        to_inputs: maps texts [B], or ([B], [B]), to a dict of tensors, such as a `TextToInputs`.
-        batch_size: rows in a batch. Only the last batch of all may be smaller.
-        seed: of the order.
-        shuffle: another order in each epoch. Without it the rows come as they are.
-        start_batch: begin at this batch of the same sequence; those before are not tokenized.
-        length_window: so many batches' rows are sorted by length before they are cut into batches, which then come in
-            random order. Saves padding in training. Needs `shuffle`.
-        epochs: how many times the rows are gone through (batches run over the borders), or None for no end.
+        to_inputs: maps texts [B], or ([B], [B]), to a dict of tensors, for example a `TextToInputs`.
+        batch_size: number of rows in a batch. Only the very last batch may be smaller.
+        seed: random seed for the order.
+        shuffle: whether each epoch has a different order. Otherwise the order of the rows is kept.
+        start_batch: number of the first batch of the same sequence; earlier ones are not tokenized.
+        length_window: number of batches whose rows are sorted by length before they are cut into batches, which then
+            come in random order. Saves padding in training. Needs `shuffle`.
+        epochs: number of passes over the rows (batches continue across epochs), or None for no end.
+
+    Raises:
+        ValueError: there is no text, or `targets` or `length_window` does not fit the other arguments.
+
+    Example:
+        >>> to_inputs = lambda texts: {"length": tf.strings.length(texts)}
+        >>> dataset = labelled_dataset(["a", "bcd", "ef"], np.array([0, 1, 0]), to_inputs, batch_size=2)
+        >>> [(inputs["length"].numpy().tolist(), targets.numpy().tolist()) for inputs, targets in dataset]
+        [([1, 3], [0, 1]), ([2], [0])]
     """
     columns = _columns(texts)
     num_rows = len(columns[0])
@@ -44,7 +53,7 @@ def labelled_dataset(
             f"`targets` must have one row for each text. Received: {len(targets)} targets for {num_rows} texts."
         )
     if not num_rows:
-        raise ValueError("`texts` must hold at least one text. Received: none.")
+        raise ValueError("`texts` must contain at least one text. Received: none.")
     if length_window > 1 and not shuffle:
         raise ValueError(
             f"`length_window` changes the order, which needs `shuffle=True`. Received: length_window={length_window}, "
@@ -86,6 +95,7 @@ def _columns(texts: Any) -> tuple[tf.Tensor, ...]:
     columns = tuple(tf.constant(list(column), tf.string) for column in (texts if is_pair else (texts,)))
     if is_pair and len(texts[0]) != len(texts[1]):
         raise ValueError(
-            f"Both texts of a pair must be there. Received: {len(texts[0])} first and {len(texts[1])} second texts."
+            "Pairs must have as many first as second texts. "
+            f"Received: {len(texts[0])} first and {len(texts[1])} second texts."
         )
     return columns

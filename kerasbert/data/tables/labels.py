@@ -1,4 +1,4 @@
-"""The label names of a task and their ids. Label names are learned from the training rows, and from nowhere else."""
+"""The label names of a task and their ids. Label names are learned from the training rows alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -14,10 +14,10 @@ class Labels:
     """Label names in the order of their ids.
 
     Args:
-        names: the names, each once.
+        names: the names, without repetition.
 
     Raises:
-        BadInputError: a name comes twice, or there is none.
+        BadInputError: a name is repeated, or there is no name.
 
     Example:
         >>> labels = Labels.from_training(["pos", "neg", "pos"])
@@ -31,22 +31,24 @@ class Labels:
         self.names = tuple(names)
         self._ids = {name: index for index, name in enumerate(self.names)}
         if len(self._ids) < len(self.names) or not self.names:
-            raise BadInputError(f"Label names must differ, and there must be one. Received: {_listed(self.names)}.")
+            raise BadInputError(
+                f"Label names must differ, and there must be at least one. Received: {_listed(self.names)}."
+            )
 
     @classmethod
     def from_training(cls, labels: Iterable[str | Sequence[str]]) -> "Labels":
-        """Learns the names from the labels of training rows: whole numbers by value, others by name.
+        """Learns the names from the labels of training rows: whole numbers in order of value, then other names.
 
         Args:
-            labels: one name a row, or a list of names a row (multi-label).
+            labels: one name for each row, or a list of names for each row (multi-label).
 
         Raises:
-            BadInputError: there is one class only (single label), or no label at all.
+            BadInputError: there is only one class (single label), or no label.
         """
         rows = list(labels)
         names = {name for row in rows for name in ([row] if isinstance(row, str) else row)}
         if not names:
-            raise BadInputError("Training rows must hold labels. Received: none. Check the label column.")
+            raise BadInputError("Training rows must have labels. Received: none. Check the label column.")
         if len(names) == 1 and any(isinstance(row, str) for row in rows):
             raise BadInputError(
                 f"Classification needs at least two classes. Received: {len(rows)} rows, all labelled "
@@ -74,10 +76,10 @@ class Labels:
 
         Args:
             name: a label.
-            where: the row it stands in, for the message.
+            where: the row of the label, for the message.
 
         Raises:
-            BadInputError: training had no such label.
+            BadInputError: the label does not occur in training.
         """
         if name not in self._ids:
             raise BadInputError(
@@ -87,7 +89,7 @@ class Labels:
         return self._ids[name]
 
     def ids(self, labels: Sequence[str], rows: Sequence[str] | None = None) -> np.ndarray:
-        """The ids of single labels, int32 [rows]. `rows` says where each one stands, for the message."""
+        """The ids of single labels, int32 [rows]. `rows` names the place of each label for messages."""
         rows = rows or [f"row {index + 1}" for index in range(len(labels))]
         return np.array([self.id_of(*pair) for pair in zip(labels, rows, strict=True)], np.int32)
 
