@@ -1,4 +1,4 @@
-"""`python -m kerasbert_serving.clients`: asks a served model from the command line; each answer is a line of JSON.
+"""`python -m kerasbert_serving.clients`: ask a served model and print each answer as a line of JSON.
 
 Examples:
 
@@ -27,7 +27,7 @@ _WITH_PAIRS = ("classify", "regress", "answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Asks and prints; returns the exit code: 0, or 1 with one line on standard error."""
+    """Ask, print the answers and return the exit code: 0, or 1 with one line on standard error."""
     given = _parser().parse_args(arguments)
     try:
         with _client(given) as client:
@@ -53,9 +53,9 @@ def _answers(client: BlockingClient, given: argparse.Namespace) -> list[Any]:
         return [client.metadata()]
     texts = given.texts or [line.rstrip("\n") for line in sys.stdin]
     if given.pair and given.call not in _WITH_PAIRS:
-        raise ValueError(f"--pair goes with {', '.join(_WITH_PAIRS)} only. Received: {given.call}.")
+        raise ValueError(f"--pair is for {', '.join(_WITH_PAIRS)} only. Received: {given.call}. Leave --pair out.")
     if given.call == "answer" and not given.pair:
-        raise ValueError("answer needs the context of each question. Received: no --pair.")
+        raise ValueError("answer needs a context for each question. Received: no --pair. Add --pair CONTEXT.")
     columns = [texts, given.pair] if given.pair else [texts]
     options = {} if given.signature is None else {"signature_name": given.signature}
     return getattr(client, given.call.replace("-", "_"))(*columns, **options)
@@ -66,17 +66,19 @@ def _plain(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, np.ndarray):
         return value.tolist()
-    raise TypeError(f"JSON has no form for {type(value).__name__}.")
+    raise TypeError(f"A value must have a JSON form. Received: {type(value).__name__}.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("kerasbert_serving.clients", __doc__)
-    parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"])
-    parser.add_argument("texts", nargs="*", help="the texts; lines of the standard input where none is given")
-    parser.add_argument("--pair", action="append", help="second text, or context, of each text; once for each")
+    parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"], help="what to ask")
+    parser.add_argument("texts", nargs="*", help="texts; by default, the lines of standard input")
+    parser.add_argument("--pair", action="append", help="second text, or context, of a text; repeat it for each text")
     add_served_model(parser)
-    parser.add_argument("--signature", help="another signature than the call's own")
-    parser.add_argument("--timeout", type=float, default=30, help="seconds (%(default)s)")
+    parser.add_argument("--signature", help="signature to run (default: the one that the call is for)")
+    parser.add_argument(
+        "--timeout", type=float, default=30, help="seconds within which the answer must arrive (default: %(default)s)"
+    )
     return parser
 
 

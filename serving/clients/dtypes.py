@@ -1,4 +1,4 @@
-"""TensorFlow's dtypes without TensorFlow: number, name, NumPy dtype, and where a TensorProto keeps the values."""
+"""TensorFlow's dtypes without TensorFlow: number, name, NumPy dtype, and the field of a TensorProto for the values."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DType:
-    """One dtype as it travels; strings are arrays of `bytes` objects."""
+    """A dtype.
+
+    Attributes:
+        number: Its number in messages.
+        name: TensorFlow's name.
+        numpy: The NumPy dtype of its arrays. Strings are arrays of `bytes` objects.
+        field: The field of a TensorProto that contains its values.
+    """
 
     number: int
     name: str
@@ -25,7 +32,7 @@ _ROWS = [
     (7, "string", np.object_, "string_val"),
     (9, "int64", np.int64, "int64_val"),
     (10, "bool", np.bool_, "bool_val"),
-    # NumPy has no bfloat16: its values come as float32, which holds them all.
+    # NumPy has no bfloat16. Its values become float32, which can represent them all.
     (14, "bfloat16", np.float32, "half_val"),
     (17, "uint16", np.uint16, "int_val"),
     (19, "half", np.float16, "half_val"),

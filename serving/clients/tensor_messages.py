@@ -1,4 +1,4 @@
-"""NumPy arrays to TensorProto and back, without TensorFlow."""
+"""Converts NumPy arrays to TensorProto messages and back, without TensorFlow."""
 
 import math
 
@@ -10,7 +10,7 @@ from kerasbert_serving.clients.errors import UnexpectedReplyError
 
 
 def fill(message: Message, array: np.ndarray) -> None:
-    """Writes an array into a TensorProto."""
+    """Write an array into a TensorProto."""
     dtype = dtypes.BY_NUMPY[array.dtype]
     message.dtype = dtype.number
     for size in array.shape:
@@ -23,19 +23,23 @@ def fill(message: Message, array: np.ndarray) -> None:
 
 
 def to_array(message: Message) -> np.ndarray:
-    """The array of a TensorProto.
+    """Return the array of a TensorProto.
 
     Raises:
-        UnexpectedReplyError: If it is of a dtype that NumPy has no place for, or does not fit together.
+        UnexpectedReplyError: If NumPy has no such dtype, or if the values do not fit the shape.
     """
     dtype = dtypes.BY_NUMBER.get(message.dtype)
     shape = tuple(dim.size for dim in message.tensor_shape.dim)
     if dtype is None:
-        raise UnexpectedReplyError(f"The reply has a tensor of the unknown dtype {message.dtype}.", "UNIMPLEMENTED")
+        raise UnexpectedReplyError(
+            f"A tensor in the reply must have a dtype that NumPy has. Received: dtype {message.dtype}.", "UNIMPLEMENTED"
+        )
     try:
         return _flat(message, dtype, math.prod(shape)).reshape(shape)
     except ValueError as error:
-        raise UnexpectedReplyError(f"The reply has a tensor that is no tensor: {error}", "DATA_LOSS") from error
+        raise UnexpectedReplyError(
+            f"The values of a tensor in the reply must fit its shape. Received: {error}.", "DATA_LOSS"
+        ) from error
 
 
 def _flat(message: Message, dtype: dtypes.DType, count: int) -> np.ndarray:
@@ -46,7 +50,7 @@ def _flat(message: Message, dtype: dtypes.DType, count: int) -> np.ndarray:
         field = getattr(message, dtype.field)
         values = np.empty(len(field), stored)
         values[:] = list(field)
-        if 0 < len(values) < count:  # the last value stands for the rest
+        if 0 < len(values) < count:  # the last value is repeated
             values = np.concatenate([values, np.full(count - len(values), values[-1], stored)])
     if dtype.name == "bfloat16":
         return (values.astype(np.uint32) << 16).view(np.float32)

@@ -1,4 +1,4 @@
-"""What callers pass to `predict`, as arrays that can be sent."""
+"""Converts what callers pass to `predict` into arrays that can be sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,31 +9,31 @@ from kerasbert_serving.clients import dtypes
 from kerasbert_serving.clients.typed_replies import TensorInfo
 from kerasbert_serving.clients.typed_requests import to_bytes
 
-# Which kinds of numbers, in NumPy's letters, become a dtype of which kind.
+# For each kind of dtype, in NumPy's letters, the kinds of numbers that are converted to it.
 _TAKEN = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 
 
 def as_arrays(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The inputs as arrays; strings become arrays of `bytes` objects.
+    """Return the inputs as arrays. Strings become arrays of `bytes` objects.
 
     Raises:
-        ValueError: If a value is no tensor: lists of unequal lengths, or of a type that no dtype has.
+        ValueError: If a value is not a tensor: its lists have different lengths, or no dtype has its type.
     """
     return {name: _as_array(name, value) for name, value in inputs.items()}
 
 
 def needs_dtypes(inputs: Mapping[str, Any]) -> bool:
-    """Whether the signature decides the dtype of an input: Python's numbers have none of their own."""
+    """Return whether the dtype of an input depends on the signature: Python numbers have no dtype of their own."""
     return any(not isinstance(value, (np.ndarray, np.generic)) and not _holds_text(value) for value in inputs.values())
 
 
 def with_dtypes(
     inputs: Mapping[str, Any], arrays: Mapping[str, np.ndarray], infos: Mapping[str, TensorInfo]
 ) -> dict[str, np.ndarray]:
-    """The arrays, those made of Python's numbers in the dtype of the signature.
+    """Return the arrays, with those from Python numbers in the dtype of the signature.
 
     Raises:
-        ValueError: If the dtype cannot hold a number as it is.
+        ValueError: If the dtype cannot represent a number exactly.
     """
     cast = dict(arrays)
     for name, array in arrays.items():
@@ -44,15 +44,17 @@ def with_dtypes(
 
 
 def _cast(name: str, array: np.ndarray, dtype: dtypes.DType) -> np.ndarray:
-    """Python's numbers in a dtype. Integers and booleans stay what they are; real numbers are rounded as usual."""
+    """Python numbers in a dtype. Integers and booleans must not change; floats are rounded."""
     if array.size == 0:
         return np.empty(array.shape, dtype.numpy)
     if dtype is dtypes.STRING:
-        return array  # the server says what it expects
+        return array  # the server answers with an error that says what it expects
     cast = array.astype(dtype.numpy)
     is_rounded = dtype.numpy.kind == "f"
     if array.dtype.kind not in _TAKEN[dtype.numpy.kind] or not (is_rounded or np.array_equal(cast, array)):
-        raise ValueError(f"Input `{name}` must hold numbers that {dtype.name} has. Received: {array.tolist()!s:.200}.")
+        raise ValueError(
+            f"Input `{name}` must contain numbers that {dtype.name} can represent. Received: {array.tolist()!s:.200}."
+        )
     return cast
 
 
@@ -62,16 +64,20 @@ def _as_array(name: str, value: Any) -> np.ndarray:
         flat = array.reshape(-1)
         for text in flat:
             if not isinstance(text, (str, bytes)):
-                raise ValueError(f"Input `{name}` must be a regular list of strings. Received among them: {text!r}.")
+                raise ValueError(
+                    f"Input `{name}` must be a list of strings, or lists of equal lengths. Received an element {text!r}."
+                )
         texts = np.empty(flat.shape, np.object_)
         texts[:] = [to_bytes(text) for text in flat]
         return texts.reshape(array.shape)
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"Input `{name}` must be a regular list. Received: lists of unequal lengths.") from error
+        raise ValueError(
+            f"The lists in input `{name}` must have equal lengths. Received: different lengths."
+        ) from error
     if array.dtype not in dtypes.BY_NUMPY or array.dtype == np.object_:
-        raise ValueError(f"Input `{name}` must be numbers, booleans or strings. Received: {array.dtype}.")
+        raise ValueError(f"Input `{name}` must consist of numbers, booleans or strings. Received: {array.dtype}.")
     return array
 
 

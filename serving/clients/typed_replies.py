@@ -1,6 +1,6 @@
-"""What the clients give back: one small frozen class per kind of answer.
+"""The answers of the clients: one small frozen class for each kind.
 
-Offsets count in what was sent: characters of a `str`, bytes of a `bytes`, so that `text[start:end]` is the piece.
+Offsets count characters if a `str` was sent and bytes if a `bytes` was sent, so `text[start:end]` is the piece.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,17 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """The numbers predicted for one text: one, or as many as the model has targets."""
+    """The numbers predicted for one text.
+
+    Attributes:
+        values: One number for each target of the model.
+    """
 
     values: tuple[float, ...]
 
     @property
     def value(self) -> float:
-        """The first number, and the only one of most models."""
+        """The first number. Most models predict only one."""
         return self.values[0]
 
 
@@ -42,8 +46,8 @@ class Embedding:
     """The vectors of one text.
 
     Attributes:
-        vector: The text as a whole: float32 [H].
-        pooled_output: The encoder's pooled output, float32 [H], where the model gives one.
+        vector: Vector of the whole text: float32 [H].
+        pooled_output: The encoder's pooled output, float32 [H], or None if the model has none.
     """
 
     vector: np.ndarray
@@ -52,7 +56,14 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Token:
-    """One piece of a text as the model reads it; special tokens have no place in the text (0, 0)."""
+    """One word piece of a text.
+
+    Attributes:
+        piece: The piece, e.g. "##ing".
+        id: Its id in the vocabulary.
+        start: Where it starts in the text. 0 for a special token.
+        end: Where it ends in the text, exclusive. 0 for a special token.
+    """
 
     piece: str
     id: int
@@ -62,7 +73,15 @@ class Token:
 
 @dataclass(frozen=True)
 class Entity:
-    """A labelled stretch of a text."""
+    """A span of a text with a label.
+
+    Attributes:
+        text: The words.
+        label: The label, without a prefix such as "B-".
+        probability: Mean of the probabilities of its words.
+        start: Where it starts in the text.
+        end: Where it ends in the text, exclusive.
+    """
 
     text: str
     label: str
@@ -73,7 +92,15 @@ class Entity:
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of the context that may answer the question."""
+    """A span of a context that may answer a question.
+
+    Attributes:
+        text: The words.
+        score: Sum of the logits of its start and its end.
+        probability: Its share among the best spans.
+        start: Where it starts in the context.
+        end: Where it ends in the context, exclusive.
+    """
 
     text: str
     score: float
@@ -84,12 +111,12 @@ class Span:
 
 @dataclass(frozen=True)
 class QuestionAnswer:
-    """What a context says to a question.
+    """The answers of a context to a question.
 
     Attributes:
-        best: The best span; None where the context holds none.
+        best: The best span, or None if the context contains no answer.
         spans: The best spans, the best first.
-        no_answer_score: How much speaks against any answer, on the scale of the spans' scores.
+        no_answer_score: The score of having no answer, on the scale of the spans' scores.
     """
 
     best: Span | None
@@ -104,8 +131,8 @@ class VersionStatus:
     Attributes:
         version: Its number.
         state: START, LOADING, AVAILABLE, UNLOADING, END or UNKNOWN.
-        error_code: OK, or why it ended.
-        error_message: The server's text for that.
+        error_code: "OK", or the code of the error that ended it.
+        error_message: The server's message about it.
     """
 
     version: int
@@ -116,9 +143,11 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or an output: the dtype as TensorFlow names it ("int32"), and the shape.
+    """An input or an output of a signature.
 
-    An open dimension is -1; the shape is None where even the number of dimensions is open.
+    Attributes:
+        dtype: TensorFlow's name of the dtype, e.g. "int32".
+        shape: The shape. A dimension of any size is -1. None if the number of dimensions is unknown.
     """
 
     dtype: str
@@ -127,7 +156,13 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class SignatureInfo:
-    """What a signature takes and gives."""
+    """The inputs and outputs of a signature.
+
+    Attributes:
+        inputs: The inputs by name.
+        outputs: The outputs by name.
+        method_name: TF Serving's name of the kind of signature, e.g. "tensorflow/serving/predict".
+    """
 
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
@@ -136,7 +171,13 @@ class SignatureInfo:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """The signatures of one version."""
+    """The signatures of one version of a model.
+
+    Attributes:
+        name: The model's name on the server.
+        version: The version.
+        signatures: The signatures by name.
+    """
 
     name: str
     version: int

@@ -1,7 +1,6 @@
-"""From texts to the inputs of a signature, and from its outputs to answers: what the calls mean, whoever sends them.
+"""Converts texts into the inputs of a signature, and its outputs into answers: the same for REST and gRPC.
 
-The signatures are those that `docs/export.md` describes. Nothing is sent here: see `rest_client.py` and
-`grpc_client.py`.
+`docs/export.md` describes the signatures. `rest_protocol.py` and `grpc_protocol.py` make requests of the inputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +30,10 @@ class Question:
     """A call that is ready to be sent.
 
     Attributes:
-        signature_name: The signature that is asked.
+        signature_name: The signature to run.
         inputs: Its inputs.
-        read: From the outputs to one answer a row.
-        is_single: Whether one text was given and not a list, so that one answer goes back.
+        read: A function from the outputs to one answer per row.
+        is_single: Whether the caller passed one text instead of a list, and receives one answer.
     """
 
     signature_name: str
@@ -44,11 +43,11 @@ class Question:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to ask."""
+        """Whether there are no texts."""
         return not len(next(iter(self.inputs.values())))
 
     def answer(self, outputs: Outputs) -> Any:
-        """The answer, or the list of answers."""
+        """Return the answer, or the list of answers."""
         answers = self.read(outputs)
         return answers[0] if self.is_single else answers
 
@@ -57,35 +56,35 @@ class Question:
 
 
 def classify(texts: Texts, text_pairs: Texts | None, signature_name: str | None) -> Question:
-    """Labels of texts or of pairs of texts."""
+    """Ask for labels of texts, or of pairs of texts."""
     return _about_texts(texts, text_pairs, signature_name, _classifications)
 
 
 def regress(texts: Texts, text_pairs: Texts | None, signature_name: str | None) -> Question:
-    """Numbers for texts or for pairs of texts."""
+    """Ask for numbers for texts, or for pairs of texts."""
     return _about_texts(texts, text_pairs, signature_name, _regressions)
 
 
 def embed(texts: Texts, signature_name: str) -> Question:
-    """Vectors of texts."""
+    """Ask for vectors of texts."""
     rows, is_single = _rows("texts", texts)
     return Question(signature_name, {"text": _strings(rows)}, _embeddings, is_single)
 
 
 def tokenize(texts: Texts, signature_name: str) -> Question:
-    """Pieces of texts, and where they stand."""
+    """Ask for the word pieces of texts with their positions."""
     rows, is_single = _rows("texts", texts)
     return Question(signature_name, {"text": _strings(rows)}, lambda outputs: _tokens(outputs, rows), is_single)
 
 
 def find_entities(texts: Texts, signature_name: str) -> Question:
-    """Labelled stretches of texts."""
+    """Ask for the entities in texts."""
     rows, is_single = _rows("texts", texts)
     return Question(signature_name, {"text": _strings(rows)}, lambda outputs: _entities(outputs, rows), is_single)
 
 
 def answer(questions: Texts, contexts: Texts, signature_name: str) -> Question:
-    """Stretches of contexts that answer questions."""
+    """Ask for the spans of contexts that answer questions."""
     rows, is_single = _rows("questions", questions)
     context_rows = _second_rows("contexts", contexts, "questions", len(rows), is_single)
     inputs = {"question": _strings(rows), "context": _strings(context_rows)}
@@ -114,8 +113,8 @@ def _rows(name: str, texts: Texts) -> tuple[list[Text], bool]:
     for position, text in enumerate(rows):
         if not isinstance(text, (str, bytes)):
             raise TypeError(
-                f"`{name}` must be a string or a list of strings. Received: {name}[{position}]={text!r}. A pair goes "
-                "in two arguments."
+                f"`{name}` must be a string or a list of strings. Received: {name}[{position}]={text!r}. Pass the "
+                "two texts of a pair in two arguments."
             )
     return rows, is_single
 
@@ -124,7 +123,7 @@ def _second_rows(name: str, texts: Texts, first_name: str, count: int, is_single
     rows, second_is_single = _rows(name, texts)
     if second_is_single != is_single or len(rows) != count:
         raise ValueError(
-            f"`{name}` must match `{first_name}`: a string each, or lists of one length. Received: {count} in "
+            f"`{name}` must match `{first_name}`: both strings, or both lists of the same length. Received: {count} in "
             f"`{first_name}`, {len(rows)} in `{name}`."
         )
     return rows
@@ -137,15 +136,15 @@ def _strings(rows: Sequence[Text]) -> np.ndarray:
 
 
 def to_bytes(text: Text) -> bytes:
-    """The UTF-8 bytes of a text."""
+    """Return the UTF-8 bytes of a text."""
     if isinstance(text, bytes):
         return text
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"A text must be free of lone surrogates, which UTF-8 cannot hold. Received: {text[:80]!r}. Send `bytes` "
-            "for text that is not Unicode."
+            f"A text must not contain half of a surrogate pair, which UTF-8 cannot encode. Received: {text[:80]!r}. Replace "
+            "it, or send `bytes`."
         ) from error
 
 
@@ -156,8 +155,8 @@ def _columns(outputs: Outputs, names: Sequence[str], kind: str) -> list[np.ndarr
     missing = [name for name in names if name not in outputs]
     if missing:
         raise UnexpectedReplyError(
-            f"This signature gives no {kind}: it lacks {', '.join(missing)}, and has {', '.join(sorted(outputs))}. "
-            "Name another with `signature_name`, or call `predict`.",
+            f"The signature must have the outputs of this call ({kind}). Received: {', '.join(sorted(outputs))}, without "
+            f"{', '.join(missing)}. Choose another signature with `signature_name`, or call `predict`.",
             "FAILED_PRECONDITION",
         )
     return [outputs[name] for name in names]
@@ -235,10 +234,10 @@ def _text(value: bytes) -> str:
 
 
 def _places(text: Text) -> Callable[[int], int]:
-    """From an offset in the text's bytes to one in what was given."""
+    """Return a function from an offset in the UTF-8 bytes to one in the text that the caller passed."""
     if isinstance(text, bytes) or text.isascii():
         return lambda offset: offset
-    # A byte that continues no character begins one.
+    # Every byte that does not continue a character starts one.
     begins = (np.frombuffer(text.encode("utf-8"), np.uint8) & 0xC0) != 0x80
     characters = np.concatenate([[0], np.cumsum(begins)]).tolist()
     return lambda offset: characters[offset]

@@ -1,4 +1,4 @@
-"""Servers that fail as told, then pass on to a real one: what stands between a client and its answer on a bad day."""
+"""Servers that fail as the test tells them, then forward requests to a real server."""
 
 import contextlib
 import socket
@@ -9,10 +9,10 @@ import grpc
 
 
 class FaultyRest:
-    """A listener that gives each connection the next fault of a list, and the real server once there are none left.
+    """Answers each connection with the next fault of a list, and forwards to the real server after the last one.
 
-    A fault is the bytes of a reply, or one of: "reset" (the connection is broken after the request), "stall" (no byte
-    ever comes), "trickle" (a byte of a reply's head now and then).
+    A fault is the bytes of a reply, or one of: "reset" (the connection is reset after the request), "stall" (no reply
+    at all), "trickle" (one byte of a reply's head now and then).
     """
 
     def __init__(self, address, faults):
@@ -80,13 +80,13 @@ def _read_request(connection):
 
 def _received(connection):
     part = connection.recv(65536)
-    if not part:  # without this, a client that left before it asked would be waited for without end
+    if not part:  # otherwise the loop would never end after a client that leaves early
         raise ConnectionResetError
     return part
 
 
 class FaultyGrpc(grpc.GenericRpcHandler):
-    """A gRPC server that gives each call the next fault of a list, then passes on to the real server.
+    """Answers each call with the next fault of a list, then forwards to the real gRPC server.
 
     A fault is a status code, or "stall".
     """

@@ -1,4 +1,4 @@
-"""What the clients do on bad days: retries, pauses, deadlines and errors, over real sockets."""
+"""What the clients do when requests fail: retries, pauses, deadlines and errors, over real sockets."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ PREDICTION = {"x": [1.0, 2.0]}
 
 
 def http_reply(status, body=b'{"error": "told to"}', *headers):
-    """The bytes of a reply that ends its connection."""
+    """The bytes of a reply that closes its connection."""
     lines = [f"HTTP/1.1 {status} Because", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
@@ -41,7 +41,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 def ask(kind, address, **options):
-    """The answer of a prediction, whatever the kind of the client."""
+    """The answer to a prediction, over any kind of client."""
     options = {"retries": QUICK, **options}
     if kind in (RestClient, GrpcClient):
         with kind(address, "echo", **options) as client:
@@ -60,33 +60,33 @@ grpc_kinds = pytest.mark.parametrize("kind", [GrpcClient, AsyncGrpcClient])
 
 @pytest.fixture
 def rest(echo_server):
-    """Makes a faulty REST server in front of the real one."""
+    """Creates a faulty REST server in front of the real one."""
     return lambda *faults: FaultyRest((echo_server.options.host, echo_server.rest_port), faults)
 
 
 @pytest.fixture
 def faulty_grpc(echo_server):
-    """Makes a faulty gRPC server in front of the real one."""
+    """Creates a faulty gRPC server in front of the real one."""
     return lambda *faults: FaultyGrpc(echo_server.grpc_address, faults)
 
 
 @rest_kinds
 @pytest.mark.parametrize("faults", [[BUSY, BUSY], ["reset"], [BUSY, "reset", BUSY]])
-def test_rest_sends_again_while_nobody_is_available(rest, kind, faults):
+def test_rest_sends_again_while_the_server_is_unavailable(rest, kind, faults):
     with rest(*faults) as server:
         assert ask(kind, server.url) == [2.5, 3.0]
-        assert server.requests == len(faults) + 2  # and the metadata
+        assert server.requests == len(faults) + 2  # plus one for the metadata
 
 
 @grpc_kinds
-def test_grpc_sends_again_while_nobody_is_available(faulty_grpc, kind):
+def test_grpc_sends_again_while_the_server_is_unavailable(faulty_grpc, kind):
     with faulty_grpc(UNAVAILABLE, UNAVAILABLE) as server:
         assert ask(kind, server.address) == [2.5, 3.0]
         assert server.requests == 4
 
 
 @rest_kinds
-def test_attempts_come_to_an_end_over_rest(rest, kind):
+def test_the_number_of_attempts_is_limited_over_rest(rest, kind):
     with rest(*[BUSY] * 9) as server:
         with pytest.raises(UnavailableError, match="told to") as caught:
             ask(kind, server.url)
@@ -95,12 +95,12 @@ def test_attempts_come_to_an_end_over_rest(rest, kind):
 
 
 @grpc_kinds
-def test_attempts_come_to_an_end_over_grpc(faulty_grpc, kind):
+def test_the_number_of_attempts_is_limited_over_grpc(faulty_grpc, kind):
     with faulty_grpc(*[UNAVAILABLE] * 20) as server:
         with pytest.raises(UnavailableError, match="told to") as caught:
             ask(kind, server.address)
         assert caught.value.attempts == 4
-        # The first request is the metadata's: Python's numbers have no dtype of their own.
+        # They ask for the metadata first: Python numbers have no dtype of their own.
         assert server.requests == 4
 
 
@@ -121,7 +121,7 @@ def test_attempts_come_to_an_end_over_grpc(faulty_grpc, kind):
         (504, DeadlineError, "DEADLINE_EXCEEDED"),
     ],
 )
-def test_other_replies_are_not_asked_for_again(rest, kind, status, error, code):
+def test_requests_are_not_sent_again_after_other_replies(rest, kind, status, error, code):
     with rest(http_reply(status)) as server:
         with pytest.raises(error, match="told to") as caught:
             ask(kind, server.url)
@@ -143,7 +143,7 @@ def test_other_replies_are_not_asked_for_again(rest, kind, status, error, code):
         ("INTERNAL", ServerError),
     ],
 )
-def test_other_codes_are_not_asked_again(faulty_grpc, kind, code, error):
+def test_requests_are_not_sent_again_after_other_codes(faulty_grpc, kind, code, error):
     with faulty_grpc(grpc.StatusCode[code]) as server:
         with pytest.raises(error, match="told to") as caught:
             ask(kind, server.address)
@@ -181,12 +181,12 @@ def test_retries_stay_within_the_deadline(rest, kind):
 
 
 @rest_kinds
-def test_the_servers_own_pause_is_kept(rest, kind):
+def test_retry_after_is_respected(rest, kind):
     with rest(http_reply(503, b"{}", "Retry-After: 60")) as server:
         begin = time.monotonic()
         with pytest.raises(UnavailableError):
             ask(kind, server.url, timeout=20)
-        assert time.monotonic() - begin < 10  # there was no time for it
+        assert time.monotonic() - begin < 10  # a pause of a minute does not fit the deadline
     with rest(http_reply(503, b"{}", "Retry-After: 1")) as server:
         begin = time.monotonic()
         assert ask(kind, server.url, timeout=60) == [2.5, 3.0]
@@ -197,13 +197,13 @@ def test_the_servers_own_pause_is_kept(rest, kind):
 @pytest.mark.parametrize(
     "body", [b"<html>hello</html>", b"[]", b'{"predictions": [1]}', b'{"outputs": {"b": []}}', b"\xff"]
 )
-def test_a_reply_of_something_else_is_told(rest, kind, body):
+def test_a_reply_of_another_server_is_reported(rest, kind, body):
     with rest(http_reply(200, body)) as server, pytest.raises(UnexpectedReplyError, match=r"TF Serving.s REST API"):
         ask(kind, server.url)
 
 
 @rest_kinds
-def test_an_error_page_of_a_proxy_is_shown(rest, kind):
+def test_an_error_page_that_is_not_json_is_shown(rest, kind):
     with rest(http_reply(404, b"<h1>no such host</h1>")) as server, pytest.raises(ServingClientError, match="<h1>no"):
         ask(kind, server.url)
 
@@ -233,7 +233,7 @@ def test_a_signature_that_changed_is_looked_up_again(rest):
         assert server.requests == 5
 
 
-def test_connections_are_used_again(echo_server, monkeypatch):
+def test_connections_are_reused(echo_server, monkeypatch):
     opened = []
     connect = __import__("socket").create_connection
     monkeypatch.setattr("socket.create_connection", lambda *args, **kw: opened.append(args) or connect(*args, **kw))
@@ -244,13 +244,13 @@ def test_connections_are_used_again(echo_server, monkeypatch):
 
 
 @grpc_kinds
-def test_metadata_travels_with_each_call(faulty_grpc, kind):
+def test_metadata_is_sent_with_each_call(faulty_grpc, kind):
     with faulty_grpc() as server:
         ask(kind, server.address, metadata={"Authorization": "Bearer x"})
         assert [metadata["authorization"] for metadata in server.metadata] == ["Bearer x"] * 2
 
 
-def test_the_answer_of_a_half_and_a_bfloat16_tensor():
+def test_tensors_of_half_precision_and_of_every_other_dtype():
     import numpy as np
 
     from kerasbert_serving import protos
@@ -258,7 +258,7 @@ def test_the_answer_of_a_half_and_a_bfloat16_tensor():
 
     message = protos.TensorProto(dtype=14, half_val=[0x3F80, 0xC000])
     message.tensor_shape.dim.add(size=3)
-    assert to_array(message).tolist() == [1.0, -2.0, -2.0]  # the last value stands for the rest
+    assert to_array(message).tolist() == [1.0, -2.0, -2.0]  # the last value is repeated
     for name in (
         "float16",
         "float32",
@@ -279,7 +279,7 @@ def test_the_answer_of_a_half_and_a_bfloat16_tensor():
         assert (back.dtype, back.tolist()) == (array.dtype, array.tolist())
 
 
-def test_pauses_grow_and_are_drawn_at_random():
+def test_pauses_grow_and_are_random():
     error = UnavailableError("busy", "UNAVAILABLE")
     retries = Retries(attempts=8, first_pause=0.1, longest_pause=1.0, seed=3)
 

@@ -1,4 +1,4 @@
-"""The clients against the local server and real exports: every call, over REST and gRPC, blocking and asynchronous."""
+"""Every call of the clients, over REST and gRPC, blocking and asynchronous, with a real server and real exports."""
 
 import asyncio
 import inspect
@@ -33,7 +33,7 @@ TEXTS = ["my card", "", "där är my card?"]
 
 
 class Waiting:
-    """An asynchronous client that is waited for: so the tests are the same for both kinds."""
+    """Runs an asynchronous client like a blocking one, so that both kinds have the same tests."""
 
     def __init__(self, kind, *arguments, **options):
         self._loop = asyncio.new_event_loop()
@@ -94,11 +94,11 @@ def test_pairs(client):
         client.classify(["my", "card"], ["one"])
     with pytest.raises(ValueError, match="`text_pairs` must match `texts`"):
         client.classify("my", ["card"])
-    with pytest.raises(TypeError, match="A pair goes in two arguments"):
+    with pytest.raises(TypeError, match="two texts of a pair in two arguments"):
         client.classify([("my", "card")])
 
 
-def test_tokenize_gives_places_in_the_text_that_was_sent(client):
+def test_tokenize_returns_positions_in_the_text_that_was_sent(client):
     for text in ("my där card", "my där card".encode()):
         tokens = client.tokenize(text)
         assert [token.piece for token in tokens] == ["[CLS]", "my", "där", "card", "[SEP]"]
@@ -143,7 +143,7 @@ def test_regress(client):
     assert math.isclose(first.value, one.value, rel_tol=1e-4)
 
 
-def test_predict_gives_arrays_in_the_dtypes_of_the_signature(client):
+def test_predict_returns_arrays_in_the_dtypes_of_the_signature(client):
     ids = [[2, 5, 6, 3], [2, 5, 3, 0]]
     mask = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.int32)
     inputs = {"token_ids": ids, "segment_ids": np.zeros([2, 4], np.int32), "padding_mask": mask}
@@ -174,28 +174,30 @@ def test_predict_gives_arrays_in_the_dtypes_of_the_signature(client):
         ("echo_float32", [True]),
     ],
 )
-def test_numbers_that_a_dtype_does_not_have_are_refused_and_not_changed(echo_server, signature, values):
+def test_numbers_that_a_dtype_cannot_represent_are_refused_and_not_changed(echo_server, signature, values):
     with (
         RestClient(echo_server.rest_url, "echo") as rest,
         GrpcClient(echo_server.grpc_address, "echo") as channel,
     ):
         with pytest.raises(InvalidRequestError):
             rest.predict({"x": values}, signature_name=signature)
-        with pytest.raises(ValueError, match=rf"`x` must hold numbers that {signature[5:].replace('32', '(32)?')} has"):
+        with pytest.raises(
+            ValueError, match=rf"`x` must contain numbers that {signature[5:].replace('32', '(32)?')} can"
+        ):
             channel.predict({"x": values}, signature_name=signature)
 
 
-def test_nothing_is_a_tensor_of_any_dtype(echo_server):
+def test_an_empty_list_becomes_a_tensor_of_any_dtype(echo_server):
     with GrpcClient(echo_server.grpc_address, "echo") as client:
         for signature, dtype in (("text", np.object_), ("echo_int64", np.int64), ("echo_bool", np.bool_)):
             answer = client.predict({"x": []}, signature_name=signature)["y"]
             assert (answer.shape, answer.dtype) == ((0,), dtype)
 
 
-def test_bytes_that_are_no_utf8(client):
+def test_bytes_that_are_not_utf8(client):
     assert client.classify([b"my \xff card"])[0].label
     assert [token.piece for token in client.tokenize(b"my \xff")][1] == "my"
-    with pytest.raises(ValueError, match="lone surrogates"):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
         client.classify("my \ud800")
 
 
@@ -223,7 +225,7 @@ def test_versions_and_labels(client):
         client.for_model(version=1, label="stable")
 
 
-def test_errors_are_typed_and_carry_the_servers_text(client):
+def test_errors_have_a_type_and_the_servers_message(client):
     with pytest.raises(ModelNotFoundError, match=r"Servable not found for request: Latest\(nobody\)") as caught:
         client.for_model("nobody").classify("my card")
     assert caught.value.code == "NOT_FOUND"
@@ -232,15 +234,15 @@ def test_errors_are_typed_and_carry_the_servers_text(client):
         client.classify("my card", signature_name="nothing")
     with pytest.raises(InvalidRequestError):
         client.predict({"text": [["rank"], ["two"]]})
-    with pytest.raises(UnexpectedReplyError, match="it lacks label, probability, labels, probabilities, and has"):
+    with pytest.raises(UnexpectedReplyError, match="without label, probability, labels, probabilities"):
         client.classify("my card", signature_name="embed")
-    with pytest.raises(ValueError, match="regular list"):
+    with pytest.raises(ValueError, match="lists of equal lengths"):
         client.predict({"text": [["ragged"], []]})
     with pytest.raises(TypeError, match="must be a string or a list of strings"):
         client.classify([None])
 
 
-def test_odd_names_of_models_are_quoted(client):
+def test_unusual_model_names_are_quoted(client):
     with pytest.raises(ModelNotFoundError, match=r"Latest\(a name/of:ours\?\)"):
         client.for_model("a name/of:ours?").classify("my card")
 
@@ -265,7 +267,7 @@ def test_one_client_for_many_tasks(bert_server, kind):
 
 
 @pytest.mark.parametrize("kind", [RestClient, GrpcClient])
-def test_nobody_there(kind, unused_port):
+def test_no_server_at_the_address(kind, unused_port):
     address = f"127.0.0.1:{unused_port}"
     retries = Retries(attempts=3, first_pause=0.01)
     client = kind(address if kind is GrpcClient else f"http://{address}", retries=retries)
@@ -339,13 +341,13 @@ def test_a_url_with_a_path_and_characters_beyond_ascii():
     assert server.url == "https://xn--hhe-sna.example:443/team%20a/%C3%A4%20"
 
 
-def test_the_clients_do_without_tensorflow():
+def test_the_clients_do_not_import_tensorflow():
     code = "import sys, kerasbert_serving.clients; print([m for m in sys.modules if m.startswith('tensorflow')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
-def test_public_names_are_there():
+def test_public_names_exist():
     assert all(hasattr(clients, name) for name in clients.__all__)
 
 
@@ -383,8 +385,8 @@ def test_the_command(bert_server, capsys, monkeypatch):
     assert len(capsys.readouterr().out.splitlines()) == 2
     for wrong, message in (
         (["classify", "x", *rest, "nobody"], r"NOT_FOUND, HTTP 404: Servable not found for request: Latest(nobody)"),
-        (["answer", "x", *rest, "answerer"], "needs the context"),
-        (["embed", "x", "--pair", "y", *rest, "classifier"], "--pair goes with"),
+        (["answer", "x", *rest, "answerer"], "needs a context"),
+        (["embed", "x", "--pair", "y", *rest, "classifier"], "--pair is for"),
     ):
         assert main(wrong) == 1
         assert message in capsys.readouterr().err

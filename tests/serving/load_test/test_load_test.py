@@ -1,4 +1,4 @@
-"""The load test against the real server: both loops, both wires, errors by kind, the picture and the command."""
+"""The load test with a real server: both loops, both APIs, kinds of errors, the figure and the command."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def test_closed_loop(echo_server, texts, wire):
     assert metrics["texts_per_second"] == pytest.approx(3 * metrics["requests_per_second"], rel=0.01)
     latency = metrics["latency_ms"]
     assert 0 < latency["p50"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
-    # Each of the clients has one request under way at a time.
+    # Each client has one request in flight at a time.
     assert sum(report.latencies()) <= 4 * report.seconds * 1.01
     assert 5 < metrics["mean_characters"] < 250
 
@@ -57,9 +57,9 @@ def test_open_loop_keeps_its_rate(echo_server, texts, wire, arrivals):
         )
 
 
-def test_a_stall_is_seen_by_all_who_wait_meanwhile():
+def test_a_stall_counts_for_every_request_that_waits_meanwhile():
     class Stalls:
-        """Serves one after the other, each in no time, but the tenth takes 0.4 seconds."""
+        """Answers one request after the other, each at once, but the tenth takes 0.4 seconds."""
 
         def __init__(self):
             self.count = 0
@@ -78,7 +78,7 @@ def test_a_stall_is_seen_by_all_who_wait_meanwhile():
 
     samples = asyncio.run(main())
     assert len(samples) == 99
-    # 40 requests were due during the stall and waited for 0.2 s in the mean; a closed loop would have seen one.
+    # 40 requests were due during the stall and waited 0.2 s on average. A closed loop would have sent only one.
     assert sum(sample.latency > 0.2 for sample in samples) >= 15
     assert max(sample.latency for sample in samples) >= 0.39
 
@@ -198,7 +198,7 @@ def test_wrong_loads(options, message):
         Load(texts=["a"], **options)
 
 
-def test_the_picture_shows_answers_and_errors(tmp_path):
+def test_the_figure_shows_answers_and_errors(tmp_path):
     pytest.importorskip("matplotlib")
     from kerasbert_serving.load_test.plot import save_plot
 
@@ -225,7 +225,7 @@ def test_the_command(echo_server, texts, tmp_path):
     assert (tmp_path / "load.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_says_what_is_wrong(echo_server, texts, unused_port, capsys):
+def test_the_command_reports_what_is_wrong(echo_server, texts, unused_port, capsys):
     from kerasbert_serving.load_test.__main__ import main
 
     assert main([str(texts.with_name("nothing.txt")), "--rest", echo_server.rest_url]) == 1
