@@ -65,7 +65,7 @@ def _as_array(name: str, value: Any) -> np.ndarray:
         for text in flat:
             if not isinstance(text, (str, bytes)):
                 raise ValueError(
-                    f"Input `{name}` must be a list of strings, or lists of equal lengths. Received an element {text!r}."
+                    f"Input `{name}` must be strings in lists of equal lengths. Received an element {text!r}."
                 )
         texts = np.empty(flat.shape, np.object_)
         texts[:] = [to_bytes(text) for text in flat]

@@ -143,8 +143,8 @@ def to_bytes(text: Text) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"A text must not contain half of a surrogate pair, which UTF-8 cannot encode. Received: {text[:80]!r}. Replace "
-            "it, or send `bytes`."
+            f"A text must not contain half of a surrogate pair, which UTF-8 cannot encode. Received: {text[:80]!r}. "
+            "Replace it, or send `bytes`."
         ) from error
 
 
@@ -155,8 +155,8 @@ def _columns(outputs: Outputs, names: Sequence[str], kind: str) -> list[np.ndarr
     missing = [name for name in names if name not in outputs]
     if missing:
         raise UnexpectedReplyError(
-            f"The signature must have the outputs of this call ({kind}). Received: {', '.join(sorted(outputs))}, without "
-            f"{', '.join(missing)}. Choose another signature with `signature_name`, or call `predict`.",
+            f"The signature must have the outputs of this call ({kind}). Received: {', '.join(sorted(outputs))}, "
+            f"without {', '.join(missing)}. Choose another signature with `signature_name`, or call `predict`.",
             "FAILED_PRECONDITION",
         )
     return [outputs[name] for name in names]

@@ -236,7 +236,7 @@ def test_errors_have_a_type_and_the_servers_message(client):
         client.predict({"text": [["rank"], ["two"]]})
     with pytest.raises(UnexpectedReplyError, match="without label, probability, labels, probabilities"):
         client.classify("my card", signature_name="embed")
-    with pytest.raises(ValueError, match="lists of equal lengths"):
+    with pytest.raises(ValueError, match="in lists of equal lengths"):
         client.predict({"text": [["ragged"], []]})
     with pytest.raises(TypeError, match="must be a string or a list of strings"):
         client.classify([None])
