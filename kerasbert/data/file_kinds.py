@@ -10,23 +10,26 @@ _KINDS = {
         "a Git LFS pointer, not the file itself",
         "Run `git lfs pull` in its repository.",
     ),
-    b"PAR1": ("a Parquet file", "Convert it, for example with `pandas.read_parquet(...).to_csv(..., index=False)`."),
-    b"ARROW1": ("an Arrow file", "Convert it to CSV or JSONL first."),
-    b"FEA1": ("a Feather file", "Convert it to CSV or JSONL first."),
-    b"\xd0\xcf\x11\xe0": ("an Excel workbook (.xls)", "Save it as CSV UTF-8 in the spreadsheet program."),
-    b"\x89PNG": ("an image (PNG)", "Name a text file."),
-    b"\xff\xd8\xff": ("an image (JPEG)", "Name a text file."),
     b"%PDF-": ("a PDF", "Extract its text first."),
     b"{\\rtf": ("a Rich Text document", "Save it as plain text in UTF-8."),
-    b"SQLite format 3": ("an SQLite database", "Export the table as CSV first."),
-    b"BZh": ("compressed with bzip2", "Unpack it with `bunzip2`; only gzip is read as it is."),
+    b"SQLite format 3\0": ("an SQLite database", "Export the table as CSV first."),
+    b"\x89PNG": ("an image (PNG)", "Name a text file."),
+    b"\xff\xd8\xff": ("an image (JPEG)", "Name a text file."),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook (.xls)", "Save it as CSV UTF-8 in the spreadsheet program."),
     b"\xfd7zXZ\0": ("compressed with xz", "Unpack it with `unxz`; only gzip is read as it is."),
     b"\x28\xb5\x2f\xfd": ("compressed with Zstandard", "Unpack it with `unzstd`; only gzip is read as it is."),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "Unpack it first."),
-    b"Rar!": ("a RAR archive", "Unpack it first."),
     b"\x80\x04\x95": ("a Python pickle", "Write its rows as CSV or JSONL first."),
     b"\x80\x05\x95": ("a Python pickle", "Write its rows as CSV or JSONL first."),
     b"\x93NUMPY": ("a NumPy array", "Write its rows as CSV or JSONL first."),
+}
+# A text may begin with these letters too. They count only if the file has a NUL byte, which no text has.
+_BINARY_KINDS = {
+    b"PAR1": ("a Parquet file", "Convert it, for example with `pandas.read_parquet(...).to_csv(..., index=False)`."),
+    b"ARROW1": ("an Arrow file", "Convert it to CSV or JSONL first."),
+    b"FEA1": ("a Feather file", "Convert it to CSV or JSONL first."),
+    b"BZh": ("compressed with bzip2", "Unpack it with `bunzip2`; only gzip is read as it is."),
+    b"Rar!": ("a RAR archive", "Unpack it first."),
 }
 _ZIP = b"PK\x03\x04"
 _ZIPPED_KINDS = {
@@ -50,7 +53,8 @@ def check_file_kind(beginning: bytes, path: Path) -> None:
     Raises:
         BadInputError: the first bytes are those of another kind of file. The message names the kind and a remedy.
     """
-    kind = next((kind for magic, kind in _KINDS.items() if beginning.startswith(magic)), None)
+    kinds = {**_KINDS, **_BINARY_KINDS} if b"\0" in beginning else _KINDS
+    kind = next((kind for magic, kind in kinds.items() if beginning.startswith(magic)), None)
     if beginning.startswith(_ZIP):
         endings = [ending for ending in _ZIPPED_KINDS if path.name.lower().endswith(ending)]
         kind = _ZIPPED_KINDS[endings[0]] if endings else ("a ZIP archive", "Unpack it first.")

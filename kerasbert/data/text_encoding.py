@@ -90,7 +90,7 @@ def checked_encoding(encoding: str) -> str:
         'Latin-1'
     """
     try:
-        if codecs.lookup(encoding)._is_text_encoding:  # type: ignore[attr-defined]
+        if codecs.lookup(encoding)._is_text_encoding:
             return encoding
     except (LookupError, ValueError):
         pass

@@ -322,9 +322,9 @@ def test_a_table_is_not_read_as_plain_text(tmp_path):
         ("a.csv", b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "web page"),
         ("a.xlsx", b"PK\x03\x04\x14\0\0\0", "Excel workbook. Save it as CSV"),
         ("a.txt", b"PK\x03\x04\x14\0\0\0", "ZIP archive"),
-        ("a.txt", b"PAR1\x15\x04\x15", "Parquet"),
+        ("a.txt", b"PAR1\x15\x04\0", "Parquet"),
         ("a.txt", b"%PDF-1.7\n%\xe2\xe3", "PDF"),
-        ("a.txt", b"BZh91AY&SY", "bunzip2"),
+        ("a.txt", b"BZh91AY&SY\0", "bunzip2"),
         ("a.txt", b"x" * 257 + b"ustar\x0000", "tar archive"),
     ],
 )
@@ -333,6 +333,11 @@ def test_other_kinds_of_files_are_named(tmp_path, name, content, message):
     reader = read_labelled if name == "a.csv" else read_texts
     with pytest.raises(BadInputError, match=message):
         reader(tmp_path / name)
+
+
+def test_texts_that_begin_like_other_files(tmp_path):
+    (tmp_path / "a.txt").write_text("PAR1 is a gene.\n\nBZh and Rar! are magic numbers.\n")
+    assert len(list(read_documents(tmp_path / "a.txt"))) == 2
 
 
 # === Paths ===

@@ -68,6 +68,19 @@ def pretraining_dataset(
 
     Raises:
         BadInputError: there is no file, a set of files is incomplete, or the files contain no record.
+
+    Example:
+        >>> import numpy as np, tempfile
+        >>> from kerasbert.data import SegmentPair, write_pairs
+        >>> from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, Vocabulary
+        >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
+        >>> pair = SegmentPair(np.array([5, 6], np.int32), np.array([6], np.int32), is_random_next=True)
+        >>> written = write_pairs([pair], tempfile.mkdtemp(), num_shards=1)
+        >>> pack, mask = SegmentPacker(vocabulary, sequence_length=8), MaskedLMMasker(vocabulary, max_predictions=2)
+        >>> dataset = pretraining_dataset(written.files, pack, mask, batch_size=1, seed=0, epochs=1)
+        >>> x, y, sample_weight = next(iter(dataset))
+        >>> x["segment_ids"].numpy().tolist(), y["next_sentence"].numpy().tolist()
+        ([[0, 0, 0, 0, 1, 1, 0, 0]], [1])
     """
     batches = record_batches(files, batch_size, seed, start_batch, shuffle_buffer, length_window, epochs)
     make_batch = _BatchMaker(pack, mask, seed_for(seed, "masks"), pad_to_multiple, sequence_length, pad_id)

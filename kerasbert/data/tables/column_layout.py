@@ -61,14 +61,15 @@ def find_layout(texts: Sequence[Sequence[Cells]]) -> ColumnLayout:
     width = min(len(cells) for text in texts for cells in text)
     tags = [column for column in range(width) if _are_tags(texts, column)]
     if is_numbered(texts):
-        return _numbered_layout(width, [column for column in tags if column > 1])
+        is_germeval = width == _GERMEVAL_COLUMNS and 2 in tags and _are_tags(texts, 3, may_be_outside=True)
+        return _numbered_layout(width, [column for column in tags if column > 1], is_germeval)
     if tags and tags[-1] == 0 and width == 2:
         return ColumnLayout(1, 0, name="tags first")
     return ColumnLayout(0, -1)
 
 
-def _numbered_layout(width: int, tags: list[int]) -> ColumnLayout:
-    if width == _GERMEVAL_COLUMNS and tags == [2, 3]:
+def _numbered_layout(width: int, tags: list[int], is_germeval: bool) -> ColumnLayout:
+    if is_germeval:
         return ColumnLayout(1, 2, True, "GermEval")
     if tags:
         return ColumnLayout(1, tags[-1], True, "numbered words")
@@ -93,10 +94,10 @@ def is_numbered(texts: Sequence[Sequence[Cells]]) -> bool:
     return is_longer
 
 
-def _are_tags(texts: Sequence[Sequence[Cells]], column: int) -> bool:
-    """Whether a column has tags of entities only, and some that begin one."""
+def _are_tags(texts: Sequence[Sequence[Cells]], column: int, may_be_outside: bool = False) -> bool:
+    """Whether a column has tags of entities only, and some that begin one unless all words may be outside."""
     values = {cells[column] for text in texts for cells in text}
-    return all(map(_TAG.fullmatch, values)) and values != {"O"}
+    return all(map(_TAG.fullmatch, values)) and (may_be_outside or values != {"O"})
 
 
 def is_header(cells: Cells) -> bool:
