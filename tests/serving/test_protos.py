@@ -1,5 +1,7 @@
 """The `.proto` files: up to date when compiled, and the same on the wire as TensorFlow Serving's own."""
 
+from pathlib import Path
+
 import pytest
 from google.protobuf import descriptor_pb2
 
@@ -7,11 +9,14 @@ from kerasbert_serving import protos
 
 
 def test_the_compiled_descriptors_are_up_to_date(tmp_path):
-    protoc = pytest.importorskip("grpc_tools.protoc")
+    # `grpc_tools.protoc` itself needs `pkg_resources`, which newer releases of setuptools lack.
+    compiler = pytest.importorskip("grpc_tools._protoc_compiler")
+    included = Path(compiler.__file__).with_name("_proto")
     compiled = tmp_path / "descriptors.binpb"
     sources = sorted(map(str, protos.FOLDER.glob("*.proto")))
-    arguments = [f"-I{protos.FOLDER}", f"-I{protoc.__file__.removesuffix('protoc.py')}_proto", "--include_imports"]
-    assert protoc.main(["protoc", *arguments, f"--descriptor_set_out={compiled}", *sources]) == 0
+    arguments = ["protoc", f"-I{protos.FOLDER}", f"-I{included}", "--include_imports", *sources]
+    arguments.append(f"--descriptor_set_out={compiled}")
+    assert compiler.run_main([argument.encode() for argument in arguments]) == 0
     expected = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
     found = descriptor_pb2.FileDescriptorSet.FromString((protos.FOLDER / "descriptors.binpb").read_bytes())
     ours = {file.name: file for file in found.file if not file.name.startswith("google/")}
