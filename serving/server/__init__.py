@@ -1,11 +1,12 @@
-"""How does a SavedModel on disk answer TensorFlow Serving's requests on this machine?
+"""A local server for SavedModels that speaks TensorFlow Serving's REST and gRPC APIs.
 
-A server for laptops and tests that a client cannot tell from TensorFlow Serving: REST and gRPC, versions, labels, hot
-loading, batching, metrics. Production runs `tensorflow/serving` itself.
+For laptops and tests: clients cannot tell it from TensorFlow Serving, including versions, labels, hot loading, batching
+and metrics. Use `tensorflow/serving` itself in production.
 """
 
 from kerasbert_serving.server.local_server import LocalServer, serve
 from kerasbert_serving.server.options import ServerOptions
+from kerasbert_serving.server.ports import PortError
 from kerasbert_serving.server.statuses import Code, ServingError
 
-__all__ = ["Code", "LocalServer", "ServerOptions", "ServingError", "serve"]
+__all__ = ["Code", "LocalServer", "PortError", "ServerOptions", "ServingError", "serve"]

@@ -1,24 +1,38 @@
-"""Predict, classify, regress, multi-inference and metadata on a loaded version: what the requests of both fronts mean.
+"""Predict, classify and regress on a loaded version: from requests to tensors, and from tensors to results.
 
-Each is a pair: `*_call` turns a request into tensors to run, `*_result` turns the tensors into an answer, so that the
-fronts can wait in between and the warm-up need not. Errors are TensorFlow Serving's.
+Each API is a pair of functions. `*_call` converts a request to the tensors of a run, and `*_result` converts the
+tensors to a result. In between, REST and gRPC wait for a batch, and the warm-up runs at once. The error messages are
+TensorFlow Serving's.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tensorflow.core.framework import types_pb2
 
-from kerasbert_serving.server.models import dtypes
 from kerasbert_serving.server.models.servable import Call, Servable
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.tensors import dtypes
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 PREDICT_METHOD = "tensorflow/serving/predict"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
-Classes = list[list[tuple[bytes, float]]]
+
+@dataclass(frozen=True)
+class Classes:
+    """The labels and scores of each example.
+
+    Attributes:
+        labels: The labels as `bytes` objects, shape [examples, classes].
+        scores: The scores, float32 [examples, classes].
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+
 
 # === Predict ===
 
@@ -30,7 +44,21 @@ def predict_call(
     output_filter: Sequence[str] = (),
     check_method: bool = False,
 ) -> tuple[Call, list[str]]:
-    """What to run for a predict request, and the names of its outputs in the order of the fetches."""
+    """Prepares the run of a predict request.
+
+    Args:
+        servable: The loaded version.
+        signature_name: The name of the signature, empty for the default signature.
+        inputs: The tensors by input name.
+        output_filter: The names of the outputs to compute, or empty for all.
+        check_method: Whether the signature's method name is checked.
+
+    Returns:
+        The run, and the names of the outputs in the order of its fetches.
+
+    Raises:
+        ServingError: If the signature does not exist or the inputs do not fit.
+    """
     signature = servable.signature(signature_name)
     if signature is None:
         raise ServingError(
@@ -52,7 +80,7 @@ def predict_call(
 
 
 def classify_call(signature: Signature, examples: np.ndarray, check_method: bool = False) -> Call:
-    """What to run for a classify request.
+    """Prepares the run of a classify request.
 
     Raises:
         ServingError: INVALID_ARGUMENT if the signature cannot classify.
@@ -76,7 +104,7 @@ def classify_call(signature: Signature, examples: np.ndarray, check_method: bool
 
 
 def classify_result(signature: Signature, count: int, tensors: Mapping[str, np.ndarray]) -> Classes:
-    """The labels and scores of each example, from the fetched tensors by their names in the graph."""
+    """Returns the labels and scores of each example. `tensors` are the fetched tensors by name in the graph."""
     outputs = signature.definition.outputs
     classes = tensors[outputs["classes"].name] if "classes" in outputs else None
     scores = tensors[outputs["scores"].name] if "scores" in outputs else None
@@ -92,11 +120,11 @@ def classify_result(signature: Signature, count: int, tensors: Mapping[str, np.n
         raise invalid_argument(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
-    return [list(zip(*row, strict=True)) for row in zip(classes.tolist(), scores.tolist(), strict=True)]
+    return Classes(classes, scores)
 
 
 def regress_call(signature: Signature, examples: np.ndarray, check_method: bool = False) -> Call:
-    """What to run for a regress request.
+    """Prepares the run of a regress request.
 
     Raises:
         ServingError: INVALID_ARGUMENT if the signature cannot regress.
@@ -116,7 +144,7 @@ def regress_call(signature: Signature, examples: np.ndarray, check_method: bool 
 
 
 def regress_result(signature: Signature, count: int, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The value of each example, from the fetched tensors by their names in the graph: float32 [examples]."""
+    """Returns the value of each example, float32 [examples]. `tensors` are the fetched tensors by name in the graph."""
     output = tensors[signature.definition.outputs["outputs"].name]
     if not (output.ndim == 1 or (output.ndim == 2 and output.shape[1] == 1)):
         raise invalid_argument(
@@ -130,7 +158,7 @@ def regress_result(signature: Signature, count: int, tensors: Mapping[str, np.nd
 
 
 def examples_signature(servable: Servable, signature_name: str) -> Signature:
-    """The signature of a classify or regress request."""
+    """Returns the signature of a classify or regress request."""
     signature = servable.signature(signature_name)
     if signature is None:
         raise invalid_argument(f"No signature was found with the name: {signature_name or DEFAULT_SIGNATURE}")

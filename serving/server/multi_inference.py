@@ -1,26 +1,26 @@
-"""`MultiInference`: several classify and regress signatures of one model over the same examples, in one run."""
+"""`MultiInference` computes several classify and regress signatures of a model for the same examples in one run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from tensorflow_serving.apis import inference_pb2
 
 from kerasbert_serving.server import inference
-from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
 from kerasbert_serving.server.models.servable import Call, Servable
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.tensors.request_protos import serialized_examples
 
 
 @dataclass(frozen=True)
 class MultiInferenceCall:
-    """The one run for all tasks.
+    """The run of all tasks of a request.
 
     Attributes:
-        call: What to run.
-        tasks: The signature and the method of each task.
-        count: How many examples there are.
+        call: The run.
+        tasks: The signature and the method name of each task.
+        count: The number of examples.
     """
 
     call: Call
@@ -28,13 +28,11 @@ class MultiInferenceCall:
     count: int
 
 
-def multi_inference_call(
-    servable: Servable, request: inference_pb2.MultiInferenceRequest, check_method: bool = False
-) -> MultiInferenceCall:
-    """What to run for a request.
+def multi_inference_call(servable: Servable, request: Any, check_method: bool = False) -> MultiInferenceCall:
+    """Prepares the run of a `MultiInferenceRequest`.
 
     Raises:
-        ServingError: With TensorFlow Serving's code and text.
+        ServingError: With TensorFlow Serving's code and message.
     """
     placeholder = np.empty(0, np.object_)
     feeds: dict[str, None] = {}
@@ -53,8 +51,8 @@ def multi_inference_call(
     return MultiInferenceCall(call, tasks, len(examples))
 
 
-def _tasks(servable: Servable, request: inference_pb2.MultiInferenceRequest) -> Iterator[tuple[Signature, str]]:
-    """The signature and method of each task, checked when its turn comes: the first task that is wrong is told."""
+def _tasks(servable: Servable, request: Any) -> Iterator[tuple[Signature, str]]:
+    """Yields the signature and method name of each task. Checks each in turn, so the first invalid task is reported."""
     model_name = ""
     seen: set[str] = set()
     for task in request.tasks:

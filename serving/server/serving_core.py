@@ -1,6 +1,7 @@
-"""What both fronts ask for: each request of the API, from its target to its answer, on the event loop.
+"""Answers each request of the API on the event loop, for REST and gRPC alike.
 
-REST and gRPC only translate: bodies and messages in `rest_api.py` and `grpc_services.py`, meaning in `inference.py`.
+REST and gRPC only translate: `rest_api.py` and `grpc_services.py` read requests and write replies. Converting requests
+to tensors is left to `inference.py`.
 """
 
 import asyncio
@@ -8,27 +9,37 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from tensorflow_serving.apis import inference_pb2, input_pb2
 
 from kerasbert_serving.server import inference, multi_inference
-from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
 from kerasbert_serving.server.metrics import Metrics
 from kerasbert_serving.server.models.model_store import ModelStore
 from kerasbert_serving.server.models.servable import Call, Servable
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.options import ServerOptions
-from kerasbert_serving.server.rest import json_tensors
+from kerasbert_serving.server.replies import Replies
+from kerasbert_serving.server.rest.json_tensors import PredictBody
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
+from kerasbert_serving.server.tensors.request_protos import ProtoInputs, serialized_examples
+from kerasbert_serving.server.waiting_bytes import WaitingBytes
 
-# Parsing a longer body takes a thread, so that the event loop goes on.
-LONG_BODY = 2**18
+# Requests with more bytes are converted in a thread, so that the event loop goes on.
+LONG_REQUEST = 2**18
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Target:
-    """The model of a request: its name, and the version or the label if one is named."""
+    """The model that a request names.
+
+    Attributes:
+        name: The model's name.
+        version: The version number, or None.
+        label: The version label, or None.
+    """
 
     name: str
     version: int | None = None
@@ -37,71 +48,81 @@ class Target:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to a predict request: which version gave it, and the outputs by name."""
+    """The result of a predict request.
+
+    Attributes:
+        version: The version that computed it.
+        outputs: The outputs by name.
+    """
 
     version: int
     outputs: dict[str, np.ndarray]
 
+    @property
+    def values(self) -> int:
+        """The number of values in all outputs."""
+        return sum(output.size for output in self.outputs.values())
+
 
 class ServingCore:
-    """The requests of the API on the models of a store."""
+    """Answers requests with the models of a store.
+
+    Args:
+        store: The models.
+        metrics: The metrics of the server.
+        options: The options of the server.
+    """
 
     def __init__(self, store: ModelStore, metrics: Metrics, options: ServerOptions):
         self.store = store
         self.metrics = metrics
         self.options = options
+        self.replies = Replies(options.max_reply_bytes)
+        self.waiting = WaitingBytes(options.max_waiting_bytes)
 
-    async def predict(
-        self,
-        target: Target,
-        signature_name: str,
-        inputs: Mapping[str, np.ndarray],
-        output_filter: Sequence[str] = (),
-    ) -> Prediction:
-        """Runs a signature on tensors."""
+    async def predict_proto(self, request: Any, size: int) -> Prediction:
+        """Answers a `PredictRequest` of `size` bytes."""
+        spec = request.model_spec
+        with self._lease(target_of(spec)) as servable:
+            return await self._predict(
+                servable, spec.signature_name, ProtoInputs(request), list(request.output_filter), size
+            )
+
+    async def predict_json(self, target: Target, body: bytes) -> tuple[Prediction, bool]:
+        """Answers a `:predict` body.
+
+        Returns:
+            The prediction, and whether the inputs were given row by row.
+        """
+        # The body is parsed before the model is looked up: of two errors, TensorFlow Serving reports that of the body.
+        parsed = await off_loop(len(body), lambda: PredictBody.parse(body))
+        # The lease is taken here and not in the thread: a thread runs on after its request has timed out, and would
+        # take a lease that nobody returns.
         with self._lease(target) as servable:
-            return await self._predict(servable, signature_name, inputs, output_filter)
+            name = parsed.signature_name
+            signature = servable.signature(name)
+            if signature is None:
+                raise invalid_argument(
+                    f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
+                )
+            dtypes = signature.input_dtypes
+            inputs, by_row = await off_loop(len(body), lambda: parsed.tensors(dtypes))
+            return await self._predict(servable, name, inputs, (), len(body)), by_row
 
-    async def predict_json(self, target: Target, body: bytes) -> tuple[dict[str, np.ndarray], bool]:
-        """Runs a signature on the tensors of a `:predict` body: the outputs, and whether rows were asked for."""
-        with contextlib.ExitStack() as stack:
-            leased: list[Servable] = []
-
-            def signature_inputs(name: str) -> Mapping[str, int]:
-                # Only now, with the body parsed: of two errors TensorFlow Serving tells that of the body.
-                if not leased:
-                    leased.append(stack.enter_context(self._lease(target)))
-                signature = leased[0].signature(name)
-                if signature is None:
-                    raise invalid_argument(
-                        f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def'
-                    )
-                return signature.input_dtypes
-
-            name, inputs, by_row = await off_loop(body, lambda: json_tensors.predict_inputs(body, signature_inputs))
-            prediction = await self._predict(leased[0], name, inputs, ())
-            return prediction.outputs, by_row
-
-    async def classify(
-        self, target: Target, signature_name: str, request_input: input_pb2.Input
-    ) -> tuple[int, inference.Classes]:
-        """Labels and scores of examples, and the version that gave them."""
+    async def classify(self, target: Target, signature_name: str, request_input: Any) -> tuple[int, inference.Classes]:
+        """Classifies the examples of an `Input`. Returns the version that did it and the result."""
         return await self._on_examples(
             target, signature_name, request_input, "Classify", inference.classify_call, inference.classify_result
         )
 
-    async def regress(
-        self, target: Target, signature_name: str, request_input: input_pb2.Input
-    ) -> tuple[int, np.ndarray]:
-        """Values of examples, and the version that gave them."""
+    async def regress(self, target: Target, signature_name: str, request_input: Any) -> tuple[int, np.ndarray]:
+        """Computes a value for each example of an `Input`. Returns the version that did it and the values."""
         return await self._on_examples(
             target, signature_name, request_input, "Regress", inference.regress_call, inference.regress_result
         )
 
-    async def multi_inference(
-        self, request: inference_pb2.MultiInferenceRequest
-    ) -> tuple[int, list[tuple[str, inference.Classes | np.ndarray]]]:
-        """The version, and for each task its signature's name and its classes or values."""
+    async def multi_inference(self, request: Any) -> tuple[int, list[inference.Classes | np.ndarray]]:
+        """Answers a `MultiInferenceRequest`. Returns the version that did it and the result of each task."""
         spec = request.tasks[0].model_spec if request.tasks else None
         with self._lease(target_of(spec)) as servable:
             prepared = multi_inference.multi_inference_call(
@@ -110,24 +131,25 @@ class ServingCore:
             outputs = await servable.run(prepared.call)
             tensors = dict(zip(prepared.call.fetches, outputs, strict=True))
             self.metrics.examples(servable.model_name, prepared.count)
-            results = []
+            results: list[inference.Classes | np.ndarray] = []
             for signature, method in prepared.tasks:
-                finish = inference.regress_result
                 if method == inference.CLASSIFY_METHOD:
-                    finish = inference.classify_result
-                results.append((signature.name, finish(signature, prepared.count, tensors)))
+                    results.append(inference.classify_result(signature, prepared.count, tensors))
+                else:
+                    results.append(inference.regress_result(signature, prepared.count, tensors))
             return servable.version, results
 
     def metadata(self, target: Target) -> Servable:
-        """The servable whose signatures a metadata request asks for."""
+        """Returns the loaded version that a metadata request names."""
         with self._lease(target) as servable:
             return servable
 
     async def _predict(
-        self, servable: Servable, name: str, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str]
+        self, servable: Servable, name: str, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str], size: int
     ) -> Prediction:
-        call, aliases = inference.predict_call(
-            servable, name, inputs, output_filter, self.options.enable_signature_method_name_check
+        check = self.options.enable_signature_method_name_check
+        call, aliases = await off_loop(
+            size, lambda: inference.predict_call(servable, name, inputs, output_filter, check)
         )
         tensors = await self._run(servable, call, "Predict")
         fetched = [tensors[fetch] for fetch in call.fetches]
@@ -137,16 +159,17 @@ class ServingCore:
         self,
         target: Target,
         signature_name: str,
-        request_input: input_pb2.Input,
+        request_input: Any,
         api: str,
         prepare: Callable[[Signature, np.ndarray, bool], Call],
-        finish: Callable[[Signature, int, Mapping[str, np.ndarray]], object],
-    ) -> tuple[int, object]:
+        finish: Callable[[Signature, int, Mapping[str, np.ndarray]], Result],
+    ) -> tuple[int, Result]:
         with self._lease(target) as servable:
             signature = inference.examples_signature(servable, signature_name)
             check = self.options.enable_signature_method_name_check
-            prepare(signature, np.empty(0, np.object_), check)  # a signature that cannot comes before empty input
-            examples = serialized_examples(request_input)
+            # A signature without this API is reported before empty input.
+            prepare(signature, np.empty(0, np.object_), check)
+            examples = await off_loop(request_input.ByteSize(), lambda: serialized_examples(request_input))
             tensors = await self._run(servable, prepare(signature, examples, check), api)
             return servable.version, finish(signature, len(examples), tensors)
 
@@ -160,8 +183,8 @@ class ServingCore:
         return self.store.lease(target.name, target.version, target.label)
 
 
-def target_of(spec: object) -> Target:
-    """The target of a ModelSpec; an empty one for None."""
+def target_of(spec: Any) -> Target:
+    """Returns the target that a `ModelSpec` names, an empty one for None."""
     if spec is None:
         return Target("")
     choice = spec.WhichOneof("version_choice")
@@ -172,15 +195,15 @@ def target_of(spec: object) -> Target:
     )
 
 
-async def off_loop(body: bytes, work: Callable[[], object]) -> object:
-    """Does the work here, or in a thread if the body is long."""
-    if len(body) <= LONG_BODY:
+async def off_loop(size: int, work: Callable[[], Result]) -> Result:
+    """Does some work at once, or in a thread if the request has many bytes."""
+    if size <= LONG_REQUEST:
         return work()
     return await asyncio.to_thread(work)
 
 
-async def within(seconds: float, answer: Awaitable) -> object:
-    """The answer, or DEADLINE_EXCEEDED after so many seconds."""
+async def within(seconds: float, answer: Awaitable[Result]) -> Result:
+    """Waits for an answer. Raises DEADLINE_EXCEEDED if it takes longer than `seconds`."""
     try:
         return await asyncio.wait_for(answer, seconds)
     except asyncio.TimeoutError as error:

@@ -1,13 +1,13 @@
-"""The status codes of gRPC and TensorFlow, and the HTTP status that TensorFlow Serving gives to each.
+"""The status codes of gRPC and TensorFlow, and TensorFlow Serving's HTTP status for each.
 
-Every failure on the way to an answer is a `ServingError`: the REST and gRPC fronts only translate it.
+Every failed request raises a `ServingError`, which REST and gRPC translate to a reply.
 """
 
 from enum import IntEnum
 
 
 class Code(IntEnum):
-    """`absl::StatusCode`, equal to gRPC's and TensorFlow's numbers."""
+    """The codes of `absl::StatusCode`, with the same numbers as in gRPC and TensorFlow."""
 
     OK = 0
     CANCELLED = 1
@@ -50,7 +50,12 @@ HTTP_STATUS = {
 
 
 class ServingError(Exception):
-    """A failed request: the status code and the message that the client sees."""
+    """Raised for a failed request.
+
+    Args:
+        code: The status code.
+        message: The message for the client.
+    """
 
     def __init__(self, code: Code, message: str):
         super().__init__(message)
@@ -58,20 +63,20 @@ class ServingError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        """As `absl::Status::ToString` writes it: `INVALID_ARGUMENT: the message`."""
+        """Formats the error like `absl::Status::ToString`: `INVALID_ARGUMENT: the message`."""
         return f"{self.code.name}: {self.message}"
 
 
 def invalid_argument(message: str) -> ServingError:
-    """The error for a request that is wrong in itself."""
+    """Returns the error for an invalid request."""
     return ServingError(Code.INVALID_ARGUMENT, message)
 
 
 def unexpected(error: Exception) -> ServingError:
-    """The `ServingError` of a fault of this server, which is an answer too: a client that waits learns of it."""
+    """Returns the error for a defect of this server, which the client must learn of, too."""
     return ServingError(Code.INTERNAL, f"{type(error).__name__}: {error}")
 
 
 def from_tensorflow(error: Exception) -> ServingError:
-    """The `ServingError` of a `tf.errors.OpError`, with TensorFlow's own code and message."""
+    """Returns the error for a `tf.errors.OpError`, with TensorFlow's code and message."""
     return ServingError(Code(getattr(error, "error_code", Code.UNKNOWN)), getattr(error, "message", None) or str(error))

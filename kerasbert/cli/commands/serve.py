@@ -1,4 +1,4 @@
-"""`kerasbert serve`: the local server, which speaks TF Serving's REST and gRPC."""
+"""`kerasbert serve`: the local server with TensorFlow Serving's REST and gRPC APIs."""
 
 from typing import Any
 
@@ -7,52 +7,121 @@ import click
 
 @click.command()
 @click.argument("model_dir", required=False)
-@click.option("--model-name", default="model", show_default=True, help="As it stands in the paths.")
+@click.option("--model-name", default="model", show_default=True, help="Name of the model in requests.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", "rest_port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="REST. 0: a free one."
+    "--port",
+    "rest_port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the REST API. 0 takes a free port.",
 )
 @click.option(
-    "--grpc-port", default=8500, show_default=True, type=click.IntRange(0, 65535), help="gRPC. 0: a free one."
+    "--grpc-port",
+    default=8500,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the gRPC API. 0 takes a free port.",
 )
 @click.option(
-    "--model-config-file", type=click.Path(), help="In place of MODEL_DIR: a ModelServerConfig, as TF Serving's."
+    "--model-config-file",
+    type=click.Path(),
+    help="TensorFlow Serving's ModelServerConfig in protobuf text format, instead of MODEL_DIR.",
 )
 @click.option(
-    "--model-config-file-poll-wait-seconds", default=0.0, show_default=True, help="Between readings of it. 0: once."
+    "--model-config-file-poll-wait-seconds",
+    default=0.0,
+    show_default=True,
+    help="How often to read that file again. 0 reads it once.",
 )
-@click.option("--batching-parameters-file", type=click.Path(), help="BatchingParameters, read for their sizes.")
-@click.option("--monitoring-config-file", type=click.Path(), help="A MonitoringConfig: path of the metrics, or none.")
 @click.option(
-    "--allow-version-labels-for-unavailable-models", is_flag=True, help="Labels for versions that are yet to come."
+    "--batching-parameters-file",
+    type=click.Path(),
+    help="TensorFlow Serving's BatchingParameters. Only sizes are used.",
 )
-@click.option("--rest-api-enable-cors-support", is_flag=True, help="Let pages of other hosts ask.")
 @click.option(
-    "--file-system-poll-wait-seconds", default=1.0, show_default=True, help="Between looks for new versions. 0: once."
+    "--monitoring-config-file", type=click.Path(), help="TensorFlow Serving's MonitoringConfig for the metrics page."
 )
-@click.option("--max-batch-size", default=1024, show_default=True, type=click.IntRange(min=1), help="Rows in one run.")
 @click.option(
-    "--batching/--no-batching", "enable_batching", default=True, show_default=True, help="Of waiting requests."
+    "--allow-version-labels-for-unavailable-models",
+    is_flag=True,
+    help="Accept labels for versions that are not served yet.",
 )
-@click.option("--warmup/--no-warmup", "enable_model_warmup", default=True, show_default=True, help="Warm-up records.")
+@click.option("--rest-api-enable-cors-support", is_flag=True, help="Allow requests from web pages of other hosts.")
+@click.option(
+    "--file-system-poll-wait-seconds",
+    default=1.0,
+    show_default=True,
+    help="How often to check for new versions. 0 checks once.",
+)
+@click.option(
+    "--max-batch-size",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum number of rows that requests share in a run.",
+)
+@click.option(
+    "--max-batch-bytes",
+    default=128 * 2**10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum of rows times the bytes of the longest row that requests share in a run.",
+)
+@click.option(
+    "--batching/--no-batching",
+    "enable_batching",
+    default=True,
+    show_default=True,
+    help="Let waiting requests share a run.",
+)
+@click.option(
+    "--warmup/--no-warmup",
+    "enable_model_warmup",
+    default=True,
+    show_default=True,
+    help="Run the warm-up requests of a version before it is served.",
+)
 @click.option(
     "--rest-api-timeout-in-ms",
     default=30_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Of one REST request.",
+    help="Time limit of a REST request.",
 )
 @click.option(
-    "--max-body-bytes", default=64 * 2**20, show_default=True, type=click.IntRange(min=1), help="Of one REST request."
+    "--max-body-bytes",
+    default=64 * 2**20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum size of a REST request.",
 )
 @click.option(
-    "--shutdown-grace-seconds", default=30.0, show_default=True, help="For requests under way when told to stop."
+    "--max-reply-bytes",
+    default=512 * 2**20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum size of a reply.",
+)
+@click.option(
+    "--max-waiting-bytes",
+    default=2**30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum size of all requests that wait for a reply.",
+)
+@click.option(
+    "--shutdown-grace-seconds",
+    default=30.0,
+    show_default=True,
+    help="How long requests in progress may take after a signal to stop.",
 )
 def serve(model_dir: str | None, model_config_file: str | None, **options: Any) -> None:
-    """Serve the exported model in MODEL_DIR (the folder of its numbered versions) until SIGTERM or Ctrl-C.
+    """Serve the exported model in MODEL_DIR, the folder with its numbered versions, until SIGTERM or Ctrl-C.
 
-    The newest version is served; a newer one is taken up as soon as it is there, without losing a request. For laptops
-    and tests: in production run TF Serving on the same folder.
+    The newest version is served. A newer one replaces it as soon as it is written, without losing a request. The
+    server is for laptops and tests. In production, run TensorFlow Serving on the same folder.
 
     \b
     Example:
@@ -62,15 +131,15 @@ def serve(model_dir: str | None, model_config_file: str | None, **options: Any) 
     from kerasbert.errors import BadInputError
 
     if (model_dir is None) == (model_config_file is None):
-        raise click.UsageError("Give MODEL_DIR or --model-config-file, and not both.", click.get_current_context())
+        raise click.UsageError("Use either MODEL_DIR or --model-config-file.", click.get_current_context())
     try:
-        from kerasbert_serving.server import ServingError
+        from kerasbert_serving.server import PortError, ServingError
         from kerasbert_serving.server import serve as run
     except ImportError as error:
         raise BadInputError(
-            f'Serving needs packages that are not installed ({error.name}). Run: pip install "kerasbert[serving]"'
+            f'The server requires packages that are not installed ({error.name}). Run: pip install "kerasbert[serving]"'
         ) from error
     try:
         run(model_dir=model_dir, model_config_file=model_config_file, **options)
-    except (ServingError, ValueError) as error:
+    except (PortError, ServingError, ValueError) as error:
         raise BadInputError(str(error)) from error

@@ -1,31 +1,22 @@
-"""The gRPC front: `PredictionService`, `ModelService` and the health service, on grpcio's asyncio server."""
+"""The gRPC API: `PredictionService` and `ModelService` on grpcio's asyncio server.
+
+Requests arrive and replies leave as bytes, so that large messages are converted in a thread and not on the event loop.
+Answering requests is left to `serving_core.py`, building replies to `grpc_replies.py`.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-    regression_pb2,
-)
+from google.protobuf.message import DecodeError
 
-from kerasbert_serving.server import inference
-from kerasbert_serving.server.grpc.predict_protos import ProtoInputs, fill_outputs
-from kerasbert_serving.server.models.model_config import model_configs
-from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE
-from kerasbert_serving.server.rest import json_status
-from kerasbert_serving.server.serving_core import ServingCore, target_of
+from kerasbert_serving import protos
+from kerasbert_serving.server.grpc import grpc_replies
+from kerasbert_serving.server.models.config_files import model_configs
+from kerasbert_serving.server.serving_core import ServingCore, off_loop, target_of
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument, unexpected
 
 log = logging.getLogger(__name__)
@@ -35,6 +26,125 @@ MAX_MESSAGE = 1024
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+# Answers a parsed request, given its size in bytes, with an encoded reply.
+Answer = Callable[[Any, int], Awaitable[bytes]]
+
+
+class GrpcApi:
+    """The methods of both services. Methods that are not here answer UNIMPLEMENTED.
+
+    Args:
+        core: Answers the requests.
+    """
+
+    def __init__(self, core: ServingCore):
+        self._core = core
+
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """Returns the handlers of both services, to be added to a server."""
+        prediction = protos.METHODS[protos.PREDICTION_SERVICE]
+        model = protos.METHODS[protos.MODEL_SERVICE]
+        services = {
+            protos.PREDICTION_SERVICE: {
+                "Predict": self._handler(prediction["Predict"], self._predict, measured=True),
+                "Classify": self._handler(prediction["Classify"], self._classify, measured=True),
+                "Regress": self._handler(prediction["Regress"], self._regress, measured=True),
+                "MultiInference": self._handler(prediction["MultiInference"], self._multi_inference),
+                "GetModelMetadata": self._handler(prediction["GetModelMetadata"], self._metadata),
+            },
+            protos.MODEL_SERVICE: {
+                "GetModelStatus": self._handler(model["GetModelStatus"], self._status),
+                "HandleReloadConfigRequest": self._handler(model["HandleReloadConfigRequest"], self._reload),
+            },
+        }
+        return [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
+
+    def _handler(self, method: protos.Method, answer: Answer, measured: bool = False) -> grpc.RpcMethodHandler:
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes | None:
+            start = time.perf_counter()
+            name = ""
+            try:
+                with self._core.waiting.request() as waiting:
+                    waiting.add(len(data))
+                    request = await off_loop(len(data), lambda: method.request.FromString(data))
+                    if measured:
+                        name = request.model_spec.name
+                        _require_model_spec(request)
+                    reply = await answer(request, len(data))
+            except DecodeError as error:
+                await context.abort(grpc.StatusCode.UNKNOWN, f"Exception deserializing request: {error}")
+            except Exception as error:  # noqa: BLE001 - every request gets a reply
+                failure = _failure(error)
+                if measured:
+                    self._core.metrics.request(name, failure.code.name)
+                await _abort(context, failure)
+            else:
+                if measured:
+                    took = time.perf_counter() - start
+                    self._core.metrics.request_took(name, method.path.rpartition("/")[2], "GRPC", took)
+                    self._core.metrics.request(name, Code.OK.name)
+                return reply
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    # === PredictionService ===
+
+    async def _predict(self, request: Any, size: int) -> bytes:
+        prediction = await self._core.predict_proto(request, size)
+        return await self._core.replies.message(
+            prediction.values, lambda: grpc_replies.predict(request.model_spec, prediction)
+        )
+
+    async def _classify(self, request: Any, size: int) -> bytes:
+        spec = request.model_spec
+        version, classes = await self._core.classify(target_of(spec), spec.signature_name, request.input)
+        return await self._core.replies.message(
+            classes.scores.size, lambda: grpc_replies.classify(spec, version, classes)
+        )
+
+    async def _regress(self, request: Any, size: int) -> bytes:
+        spec = request.model_spec
+        version, values = await self._core.regress(target_of(spec), spec.signature_name, request.input)
+        return await self._core.replies.message(values.size, lambda: grpc_replies.regress(spec, version, values))
+
+    async def _multi_inference(self, request: Any, size: int) -> bytes:
+        version, results = await self._core.multi_inference(request)
+        values = sum(grpc_replies.value_count(result) for result in results)
+        return await self._core.replies.message(
+            values, lambda: grpc_replies.multi_inference(request.tasks, version, results)
+        )
+
+    async def _metadata(self, request: Any, size: int) -> bytes:
+        _require_model_spec(request)
+        if not request.metadata_field:
+            raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != "signature_def":
+                raise invalid_argument(f"Metadata field {field} is not supported")
+        return grpc_replies.metadata(self._core.metadata(target_of(request.model_spec)))
+
+    # === ModelService ===
+
+    async def _status(self, request: Any, size: int) -> bytes:
+        _require_model_spec(request)
+        target = target_of(request.model_spec)
+        return grpc_replies.status(self._core.store.versions(target.name, target.version))
+
+    async def _reload(self, request: Any, size: int) -> bytes:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
+                "supported"
+            )
+        before = {name: self._core.metrics.value(name) for name in request.metric_names}
+        await asyncio.to_thread(self._core.store.reload, model_configs(request.config))
+        return grpc_replies.reload({name: self._core.metrics.value(name) - value for name, value in before.items()})
+
+
+def _require_model_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+
 
 async def _abort(context: grpc.aio.ServicerContext, error: ServingError) -> None:
     message = error.message.encode("utf-8", "surrogateescape")
@@ -43,168 +153,9 @@ async def _abort(context: grpc.aio.ServicerContext, error: ServingError) -> None
     await context.abort(_STATUS_CODES[int(error.code)], message.decode("utf-8", "replace"))
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
-
-    def __init__(self, core: ServingCore):
-        self._core = core
-
-    async def Predict(self, request, context):  # noqa: N802 - the service's own name
-        """Runs a signature."""
-        return await self._measured(request, context, "Predict", self._predict)
-
-    async def Classify(self, request, context):  # noqa: N802
-        """Labels and scores of examples."""
-        return await self._measured(request, context, "Classify", self._classify)
-
-    async def Regress(self, request, context):  # noqa: N802
-        """Values of examples."""
-        return await self._measured(request, context, "Regress", self._regress)
-
-    async def MultiInference(self, request, context):  # noqa: N802
-        """Several classify and regress signatures over the same examples."""
-        return await _answered(context, self._multi_inference(request))
-
-    async def GetModelMetadata(self, request, context):  # noqa: N802
-        """The signatures of a version."""
-        return await _answered(context, self._metadata(request))
-
-    async def _measured(self, request: Any, context: grpc.aio.ServicerContext, api: str, answer: Callable) -> Any:
-        start = time.perf_counter()
-        name = request.model_spec.name
-        try:
-            if not request.HasField("model_spec"):
-                raise invalid_argument("Missing ModelSpec")
-            response = await answer(request)
-        except Exception as error:  # noqa: BLE001 - an answer in any case
-            failure = _failure(error)
-            self._core.metrics.request(name, failure.code.name)
-            await _abort(context, failure)
-        self._core.metrics.request_took(name, api, "GRPC", time.perf_counter() - start)
-        self._core.metrics.request(name, Code.OK.name)
-        return response
-
-    async def _predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-        spec = request.model_spec
-        inputs, wanted = ProtoInputs(request), list(request.output_filter)
-        prediction = await self._core.predict(target_of(spec), spec.signature_name, inputs, wanted)
-        response = predict_pb2.PredictResponse()
-        _fill_spec(response.model_spec, spec.name, spec.signature_name, prediction.version)
-        fill_outputs(response, prediction.outputs, prediction.outputs.values())
-        return response
-
-    async def _classify(self, request: classification_pb2.ClassificationRequest) -> Any:
-        spec = request.model_spec
-        version, classes = await self._core.classify(target_of(spec), spec.signature_name, request.input)
-        response = classification_pb2.ClassificationResponse()
-        _fill_spec(response.model_spec, spec.name, spec.signature_name, version)
-        _fill_classes(response.result, classes)
-        return response
-
-    async def _regress(self, request: regression_pb2.RegressionRequest) -> Any:
-        spec = request.model_spec
-        version, values = await self._core.regress(target_of(spec), spec.signature_name, request.input)
-        response = regression_pb2.RegressionResponse()
-        _fill_spec(response.model_spec, spec.name, spec.signature_name, version)
-        _fill_values(response.result, values)
-        return response
-
-    async def _multi_inference(self, request: inference_pb2.MultiInferenceRequest) -> Any:
-        version, results = await self._core.multi_inference(request)
-        response = inference_pb2.MultiInferenceResponse()
-        for task, (_, result) in zip(request.tasks, results, strict=True):
-            filled = response.results.add()
-            _fill_spec(filled.model_spec, task.model_spec.name, task.model_spec.signature_name, version)
-            if task.method_name == inference.CLASSIFY_METHOD:
-                _fill_classes(filled.classification_result, result)
-            else:
-                _fill_values(filled.regression_result, result)
-        return response
-
-    async def _metadata(self, request: get_model_metadata_pb2.GetModelMetadataRequest) -> Any:
-        if not request.HasField("model_spec"):
-            raise invalid_argument("Missing ModelSpec")
-        if not request.metadata_field:
-            raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
-        for field in request.metadata_field:
-            if field != "signature_def":
-                raise invalid_argument(f"Metadata field {field} is not supported")
-        servable = self._core.metadata(target_of(request.model_spec))
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.name = servable.model_name
-        response.model_spec.version.value = servable.version
-        response.metadata["signature_def"].Pack(json_status.signature_def_map(servable))
-        return response
-
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus and HandleReloadConfigRequest."""
-
-    def __init__(self, core: ServingCore):
-        self._core = core
-
-    async def GetModelStatus(self, request, context):  # noqa: N802
-        """The state of the versions of a model."""
-        return await _answered(context, self._status(request))
-
-    async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
-        """Changes what is served."""
-        return await _answered(context, self._reload(request))
-
-    async def _status(self, request: get_model_status_pb2.GetModelStatusRequest) -> Any:
-        if not request.HasField("model_spec"):
-            raise invalid_argument("Missing ModelSpec")
-        target = target_of(request.model_spec)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for version in self._core.store.versions(target.name, target.version):
-            status = response.model_version_status.add(version=version.number, state=int(version.state))
-            status.status.error_code = int(version.error.code if version.error else Code.OK)
-            status.status.error_message = version.error.message if version.error else ""
-        return response
-
-    async def _reload(self, request: model_management_pb2.ReloadConfigRequest) -> Any:
-        if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid_argument(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
-                "supported"
-            )
-        before = {name: self._core.metrics.value(name) for name in request.metric_names}
-        await asyncio.to_thread(self._core.store.reload, model_configs(request.config))
-        response = model_management_pb2.ReloadConfigResponse()
-        for name, value in before.items():
-            response.metric.add(name=name, int64_value_increase=self._core.metrics.value(name) - value)
-        response.status.error_code = int(Code.OK)
-        return response
-
-
-async def _answered(context: grpc.aio.ServicerContext, answer: Any) -> Any:
-    try:
-        return await answer
-    except Exception as error:  # noqa: BLE001 - an answer in any case
-        await _abort(context, _failure(error))
-
-
 def _failure(error: Exception) -> ServingError:
-    """What the client is told of an error; one that nobody foresaw goes to the log, too."""
+    """Returns the error that the client receives. An unexpected one is also logged."""
     if isinstance(error, ServingError):
         return error
     log.exception("A request failed")
     return unexpected(error)
-
-
-def _fill_spec(spec: model_pb2.ModelSpec, name: str, signature_name: str, version: int) -> None:
-    spec.name = name
-    spec.signature_name = signature_name or DEFAULT_SIGNATURE
-    spec.version.value = version
-
-
-def _fill_classes(result: classification_pb2.ClassificationResult, rows: inference.Classes) -> None:
-    for row in rows:
-        classes = result.classifications.add().classes
-        for label, score in row:
-            classes.add(label=label.decode("utf-8", "replace"), score=score)
-
-
-def _fill_values(result: regression_pb2.RegressionResult, values: Any) -> None:
-    for value in values.tolist():
-        result.regressions.add(value=value)

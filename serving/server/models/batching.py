@@ -1,8 +1,8 @@
-"""Runs the requests of one signature: all that waits is taken when the previous run ends, with no timer.
+"""Runs the requests of one signature in batches, without a timer.
 
-Requests share a run only where shapes do not say that their rows influence each other's answer; a run that fails is
-repeated request by request, so that nobody gets a neighbour's error. Lives on the event loop; TensorFlow runs in a
-thread.
+When a run ends, the next run takes all requests that wait and may share it. Requests share a run only if the shapes of
+the signature show that no row influences the answer of another one. Everything happens on the event loop, except for
+TensorFlow's runs, which take place in threads.
 """
 
 import asyncio
@@ -18,44 +18,61 @@ from kerasbert_serving.server.statuses import Code, ServingError
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
+@dataclass(frozen=True)
+class BatchLimits:
+    """The limits of a shared run and of the queue.
+
+    Attributes:
+        rows: The maximum number of rows in a shared run.
+        run_bytes: The maximum work of a shared run: rows times the bytes of the longest row. The server does not know
+            the tokens of a text, but texts of a batch are padded to the longest one, so this bounds rows times tokens.
+            A single request may exceed it; it then runs alone.
+        waiting: The maximum number of requests that wait.
+    """
+
+    rows: int
+    run_bytes: int
+    waiting: int
+
+
 @dataclass
 class _Waiting:
     arrays: Sequence[np.ndarray]
-    kind: object  # requests of the same kind may share a run; None for those that may not
+    kind: object  # requests of the same kind may share a run; None if the request must run alone
     rows: int
+    row_bytes: int  # of the longest row
     answer: asyncio.Future
 
 
 class Batcher:
-    """The queue of one signature, fed with the same tensors and asked for the same ones.
+    """The queue of one signature, with fixed tensors to feed and to fetch.
 
     Args:
-        run: Computes the outputs of some inputs; blocking, called in a thread.
-        executor: Where `run` is called.
+        run: Computes the outputs for some inputs. It blocks and is called in a thread.
+        executor: The threads in which `run` is called.
         may_share: Whether rows of several requests may share a run.
-        max_rows: No shared run has more rows than this.
-        max_waiting: Requests that may wait; one more is refused with UNAVAILABLE.
+        limits: The limits of a shared run and of the queue.
     """
 
-    def __init__(self, run: Run, executor: Executor, may_share: bool, max_rows: int, max_waiting: int):
+    def __init__(self, run: Run, executor: Executor, may_share: bool, limits: BatchLimits):
         self._run = run
         self._executor = executor
         self._may_share = may_share
-        self._max_rows = max_rows
-        self._max_waiting = max_waiting
+        self._limits = limits
         self._waiting: deque[_Waiting] = deque()
         self._worker: asyncio.Task | None = None
 
     async def submit(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs for the inputs of one request.
+        """Computes the outputs for the inputs of one request.
 
         Raises:
-            ServingError: What the run raises, or UNAVAILABLE if too many requests wait.
+            ServingError: UNAVAILABLE if too many requests wait, or what the run raises.
         """
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self._limits.waiting:
             raise ServingError(Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full")
         kind, rows = self._kind(arrays)
-        waiting = _Waiting(arrays, kind, rows, asyncio.get_running_loop().create_future())
+        row_bytes = sum(map(_row_bytes, arrays)) if rows else 0
+        waiting = _Waiting(arrays, kind, rows, row_bytes, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._worker is None:
             self._worker = asyncio.ensure_future(self._work())
@@ -79,43 +96,53 @@ class Batcher:
             self._worker = None
 
     def _take(self) -> list[_Waiting]:
-        """The first request that waits, and those behind it that may share its run."""
+        """Takes the first request and all others that may share its run."""
         group: list[_Waiting] = []
-        rows = 0
+        rows = row_bytes = 0
         others: deque[_Waiting] = deque()
         while self._waiting:
             waiting = self._waiting.popleft()
-            if waiting.answer.done():  # nobody waits for it any more
+            if waiting.answer.done():  # the client no longer waits
                 continue
+            longest = max(row_bytes, waiting.row_bytes)
             if not group or (
-                waiting.kind is not None and waiting.kind == group[0].kind and rows + waiting.rows <= self._max_rows
+                waiting.kind is not None
+                and waiting.kind == group[0].kind
+                and rows + waiting.rows <= self._limits.rows
+                and (rows + waiting.rows) * longest <= self._limits.run_bytes
             ):
                 group.append(waiting)
-                rows += waiting.rows
+                rows, row_bytes = rows + waiting.rows, longest
             else:
                 others.append(waiting)
         self._waiting = others
         return group
 
     async def _serve(self, group: list[_Waiting]) -> None:
+        """Answers some requests in one run. If it fails, runs each half again, so that only faulty requests fail."""
+        group = [waiting for waiting in group if not waiting.answer.done()]
+        if not group:
+            return
         try:
             outputs = await self._outputs(group)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting clients must learn of it
             if len(group) == 1:
                 _fail(group[0], error)
                 return
-            outputs = None
+            half = len(group) // 2
+            await self._serve(group[:half])
+            await self._serve(group[half:])
+            return
         if outputs is None:
             for waiting in group:
-                if not waiting.answer.done():
-                    await self._serve([waiting])
+                await self._serve([waiting])
             return
         for waiting, answer in zip(group, outputs, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
 
     async def _outputs(self, group: list[_Waiting]) -> list[list[np.ndarray]] | None:
-        """The outputs of each request, or None if those of the shared run cannot be told apart."""
+        """Returns the outputs of each request, or None if the rows of a shared run cannot be assigned to requests."""
         loop = asyncio.get_running_loop()
         if len(group) == 1:
             return [await loop.run_in_executor(self._executor, self._run, group[0].arrays)]
@@ -129,6 +156,13 @@ class Batcher:
             split.append([output[start : start + waiting.rows] for output in outputs])
             start += waiting.rows
         return split
+
+
+def _row_bytes(array: np.ndarray) -> int:
+    """The bytes of the longest row of an array."""
+    if array.dtype == np.object_:
+        return array[0].size * max(map(len, array.reshape(-1)), default=0) if array.ndim > 1 else max(map(len, array))
+    return array.nbytes // len(array)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

@@ -1,18 +1,18 @@
-"""Which versions of which models are served: watches the folders, loads what is new, unloads what is no longer wanted.
+"""Decides which versions of which models are served, and loads and unloads them.
 
-A new version is loaded and warmed up before an old one goes (TensorFlow Serving's availability-preserving policy): a
-version that fails to load leaves the old one serving, and its status says why. Runs in threads of its own.
+The model folders are watched. A new version is loaded and warmed up before the old one is unloaded (TensorFlow
+Serving's availability-preserving policy). If it fails to load, the old one is still served, and the status of the new
+one reports the reason. All of this runs in threads of its own.
 """
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kerasbert_serving.server.models.model_config import ModelConfig
-from kerasbert_serving.server.models.model_versions import ModelVersion, State, fingerprint
+from kerasbert_serving.server.models.config_files import ModelConfig
+from kerasbert_serving.server.models.model_versions import ModelVersion, State, fingerprint, version_folders
 from kerasbert_serving.server.models.servable import Servable
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument, unexpected
 
@@ -20,18 +20,16 @@ log = logging.getLogger("kerasbert_serving")
 
 Load = Callable[[str, int, Path], Servable]
 
-_NUMBER = re.compile("[0-9]+")
-
 
 class ModelStore:
     """The models of a server.
 
     Args:
-        load: Loads and warms up a version: from model name, version number and folder to a servable.
+        load: Loads and warms up a version, given the model name, version number and folder. Returns a servable.
         allow_labels_for_unavailable: Whether a new label may name a version that is not available.
-        retries: How often a failed load is tried again before the version counts as failed.
-        retry_seconds: How long to wait before such a try.
-        drain_seconds: How long an unloaded version waits for the requests that use it.
+        retries: How often loading is tried again before the version counts as failed.
+        retry_seconds: The pause before loading is tried again.
+        drain_seconds: How long to wait for the requests that use a version before it is unloaded.
     """
 
     def __init__(
@@ -50,9 +48,9 @@ class ModelStore:
         self._configs: dict[str, ModelConfig] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._versions: dict[str, dict[int, ModelVersion]] = {}
-        self._lock = threading.Lock()  # guards the three above
+        self._lock = threading.Lock()  # guards the three attributes above
         self._changing = threading.RLock()  # held while versions are loaded and unloaded
-        self._published = 0  # how many versions ever became available
+        self._published = 0  # how many versions have become available so far
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -60,17 +58,23 @@ class ModelStore:
 
     @contextmanager
     def lease(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
-        """The servable of a request, which stays loaded meanwhile: the version named, or the newest available one.
+        """Yields the servable for a request, and keeps it loaded meanwhile.
+
+        Args:
+            name: The model name.
+            version: The version number, or None for the newest available version.
+            label: The version label, or None.
 
         Raises:
-            ServingError: INVALID_ARGUMENT without a name or for an unknown label, NOT_FOUND if nothing is served.
+            ServingError: INVALID_ARGUMENT if the name is empty or the label is unknown, NOT_FOUND if no such version is
+                available.
         """
         if not name:
             raise invalid_argument("ModelSpec has no name specified.")
         if label is not None:
             version = self._version_of_label(name, label)
         published = None
-        while published != self._published:  # the version looked at may go just as a newer one comes: look again
+        while published != self._published:  # try again if a newer version has just replaced this one
             published = self._published
             for candidate in self._candidates(name, version):
                 with candidate.in_use() as servable:
@@ -81,10 +85,10 @@ class ModelStore:
         raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
 
     def versions(self, name: str, version: int | None = None) -> list[ModelVersion]:
-        """The versions of a model that ever were, newest first, or the one version named.
+        """Returns the versions of a model, newest first, including those that have ended, or the version with a number.
 
         Raises:
-            ServingError: NOT_FOUND if there is none.
+            ServingError: NOT_FOUND if there are none.
         """
         with self._lock:
             versions = dict(self._versions.get(name, {}))
@@ -97,7 +101,7 @@ class ModelStore:
         return [versions[number] for number in sorted(versions, reverse=True)]
 
     def names(self) -> list[str]:
-        """The models that are served."""
+        """Returns the names of the models that are served."""
         with self._lock:
             return sorted(self._configs)
 
@@ -125,10 +129,10 @@ class ModelStore:
         self._apply(configs, check_labels=False)
 
     def reload(self, configs: Sequence[ModelConfig]) -> None:
-        """Changes what is served, and returns when new models are available.
+        """Changes which models are served. Returns when new models are available.
 
         Raises:
-            ServingError: If the configuration is refused or a new model has no version that can be served.
+            ServingError: If the configuration is invalid or a new model has no version that can be served.
         """
         self._apply(configs, check_labels=True)
 
@@ -172,7 +176,7 @@ class ModelStore:
     # === Folders ===
 
     def watch(self, seconds: float) -> None:
-        """Looks at the folders again and again, in a thread."""
+        """Starts a thread that checks the folders every `seconds`."""
         thread = threading.Thread(target=self._watch, args=(seconds,), name="model-watcher", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -181,11 +185,11 @@ class ModelStore:
         while not self._stopped.wait(seconds):
             try:
                 self.refresh()
-            except Exception:  # without this thread no new version would ever be served
-                log.exception("The folders of the models could not be looked at")
+            except Exception:  # the thread must go on, or no new version would be served
+                log.exception("Could not check the model folders")
 
     def refresh(self) -> None:
-        """Brings what is served in line with the configuration and the folders, once."""
+        """Loads and unloads versions once, according to the configuration and the folders."""
         with self._changing:
             with self._lock:
                 configs = dict(self._configs)
@@ -196,7 +200,7 @@ class ModelStore:
                 if name not in configs:
                     self._reconcile(name, {})
                     continue
-                folders = _version_folders(configs[name].base_path)
+                folders = version_folders(configs[name].base_path)
                 if folders is None:
                     log.error("Could not find base path %s for servable %s", configs[name].base_path, name)
                     continue
@@ -209,7 +213,7 @@ class ModelStore:
         return any(version.state is State.AVAILABLE for version in self._versions.get(name, {}).values())
 
     def _reconcile(self, name: str, aspired: dict[int, Path]) -> None:
-        """Loads what is aspired and not there, then unloads what is there and not aspired."""
+        """Loads the aspired versions that are not loaded, then unloads the loaded ones that are not aspired."""
         for number, path in aspired.items():
             version = self._versions.get(name, {}).get(number)
             if version is None or _may_load_again(version, path):
@@ -220,7 +224,7 @@ class ModelStore:
             if number not in aspired and version.state is State.AVAILABLE and (serving or not aspired):
                 self._unload(name, version)
             elif number not in aspired and version.state is State.END and version.error is not None:
-                version.fingerprint = ()  # aspired anew, it is tried anew
+                version.fingerprint = ()  # load it again when it is aspired again
 
     def _start_version(self, name: str, number: int, path: Path) -> None:
         version = ModelVersion(number, path)
@@ -247,7 +251,7 @@ class ModelStore:
     def _unload(self, name: str, version: ModelVersion) -> None:
         log.info("Unloading version %d of model %s", version.number, name)
         version.retire()
-        # In a thread: a long request on the old version must not keep the next new version waiting.
+        # In a thread, because a long request on the old version must not delay the next new version.
         thread = threading.Thread(
             target=version.unload, args=(self._drain_seconds,), name="model-unloader", daemon=True
         )
@@ -256,7 +260,7 @@ class ModelStore:
         thread.start()
 
     def close(self) -> None:
-        """Stops watching and unloads everything."""
+        """Stops watching the folders and unloads all versions."""
         self._stopped.set()
         for thread in list(self._threads):
             thread.join()
@@ -268,18 +272,8 @@ class ModelStore:
                         version.unload(0)
 
 
-def _version_folders(base_path: Path) -> dict[int, Path] | None:
-    """The folders with a number for a name; None where the base path is not there."""
-    try:
-        children = list(base_path.iterdir())
-    except OSError:
-        return None
-    folders = {int(child.name): child for child in sorted(children) if _NUMBER.fullmatch(child.name)}
-    return {number: folder for number, folder in folders.items() if number < 2**63}
-
-
 def _require_versions(config: ModelConfig) -> None:
-    folders = _version_folders(config.base_path)
+    folders = version_folders(config.base_path)
     if folders is None:
         raise invalid_argument(
             f"Could not find base path {config.base_path} for servable {config.name} with error NOT_FOUND: "
@@ -288,7 +282,7 @@ def _require_versions(config: ModelConfig) -> None:
     if not config.chosen(folders):
         hint = ""
         if (config.base_path / "saved_model.pb").exists():
-            hint = ". This folder is a version itself; give the folder that holds it"
+            hint = ". This folder is a version; use the folder that contains it"
         raise ServingError(
             Code.NOT_FOUND,
             f"Unable to find a numerical version path for servable {config.name} at: {config.base_path}{hint}",
@@ -296,5 +290,5 @@ def _require_versions(config: ModelConfig) -> None:
 
 
 def _may_load_again(version: ModelVersion, path: Path) -> bool:
-    """A version that was unloaded may come back, one that failed is tried again once its files have changed."""
+    """Whether to load a version again: it was unloaded, or it failed and its files have changed since."""
     return version.state is State.END and (version.error is None or version.fingerprint != fingerprint(path))

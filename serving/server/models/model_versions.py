@@ -1,9 +1,10 @@
-"""One version of a model through its life: START, LOADING, AVAILABLE, UNLOADING, END.
+"""The states of a model version: START, LOADING, AVAILABLE, UNLOADING, END.
 
-A version counts the requests that use it, so that it is unloaded only after the last. Which versions there should be is
-decided in `model_store.py`.
+A version counts the requests that use it, and is unloaded after the last one. Deciding which versions are loaded is
+left to `model_store.py`. Finding them in the model's folder is part of this module.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +27,19 @@ class State(IntEnum):
 
 
 class ModelVersion:
-    """A version folder and what became of it.
+    """A version of a model and its state.
+
+    Args:
+        number: The version number.
+        path: The version folder.
 
     Attributes:
         number: The version number.
-        path: The folder.
-        state: Where in its life the version is.
-        error: Why it ended, if it failed.
-        fingerprint: What the folder looked like when it was loaded, to notice that a failed one was mended.
+        path: The version folder.
+        state: The state of the version.
+        error: The reason if the version failed, else None.
+        fingerprint: The fingerprint of the folder when it was loaded. Another one shows that a failed version was
+            fixed.
     """
 
     def __init__(self, number: int, path: Path):
@@ -47,18 +53,18 @@ class ModelVersion:
         self._unused = threading.Condition()
 
     def publish(self, servable: Servable) -> None:
-        """Makes the version available."""
+        """Makes the version available to requests."""
         self._servable = servable
         self.state = State.AVAILABLE
 
     def fail(self, error: ServingError) -> None:
-        """Ends the version with the error that its status shows."""
+        """Ends the version with an error, which its status reports."""
         self.error = error
         self.state = State.END
 
     @contextmanager
     def in_use(self) -> Iterator[Servable | None]:
-        """The servable, kept loaded meanwhile; None if the version is not available."""
+        """Yields the servable and keeps it loaded meanwhile, or None if the version is not available."""
         with self._unused:
             servable = self._servable if self.state is State.AVAILABLE else None
             self._users += 1
@@ -71,13 +77,13 @@ class ModelVersion:
                     self._unused.notify_all()
 
     def retire(self) -> None:
-        """Stops new requests from using the version."""
+        """Makes the version unavailable to new requests."""
         with self._unused:
             if self.state is State.AVAILABLE:
                 self.state = State.UNLOADING
 
     def unload(self, timeout: float | None = None) -> None:
-        """Frees the model once the last request that uses it is answered."""
+        """Frees the model after the last request that uses it, or after `timeout` seconds."""
         with self._unused:
             self._unused.wait_for(lambda: not self._users, timeout)
             servable, self._servable = self._servable, None
@@ -87,9 +93,22 @@ class ModelVersion:
 
 
 def fingerprint(path: Path) -> tuple:
-    """Changes whenever the files of a version folder do."""
+    """Returns a value that changes whenever the files in a version folder change."""
     try:
         files = [path, *sorted(path.rglob("*"))]
         return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     except OSError:
         return ()
+
+
+_NUMBER = re.compile("[0-9]+")
+
+
+def version_folders(base_path: Path) -> dict[int, Path] | None:
+    """Returns the version folders of a model by number, or None if the base path does not exist."""
+    try:
+        children = list(base_path.iterdir())
+    except OSError:
+        return None
+    folders = {int(child.name): child for child in sorted(children) if _NUMBER.fullmatch(child.name)}
+    return {number: folder for number, folder in folders.items() if number < 2**63}

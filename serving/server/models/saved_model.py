@@ -1,28 +1,30 @@
-"""Loads a SavedModel's graph into a session and runs tensors through it, as TensorFlow Serving does.
+"""Loads a SavedModel into a session and runs it, as TensorFlow Serving does.
 
-A session, not `tf.saved_model.load`: the same runtime that TensorFlow Serving uses checks (and does not check) the same
-things with the same messages, and a call costs less. Names of signatures are left to `signatures.py`.
+A session is used instead of `tf.saved_model.load`, because it is the runtime of TensorFlow Serving: it makes the same
+checks with the same messages, and a call takes less time. Names of signatures are left to `signatures.py`.
 """
 
 import contextlib
 import importlib
+import re
+import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow.python.framework import op_def_registry  # there is no public way to ask whether an op is known
+from tensorflow.python.framework import op_def_registry  # no public function tells whether an op is known
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # the public one logs a deprecation
 
 from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
 
-# Combinations of feeds and fetches that stay prepared; more than these come from output filters alone.
+# How many combinations of feeds and fetches stay prepared. Only output filters can lead to more.
 MAX_PREPARED_CALLS = 256
 
-# What TensorFlow's Python loader raises on files that lie about what they hold.
+# What TensorFlow's Python loader raises for corrupt files.
 BROKEN = (
     ArithmeticError,
     AssertionError,
@@ -36,14 +38,14 @@ BROKEN = (
 
 
 class SavedModel:
-    """One loaded version.
+    """A loaded SavedModel.
 
     Args:
-        path: The version folder, with `saved_model.pb` in it.
-        session_config: A `ConfigProto` for the session, or None for TensorFlow's own choice.
+        path: The version folder, which contains `saved_model.pb`.
+        session_config: The `ConfigProto` of the session, or None for TensorFlow's defaults.
 
     Raises:
-        ServingError: If the folder holds no SavedModel that can be loaded with the tag "serve".
+        ServingError: If the folder does not contain a SavedModel that can be loaded with the tag "serve".
     """
 
     def __init__(self, path: str | Path, session_config: config_pb2.ConfigProto | None = None):
@@ -65,10 +67,13 @@ class SavedModel:
                 f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check that the "
                 "directory exists and that you have the right permissions for accessing it.",
             )
-        try:
-            return self._load_serve_graph(graph, path)
-        except tf.errors.OpError as error:
-            raise from_tensorflow(error) from error
+        with _path_for_tensorflow(path) as opened:
+            try:
+                return self._load_serve_graph(graph, opened)
+            except tf.errors.OpError as error:
+                raise _with_path(from_tensorflow(error), opened, path) from error
+            except ServingError as error:
+                raise _with_path(error, opened, path) from error
 
     def _load_serve_graph(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
         try:
@@ -90,7 +95,7 @@ class SavedModel:
             raise ServingError(Code.DATA_LOSS, f"Could not load SavedModel at {path}: {error!r}") from error
 
     def run(self, feeds: tuple[str, ...], arrays: Sequence[np.ndarray], fetches: tuple[str, ...]) -> list[np.ndarray]:
-        """The fetched tensors for the fed arrays; blocks, without the GIL while TensorFlow computes.
+        """Computes the fetched tensors. Blocks, without the interpreter lock while TensorFlow computes.
 
         Raises:
             ServingError: With TensorFlow's code and message.
@@ -101,13 +106,13 @@ class SavedModel:
             raise from_tensorflow(error) from error
         except (ValueError, TypeError) as error:
             raise invalid_argument(str(error)) from error
-        except RuntimeError as error:  # the session was closed, or TensorFlow's bindings gave up
+        except RuntimeError as error:  # the session is closed, or TensorFlow's bindings failed
             raise ServingError(Code.INTERNAL, str(error)) from error
-        # TensorFlow hands a scalar string over as it is.
+        # TensorFlow returns a scalar string as `bytes`.
         return [np.array(output, np.object_) if type(output) is bytes else output for output in outputs]
 
     def dtypes(self, names: Iterable[str]) -> dict[str, int]:
-        """The dtypes of tensors by their names in the graph; without those that are not there."""
+        """Returns the dtype numbers of tensors by their names in the graph, without those that do not exist."""
         found = {}
         for name in names:
             with contextlib.suppress(KeyError, ValueError):
@@ -119,7 +124,7 @@ class SavedModel:
         call = self._calls.get(key)
         if call is None:
             options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
-            # Private, and without a public peer: `make_callable` with feeds goes through the slow `run`.
+            # This method is private. The public `make_callable` uses the slow `run` if there are feeds.
             call = self._session._make_callable_from_options(options)
             with self._lock:
                 while len(self._calls) >= MAX_PREPARED_CALLS:
@@ -128,14 +133,34 @@ class SavedModel:
         return call
 
     def close(self) -> None:
-        """Frees the session. No run may be under way."""
+        """Frees the session. Runs that are not finished fail with CANCELLED."""
         self._calls.clear()
         self._session.close()
 
 
 def _import_op_libraries(meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
-    """Imports tensorflow_text where the model uses ops that this process does not know yet."""
+    """Imports tensorflow_text if the model uses ops that are not registered in this process."""
     used = [op.name for op in meta_graph.meta_info_def.stripped_op_list.op]
     if any(op_def_registry.get(name) is None for name in used):
         with contextlib.suppress(ImportError):
             importlib.import_module("tensorflow_text")
+
+
+# TensorFlow uses the path of a checkpoint as a glob pattern, and requires valid UTF-8.
+_NOT_LITERAL = re.compile(r"[*?\[\]{}\\\udc80-\udcff]")
+
+
+@contextlib.contextmanager
+def _path_for_tensorflow(path: str) -> Iterator[str]:
+    """Yields a path under which TensorFlow can load the model: the path itself, or a temporary link to it."""
+    if not _NOT_LITERAL.search(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "model"
+        link.symlink_to(Path(path).absolute(), target_is_directory=True)
+        yield str(link)
+
+
+def _with_path(error: ServingError, opened: str, path: str) -> ServingError:
+    return ServingError(error.code, error.message.replace(opened, path))

@@ -1,6 +1,6 @@
-"""A loaded version at work: its SavedModel, its signatures, and a queue per signature.
+"""A loaded version of a model: its SavedModel, its signatures, and a queue for each signature.
 
-Which version a request gets is decided in `model_store.py`, what the tensors mean in `inference.py`.
+Choosing the version for a request is left to `model_store.py`, converting requests to tensors to `inference.py`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from kerasbert_serving.server.models.batching import Batcher
+from kerasbert_serving.server.models.batching import Batcher, BatchLimits
 from kerasbert_serving.server.models.saved_model import SavedModel
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.options import ServerOptions
@@ -20,7 +20,14 @@ from kerasbert_serving.server.options import ServerOptions
 
 @dataclass(frozen=True)
 class Call:
-    """Tensors to feed and tensors to fetch, by their names in the graph."""
+    """A run: the tensors to feed and to fetch.
+
+    Attributes:
+        feeds: The names of the tensors to feed, in the graph.
+        arrays: Their values.
+        fetches: The names of the tensors to fetch, in the graph.
+        rows_are_independent: Whether rows of several requests may share the run.
+    """
 
     feeds: tuple[str, ...]
     arrays: Sequence[np.ndarray]
@@ -29,7 +36,18 @@ class Call:
 
 
 class Servable:
-    """One loaded version of a model."""
+    """A loaded version of a model.
+
+    Args:
+        model_name: The name of the model.
+        version: The version number.
+        path: The version folder.
+        executor: The threads in which the model runs.
+        options: The options of the server.
+
+    Raises:
+        ServingError: If the version cannot be loaded.
+    """
 
     def __init__(self, model_name: str, version: int, path: Path, executor: Executor, options: ServerOptions):
         threads = options.tensorflow_session_parallelism
@@ -48,30 +66,30 @@ class Servable:
 
     @property
     def signature_definitions(self) -> dict[str, meta_graph_pb2.SignatureDef]:
-        """The SignatureDefs of the model by name."""
+        """The SignatureDefs of the model, by name."""
         return self._model.signatures
 
     def signature(self, name: str) -> Signature | None:
-        """The signature of this name (the default one for the empty name), or None."""
+        """Returns the signature with this name, or None. The empty name means the default signature."""
         return self._signatures.get(name or DEFAULT_SIGNATURE)
 
     async def run(self, call: Call) -> list[np.ndarray]:
-        """The fetched tensors, after waiting for the runs before; on the event loop."""
+        """Computes the fetched tensors, after waiting for earlier runs. Called on the event loop."""
         key = (call.feeds, call.fetches)
         batcher = self._batchers.get(key)
         if batcher is None:
             batcher = self._new_batcher(call)
-            # A batcher with an unusual output filter is not kept: filters could be many.
+            # The number of output filters is unlimited, so only some batchers are kept.
             if len(self._batchers) < 4 * len(self._signatures) + 64:
                 self._batchers[key] = batcher
         return await batcher.submit(call.arrays)
 
     def run_now(self, call: Call) -> list[np.ndarray]:
-        """The fetched tensors, at once and in this thread: for the warm-up."""
+        """Computes the fetched tensors at once and in this thread, for the warm-up."""
         return self._model.run(call.feeds, call.arrays, call.fetches)
 
     def close(self) -> None:
-        """Frees the model. No run may be under way."""
+        """Frees the model. Runs that are not finished fail with CANCELLED."""
         self._model.close()
 
     def _new_batcher(self, call: Call) -> Batcher:
@@ -79,8 +97,9 @@ class Servable:
             run=partial(self._run, call.feeds, call.fetches),
             executor=self._executor,
             may_share=call.rows_are_independent and self._options.enable_batching,
-            max_rows=self._options.max_batch_size,
-            max_waiting=self._options.max_waiting_requests,
+            limits=BatchLimits(
+                self._options.max_batch_size, self._options.max_batch_bytes, self._options.max_waiting_requests
+            ),
         )
 
     def _run(self, feeds: tuple[str, ...], fetches: tuple[str, ...], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

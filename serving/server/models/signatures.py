@@ -1,6 +1,6 @@
-"""What a signature takes and gives, worked out once per loaded version.
+"""The inputs and outputs of a signature, analyzed once per loaded version.
 
-Checks the inputs of a request against it, with the errors of TensorFlow Serving. Running it is left to `batching.py`.
+Checks the inputs of requests, with TensorFlow Serving's error messages. Running a signature is left to `batching.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,25 +9,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from kerasbert_serving.server.grpc import tensor_protos
-from kerasbert_serving.server.models import dtypes
 from kerasbert_serving.server.statuses import invalid_argument
+from kerasbert_serving.server.tensors import dtypes, tensor_protos
 
 DEFAULT_SIGNATURE = "serving_default"
 
 
 @dataclass
 class Signature:
-    """A signature and what its runs need.
+    """A signature, with the facts that its runs need.
 
     Attributes:
-        name: The name under which it was found.
+        name: The name of the signature.
         definition: The SignatureDef of the model.
-        graph_dtypes: The dtype number of each tensor that is fed, by its name in the graph.
-        input_dtypes: The dtype number that the definition gives to each input, by name.
-        rows_are_independent: Whether rows of several requests may share a run, as far as shapes tell: every input and
-            output has the batch as its first, open dimension, and the other dimensions of the outputs do not depend on
-            what is in the batch. A graph that computes over the batch, such as its mean, is not found out.
+        graph_dtypes: The dtype number of each input tensor, by its name in the graph.
+        input_dtypes: The dtype number of each input according to the definition, by input name.
+        rows_are_independent: Whether rows of several requests may share a run, as far as the shapes show: the first
+            dimension of every input and output is the open batch dimension, and the other dimensions of the outputs do
+            not depend on the batch. A graph that computes across the batch, e.g. a mean, is not detected.
     """
 
     name: str
@@ -44,10 +43,10 @@ class Signature:
         )
 
     def feeds(self, inputs: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], list[np.ndarray]]:
-        """The tensors to feed, by the names of the graph, defaults filled in.
+        """Returns the names of the tensors to feed and their arrays, including default values.
 
         Raises:
-            ServingError: INVALID_ARGUMENT if the inputs are not the signature's.
+            ServingError: INVALID_ARGUMENT if the inputs do not fit the signature.
         """
         self._check_names(inputs)
         named = {}
@@ -65,10 +64,10 @@ class Signature:
         return feeds, [named[feed] for feed in feeds]
 
     def fetches(self, output_filter: Sequence[str] = ()) -> dict[str, str]:
-        """From the name of each wanted output to the name of its tensor; all of them where the filter is empty.
+        """Returns the tensor name of each requested output. An empty filter requests all outputs.
 
         Raises:
-            ServingError: INVALID_ARGUMENT if the filter names an output twice, or one that is not there.
+            ServingError: INVALID_ARGUMENT if the filter contains an unknown or repeated name.
         """
         wanted: dict[str, str] = {}
         for alias in output_filter:
@@ -102,8 +101,8 @@ class Signature:
         return tensor_protos.to_array(defaults[alias])
 
     def _check_dtypes(self, feeds: tuple[str, ...], named: Mapping[str, np.ndarray]) -> None:
-        # The session would say the same, but some of its paths convert the array first.
-        # It asks the graph: what a signature says of a dtype need not be true, and TensorFlow Serving does not look.
+        # The session would report the same, but converts the array first in some cases. The dtypes are those of the
+        # graph: a signature can state wrong dtypes, and TensorFlow Serving does not use them.
         expected = self.graph_dtypes
         for position, feed in enumerate(feeds):
             actual = dtypes.of_array(named[feed])
@@ -114,7 +113,7 @@ class Signature:
 
 
 def _defaults(definition: meta_graph_pb2.SignatureDef) -> Mapping[str, object]:
-    return getattr(definition, "defaults", {})  # TensorFlow 2.14 and later have them
+    return getattr(definition, "defaults", {})  # in TensorFlow 2.14 and later
 
 
 def _has_open_batch(info: meta_graph_pb2.TensorInfo) -> bool:

@@ -1,35 +1,37 @@
-"""Replays the warm-up records of a version before it is served: `assets.extra/tf_serving_warmup_requests`.
+"""Replays the warm-up records of a version, `assets.extra/tf_serving_warmup_requests`, before it is served.
 
-The records are `PredictionLog`s in a TFRecord file. A record that fails fails the load, as in TensorFlow Serving.
+The records are `PredictionLog`s in a TFRecord file. As in TensorFlow Serving, a version with a failing record is not
+served.
 """
 
+import os
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import prediction_log_pb2
 
+from kerasbert_serving import protos
 from kerasbert_serving.server import inference, multi_inference
-from kerasbert_serving.server.grpc.predict_protos import ProtoInputs
-from kerasbert_serving.server.grpc.serialized_examples import serialized_examples
 from kerasbert_serving.server.models.servable import Servable
 from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
+from kerasbert_serving.server.tensors.request_protos import ProtoInputs, serialized_examples
 
 MAX_RECORDS = 1000
 
 
 def warm_up(servable: Servable, iterations: int = 1) -> int:
-    """Runs the warm-up records of a servable and returns how many there were.
+    """Runs the warm-up records of a servable and returns their number.
 
     Raises:
-        ServingError: If the file is corrupt, holds more than 1,000 records, or one of them fails.
+        ServingError: If the file is corrupt or contains more than 1,000 records, or if a record fails.
     """
     path = Path(servable.path) / "assets.extra" / "tf_serving_warmup_requests"
     if not path.exists():
         return 0
     count = 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        for record in tf.data.TFRecordDataset(os.fsencode(path)).as_numpy_iterator():
             log = _parse(record, path)
             for _ in range(iterations):
                 _run(servable, log)
@@ -45,14 +47,14 @@ def warm_up(servable: Servable, iterations: int = 1) -> int:
     return count
 
 
-def _parse(record: bytes, path: Path) -> prediction_log_pb2.PredictionLog:
+def _parse(record: bytes, path: Path) -> Any:
     try:
-        return prediction_log_pb2.PredictionLog.FromString(record)
+        return protos.PredictionLog.FromString(record)
     except DecodeError as error:
         raise invalid_argument(f"Failed to parse warmup record: {record!r} from {path}") from error
 
 
-def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
+def _run(servable: Servable, log: Any) -> None:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         request = log.predict_log.request

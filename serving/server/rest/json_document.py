@@ -1,8 +1,9 @@
-"""Reads a request body as TensorFlow Serving's JSON parser (RapidJSON 1.1.0) does, and shows JSON values in errors.
+"""Parses request bodies with the results and errors of TensorFlow Serving's JSON parser (RapidJSON 1.1.0).
 
-The usual body takes Python's C scanner. What that scanner refuses, or reads differently (`Inf`, `-NaN`, nesting beyond
-Python's recursion limit, invalid UTF-8, lone surrogates, what may be a number beyond a double), takes the exact parser
-of `json_parser.py`, which also words the errors. Turning values into tensors is left to `json_tensors.py`.
+Python's C scanner parses the usual body. The exact parser in `json_parser.py` takes over where the scanner fails or
+would give another result (`Inf`, `-NaN`, nesting beyond Python's recursion limit, invalid UTF-8, lone surrogates,
+numbers that may exceed a double), and it produces the error messages. Converting the values to tensors is left to
+`json_tensors.py`.
 """
 
 import json
@@ -18,23 +19,25 @@ from kerasbert_serving.server.statuses import invalid_argument
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DECODER = json.JSONDecoder(object_pairs_hook=JsonObject, parse_constant=_CONSTANTS.__getitem__)
 _SPACE = re.compile(r"[ \t\n\r]*")
-# A high surrogate escape without its low one, or a low one alone. An escaped backslash before it costs only time.
+# A high surrogate escape without a low one after it, or a low one alone. If an escaped backslash comes before it, the
+# exact parser is used without need, which only takes time.
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL
 )
-# What a number beyond a double (309 digits) must hold once each digit is a zero: so many digits, or a long exponent.
+# A number that exceeds a double (309 digits) contains one of these once each digit is replaced by zero: many digits or
+# a long exponent.
 _AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
 _BIG = (b"0" * 200, b"e000", b"e+000")
 
 
 def parse_object(body: bytes) -> JsonObject:
-    """The JSON object of a request body.
+    """Parses the JSON object in a request body.
 
     Args:
-        body: The body as it came, decompressed. What follows the object is ignored, as TensorFlow Serving does.
+        body: The body, decompressed. As in TensorFlow Serving, anything after the object is ignored.
 
     Raises:
-        ServingError: INVALID_ARGUMENT if the body is no JSON object.
+        ServingError: INVALID_ARGUMENT if the body is not a JSON object.
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
@@ -45,7 +48,7 @@ def parse_object(body: bytes) -> JsonObject:
 
 
 def _scan(body: bytes) -> tuple[Any] | None:
-    """The first value of the body in a tuple, or None where the exact parser must read it."""
+    """Returns the first value of the body in a tuple, or None if only the exact parser can parse it."""
     if b"\\u" in body and _LONE_SURROGATE.search(body):
         return None
     as_zeros = body.translate(_AS_ZEROS)

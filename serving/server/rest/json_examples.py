@@ -1,30 +1,32 @@
-"""The `tf.Example`s of a `:classify` or `:regress` body: `{"examples": [{"name": value}], "context": {...}}`."""
+"""The `tf.Example`s in a `:classify` or `:regress` body: `{"examples": [{"name": value}], "context": {...}}`."""
 
 import binascii
 from typing import Any
 
-from tensorflow.core.example import example_pb2, feature_pb2
-from tensorflow_serving.apis import input_pb2
-
+from kerasbert_serving import protos
 from kerasbert_serving.server.rest.json_document import parse_object
 from kerasbert_serving.server.rest.json_objects import MISSING, JsonObject, is_base64_object, type_name
 from kerasbert_serving.server.rest.json_printer import debug_string, to_bytes
-from kerasbert_serving.server.rest.json_tensors import signature_name, unescape_base64
+from kerasbert_serving.server.rest.json_tensors import signature_name
+from kerasbert_serving.server.rest.nested_lists import unescape_base64
 from kerasbert_serving.server.statuses import invalid_argument
 
 
-def examples_input(body: bytes) -> tuple[str, input_pb2.Input]:
-    """Reads a `:classify` or `:regress` body.
+def examples_input(body: bytes) -> tuple[str, Any]:
+    """Parses a `:classify` or `:regress` body.
+
+    Args:
+        body: The request body, decompressed.
 
     Returns:
-        The signature's name as sent, empty for the default, and the input of the request.
+        The signature's name in the body, empty for the default signature, and the `Input` of the request.
 
     Raises:
-        ServingError: INVALID_ARGUMENT with TensorFlow Serving's text.
+        ServingError: INVALID_ARGUMENT with TensorFlow Serving's message.
     """
     document = parse_object(body)
     name = signature_name(document)
-    request_input = input_pb2.Input()
+    request_input = protos.Input()
     target = request_input.example_list
     context = document.find("context")
     if context is not MISSING:
@@ -45,19 +47,19 @@ def _wrong(document: JsonObject, problem: str) -> Exception:
     return invalid_argument(f"JSON Value: {debug_string(document)} {problem}")
 
 
-def _example(value: Any) -> example_pb2.Example:
+def _example(value: Any) -> Any:
     if type(value) is not JsonObject:
         raise invalid_argument(f"Example must be JSON object but got JSON {type_name(value)}")
-    example = example_pb2.Example()
+    example = protos.Example()
     for name, content in value:
-        feature = feature_pb2.Feature()
+        feature = protos.Feature()
         for element in content if type(content) is list else [content]:
             _add(element, name, feature)
         example.features.feature[name].CopyFrom(feature)
     return example
 
 
-def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
+def _add(value: Any, name: str, feature: Any) -> None:
     if type(value) is bool:
         _values(feature, "int64_list", name).append(int(value))
     elif type(value) is str:
@@ -79,8 +81,8 @@ def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
         raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {type_name(value)}")
 
 
-def _values(feature: feature_pb2.Feature, kind: str, name: str) -> Any:
-    """The list of a feature that takes values of this kind; a feature has values of one kind only."""
+def _values(feature: Any, kind: str, name: str) -> Any:
+    """Returns the list of a feature for values of this kind. A feature has values of a single kind."""
     present = feature.WhichOneof("kind")
     if present not in (None, kind):
         raise invalid_argument(

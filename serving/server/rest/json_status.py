@@ -1,19 +1,19 @@
-"""Model status and metadata as JSON, in the layout that TensorFlow Serving gives its protobufs."""
+"""Model status and metadata as JSON, in the layout in which TensorFlow Serving prints its messages."""
 
 import json
 from collections.abc import Sequence
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
+from kerasbert_serving import protos
 from kerasbert_serving.server.models.model_versions import ModelVersion
 from kerasbert_serving.server.models.servable import Servable
 from kerasbert_serving.server.statuses import Code
 
 
 def model_status(versions: Sequence[ModelVersion]) -> bytes:
-    """The body of a model status reply."""
+    """Formats the body of a model status reply."""
     statuses = []
     for version in versions:
         error = version.error
@@ -31,22 +31,15 @@ def model_status(versions: Sequence[ModelVersion]) -> bytes:
 
 
 def model_metadata(servable: Servable) -> bytes:
-    """The body of a model metadata reply."""
-    spec = model_pb2.ModelSpec(name=servable.model_name)
-    spec.version.value = servable.version
+    """Formats the body of a model metadata reply."""
+    spec = protos.ModelSpec(name=servable.model_name, version={"value": servable.version})
+    # TensorFlow's own messages are formatted, because ours lack composite tensors.
+    signatures = {name: _with_defaults(definition) for name, definition in servable.signature_definitions.items()}
     text = (
         f'{{\n"model_spec":{_text(_with_defaults(spec))}\n,\n'
-        f'"metadata": {{"signature_def": {_text(_with_defaults(signature_def_map(servable)))}\n}}\n}}\n'
+        f'"metadata": {{"signature_def": {_text({"signature_def": signatures})}\n}}\n}}\n'
     )
     return text.encode("utf-8", "replace")
-
-
-def signature_def_map(servable: Servable) -> get_model_metadata_pb2.SignatureDefMap:
-    """All SignatureDefs of a loaded version in one message."""
-    message = get_model_metadata_pb2.SignatureDefMap()
-    for name, definition in servable.signature_definitions.items():
-        message.signature_def[name].CopyFrom(definition)
-    return message
 
 
 def _text(value: object) -> str:
@@ -54,10 +47,10 @@ def _text(value: object) -> str:
 
 
 def _with_defaults(message: Message) -> dict:
-    # The argument that asks for fields with default values has two names, before and from protobuf 5.26.
+    # Protobuf 5.26 renamed the argument that includes fields with default values.
     for argument in ("always_print_fields_with_no_presence", "including_default_value_fields"):
         try:
             return json_format.MessageToDict(message, preserving_proto_field_name=True, **{argument: True})
         except TypeError:
             continue
-    raise RuntimeError("This version of protobuf cannot print fields with default values.")
+    raise RuntimeError("This release of protobuf cannot print fields with default values.")

@@ -1,12 +1,14 @@
-"""The REST front: TensorFlow Serving's paths, methods, bodies, status codes and headers, as a Starlette application.
+"""The REST API: TensorFlow Serving's paths, methods, bodies, status codes and headers, as a Starlette application.
 
-What a request means is left to `serving_core.py`; this file only reads paths and writes replies.
+This module reads paths and writes replies. Answering requests is left to `serving_core.py`.
 """
 
+import asyncio
 import json
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -25,7 +27,7 @@ from kerasbert_serving.server.statuses import HTTP_STATUS, Code, ServingError, i
 
 log = logging.getLogger(__name__)
 
-# A version that is no number, or a name with a colon, is no such path. Case does not matter.
+# A path whose version is not a number or whose name contains a colon does not match. Case does not matter.
 _INFERENCE = re.compile(
     rb"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)", re.IGNORECASE
 )
@@ -34,17 +36,17 @@ _METHODS = (b"classify", b"predict", b"regress")
 _ANY_METHOD = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"]
 _ANY = re.compile(rb"/v1/[^\n]*", re.IGNORECASE)
 
-# A page to try the model on, at the root, where TensorFlow Serving has nothing.
+# A page to try the models, at the root, where TensorFlow Serving has nothing.
 PLAYGROUND = Path(__file__).with_name("playground.html")
 _NO_MODELS = '<script id="models" type="application/json">[]</script>'
-# The page asks this server only, and loads nothing.
+# The page sends requests to this server only and loads nothing else.
 _PLAYGROUND_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
 
-# What libevent, the HTTP library of TensorFlow Serving, says about other paths.
+# The reply of libevent, TensorFlow Serving's HTTP library, for all other paths.
 _NOT_FOUND = b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"
 _CORS = [
     (b"access-control-allow-origin", b"*"),
@@ -55,9 +57,9 @@ _CORS = [
 
 @dataclass
 class _Outcome:
-    """A reply, and what the metrics want to know of it."""
+    """A reply in parts, and what the metrics record of it."""
 
-    body: bytes
+    body: Sequence[bytes]
     status: int = 200
     code: Code = Code.OK
     model: str = ""
@@ -67,7 +69,7 @@ class _Outcome:
 
 
 def rest_application(core: ServingCore) -> Starlette:
-    """The application that answers the REST API on the models of a core."""
+    """Returns the application that answers the REST API with the models of a core."""
     routes = []
     if core.options.prometheus_path:
 
@@ -76,14 +78,14 @@ def rest_application(core: ServingCore) -> Starlette:
             if query := request.url.query:
                 wrong = f"Unexpected path: {request.url.path}?{query}. Should be {request.url.path}"
                 return Response(wrong, status_code=400, headers=headers)
-            # A model's name is the client's choice, and may be no text at all.
+            # Clients choose model names, which may be invalid UTF-8.
             return Response(core.metrics.page().encode("utf-8", "replace"), headers=headers)
 
         routes.append(Route(core.options.prometheus_path, metrics, methods=_ANY_METHOD))
     page = PLAYGROUND.read_text(encoding="utf-8")
 
     async def playground(request: Request) -> Response:
-        # A name may hold anything; within a script element only "<" could end it.
+        # A name can contain anything. Within a script element, only "<" could end the element.
         names = json.dumps(core.store.names()).replace("<", "\\u003c")
         body = page.replace(_NO_MODELS, _NO_MODELS.replace("[]", names))
         return Response(body, headers=_PLAYGROUND_HEADERS, media_type="text/html")
@@ -94,7 +96,7 @@ def rest_application(core: ServingCore) -> Starlette:
 
 
 class RestApi:
-    """The paths under `/v1/`, as an ASGI application: one object, no per-request machinery."""
+    """The paths under `/v1/`, as an ASGI application."""
 
     def __init__(self, core: ServingCore):
         self._core = core
@@ -105,7 +107,7 @@ class RestApi:
         path = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         if not _ANY.fullmatch(path):
             headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(_NOT_FOUND))]
-            await _send(send, 404, headers, _NOT_FOUND)
+            await _send(send, 404, headers, [_NOT_FOUND])
             return
         try:
             outcome = await self._answer(scope, path, receive)
@@ -118,7 +120,7 @@ class RestApi:
         await _send(send, outcome.status, self._headers(outcome), outcome.body)
 
     def _headers(self, outcome: _Outcome) -> list[tuple[bytes, bytes]]:
-        headers = [(b"content-length", b"%d" % len(outcome.body))]
+        headers = [(b"content-length", b"%d" % sum(map(len, outcome.body)))]
         if outcome.json:
             headers.append((b"content-type", b"application/json"))
         if self._core.options.rest_api_enable_cors_support:
@@ -129,56 +131,61 @@ class RestApi:
 
     async def _answer(self, scope: Scope, path: bytes, receive: Receive) -> _Outcome:
         http_method = scope["method"]
-        outcome = _Outcome(b"")
+        outcome = _Outcome([])
         options = self._core.options
         try:
             headers = dict(scope["headers"])
-            body = await read_body(receive, headers, options.max_body_bytes, options.body_idle_timeout_seconds)
-            if http_method == "OPTIONS":
-                return _preflight(headers)
-            pattern = {"POST": _INFERENCE, "GET": _MODEL}.get(http_method)
-            match = pattern.fullmatch(path) if pattern else None
-            # The path may be in capitals, the method after the colon may not.
-            if match is None or (http_method == "POST" and match.group(4) not in _METHODS):
-                raise invalid_argument(f"Malformed request: {http_method} {_text(path)}")
-            target, outcome.model = _target(match)
-            if http_method == "POST":
-                outcome.method = _text(match.group(4))
-                seconds = options.rest_api_timeout_in_ms / 1000
-                outcome.body = await within(seconds, self._infer(outcome.method, target, body))
-            else:
-                outcome.body = self._describe(target, match.group(4))
+            with self._core.waiting.request() as waiting:
+                body = await read_body(
+                    receive, headers, options.max_body_bytes, options.body_idle_timeout_seconds, waiting.add
+                )
+                if http_method == "OPTIONS":
+                    return _preflight(headers)
+                pattern = {"POST": _INFERENCE, "GET": _MODEL}.get(http_method)
+                match = pattern.fullmatch(path) if pattern else None
+                # The path may be in capitals, the method after the colon must not.
+                if match is None or (http_method == "POST" and match.group(4) not in _METHODS):
+                    raise invalid_argument(f"Malformed request: {http_method} {_text(path)}")
+                target, outcome.model = _target(match)
+                if http_method == "POST":
+                    outcome.method = _text(match.group(4))
+                    seconds = options.rest_api_timeout_in_ms / 1000
+                    outcome.body = await within(seconds, self._infer(outcome.method, target, body))
+                else:
+                    outcome.body = [self._describe(target, match.group(4))]
         except ServingError as error:
             outcome.code, outcome.status = error.code, HTTP_STATUS[error.code]
-            outcome.body = error_body(error.message)
+            outcome.body = [error_body(error.message)]
         except BodyError as error:
-            outcome.code, outcome.status, outcome.close = Code.INVALID_ARGUMENT, error.status, True
-            outcome.body = error_body(error.message)
+            outcome.code, outcome.status, outcome.close = error.code, error.status, True
+            outcome.body = [error_body(error.message)]
         except ClientGoneError:
             raise
         except Exception as error:
             log.exception("%s %s failed", http_method, _text(path))
             outcome.code, outcome.status = Code.INTERNAL, HTTP_STATUS[Code.INTERNAL]
-            outcome.body = error_body(unexpected(error).message)
+            outcome.body = [error_body(unexpected(error).message)]
         return outcome
 
-    async def _infer(self, method: str, target: Target, body: bytes) -> bytes:
+    async def _infer(self, method: str, target: Target, body: bytes) -> list[bytes]:
+        replies = self._core.replies
         if method == "predict":
-            outputs, by_row = await self._core.predict_json(target, body)
-            return json_replies.predictions(outputs) if by_row else json_replies.outputs_reply(outputs)
-        name, request_input = await off_loop(body, lambda: json_examples.examples_input(body))
+            prediction, by_row = await self._core.predict_json(target, body)
+            layout = json_replies.predictions if by_row else json_replies.outputs_reply
+            return await replies.text(prediction.values, lambda: layout(prediction.outputs))
+        name, request_input = await off_loop(len(body), lambda: json_examples.examples_input(body))
         if method == "classify":
             _, classes = await self._core.classify(target, name, request_input)
-            return json_replies.classifications(classes)
+            return await replies.text(classes.scores.size, lambda: json_replies.classifications(classes))
         _, values = await self._core.regress(target, name, request_input)
-        return json_replies.regressions(values)
+        return await replies.text(values.size, lambda: json_replies.regressions(values))
 
     def _describe(self, target: Target, subresource: bytes | None) -> bytes:
         if not target.name:
             raise invalid_argument("Missing model name in request.")
         if subresource == b"metadata":
             return json_status.model_metadata(self._core.metadata(target))
-        # A label does not narrow a status down: TensorFlow Serving reads the version alone.
+        # As in TensorFlow Serving, a label does not select a version here.
         return json_status.model_status(self._core.store.versions(target.name, target.version))
 
 
@@ -202,12 +209,15 @@ def _text(raw: bytes) -> str:
 
 
 def _preflight(headers: dict[bytes, bytes]) -> _Outcome:
-    """The reply to a CORS preflight: no body either way."""
+    """Answers a CORS preflight request, without a body."""
     if re.search(rb"https?://", headers.get(b"origin", b"")):
-        return _Outcome(b"", json=False)
-    return _Outcome(b"", status=400, code=Code.FAILED_PRECONDITION, json=False)
+        return _Outcome([], json=False)
+    return _Outcome([], status=400, code=Code.FAILED_PRECONDITION, json=False)
 
 
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: Sequence[bytes]) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for part in body[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)  # `send` need not wait, and the other clients shall have their turn
+    await send({"type": "http.response.body", "body": body[-1] if body else b""})

@@ -1,4 +1,4 @@
-"""One row per TensorFlow dtype: its name in errors, its NumPy type, where a TensorProto and JSON keep its values."""
+"""The dtypes of TensorFlow: their names in errors, NumPy dtypes, and places in TensorProto and JSON."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from tensorflow.core.framework import types_pb2
 
 @dataclass(frozen=True)
 class DType:
-    """How one TensorFlow dtype travels.
+    """How values of one TensorFlow dtype are transferred.
 
     Attributes:
-        number: The `DataType` number of the protobufs.
-        name: What TensorFlow's errors call it (`DataTypeString`).
-        numpy: The NumPy dtype of an array of it; `object` holds `bytes`.
-        field: The repeated field of a TensorProto that holds its values.
-        json: The JSON type that it reads from and writes to, or None where TensorFlow Serving has none.
+        number: The number in the `DataType` enum.
+        name: The name in TensorFlow's error messages (`DataTypeString`).
+        numpy: The NumPy dtype of its arrays. For strings, `object`; the elements are `bytes`.
+        field: The repeated field of a TensorProto that contains its values.
+        json: The JSON type of its values, or None if TensorFlow Serving does not support the dtype in JSON.
     """
 
     number: int
@@ -47,10 +47,11 @@ _ROWS = [
 
 BY_NUMBER = {row[0]: DType(row[0], row[1], np.dtype(row[2]), row[3], row[4]) for row in _ROWS}
 BY_NUMPY = {dtype.numpy: dtype for dtype in BY_NUMBER.values()}
+STRING = BY_NUMBER[types_pb2.DT_STRING]
 
 
 def name_of(number: int) -> str:
-    """What TensorFlow's errors call a dtype, known here or not."""
+    """Returns the name of a dtype in TensorFlow's error messages. The dtype need not be in the table."""
     if number in BY_NUMBER:
         return BY_NUMBER[number].name
     if number > 100:
@@ -59,5 +60,5 @@ def name_of(number: int) -> str:
 
 
 def of_array(array: np.ndarray) -> DType:
-    """The row of an array that a session gave back."""
-    return BY_NUMPY.get(array.dtype) or BY_NUMBER[types_pb2.DT_STRING]
+    """Returns the dtype of an array that a session returned."""
+    return BY_NUMPY.get(array.dtype) or STRING

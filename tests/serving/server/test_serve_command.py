@@ -45,7 +45,7 @@ def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path)
         (["{folder}/nothing"], "Could not find base path {folder}/nothing"),
         (["{folder}"], "Unable to find a numerical version path for servable model at: {folder}"),
         (["--model-config-file", "{folder}/none.config"], "{folder}/none.config; No such file or directory"),
-        ([], "Give MODEL_DIR or --model-config-file, and not both."),
+        ([], "Use either MODEL_DIR or --model-config-file."),
     ],
 )
 def test_what_cannot_be_served_is_one_line(tmp_path, arguments, message, capfd):

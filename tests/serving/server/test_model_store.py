@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kerasbert_serving.server import Code, ServingError
-from kerasbert_serving.server.models.model_config import ModelConfig
+from kerasbert_serving.server.models.config_files import ModelConfig
 from kerasbert_serving.server.models.model_store import ModelStore
 
 

@@ -155,7 +155,7 @@ def test_metadata_that_cannot_be_had(prediction):
 
 
 def test_a_fault_of_the_server_is_an_answer_too(prediction, monkeypatch, caplog):
-    monkeypatch.setattr("kerasbert_serving.server.grpc.grpc_services.fill_outputs", lambda *arguments: {}["no such"])
+    monkeypatch.setattr("kerasbert_serving.server.grpc.grpc_replies.predict", lambda *arguments: {}["no such"])
     code, details = refusal(prediction.Predict, predict_request("", x=np.float32([1])))
     assert (code, details) == (grpc.StatusCode.INTERNAL, "KeyError: 'no such'")
     assert "A request failed" in caplog.text
