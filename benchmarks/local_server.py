@@ -1,10 +1,13 @@
-"""Requests a second and latency of the local server, against a bare loop over the same SavedModel.
+"""Requests per second and latency of the local server, compared with a bare loop over the same SavedModel.
 
     python -m benchmarks.local_server [MODEL_DIR] --rounds 3 --seconds 3
+    python -m benchmarks.local_server --large-replies
 
-`bare` runs the session in as many threads as there are clients, with nothing around it; `rest` and `grpc` ask a server
-in a process of its own, on the loopback. All take turns; medians over the rounds go as one JSON object to the standard
-output. Without a model a small one is made. The bare loop has the whole machine, which server and clients must share.
+`bare` runs the session in one thread per client, with nothing around it. `rest` and `grpc` send requests to a server in
+a process of its own on this machine. They take turns, and the medians over the rounds are printed as a JSON object.
+Without a model, a small one is made. The bare loop has the machine to itself, while server and clients share it.
+
+With `--large-replies`, one client receives 10 million numbers, and another one measures its status calls meanwhile.
 """
 
 import argparse
@@ -21,11 +24,15 @@ import time
 from pathlib import Path
 
 CONCURRENCIES = (1, 8, 64)
+COLUMNS = 1_000_000
 TEXT = "how do I track the card that was sent to me last week"
 
 
 def write_model(folder):
-    """A small text model: hashes the words of a string, embeds them and classifies their mean."""
+    """Writes a small text model that hashes the words of a string, embeds them and classifies their mean.
+
+    Its second signature, `wide`, returns a million numbers per row.
+    """
     import tensorflow as tf
 
     class Classifier(tf.Module):
@@ -43,19 +50,23 @@ def write_model(folder):
                 hidden = tf.nn.gelu(hidden @ layer)
             return {"probabilities": tf.nn.softmax(tf.ensure_shape(hidden @ self.head, [None, 20]))}
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def widen(self, x):
+            return {"y": x[:, tf.newaxis] / tf.range(3, 3 + COLUMNS, dtype=tf.float32)}
+
     module = Classifier()
-    tf.saved_model.save(module, str(Path(folder) / "1"), signatures=module.classify)
+    signatures = {"serving_default": module.classify, "wide": module.widen}
+    tf.saved_model.save(module, str(Path(folder) / "1"), signatures=signatures)
 
 
 def run_server(model_dir, made, targets):
-    """Serves until the process is ended, after making the model if asked to; tells where, and a gRPC message."""
-    from tensorflow_serving.apis import predict_pb2
-
+    """Serves until the process ends, after making the model if `made` is set. Sends the ports and a gRPC message."""
+    from kerasbert_serving import protos
     from kerasbert_serving.server import serve
 
     if made:
         write_model(model_dir)
-    request = predict_pb2.PredictRequest()
+    request = protos.PredictRequest()
     request.model_spec.name = "m"
     request.inputs["text"].dtype = 7
     request.inputs["text"].tensor_shape.dim.add(size=1)
@@ -69,7 +80,7 @@ def run_server(model_dir, made, targets):
 
 
 def rest_asker(port):
-    """Sends one REST request on a raw connection and waits for the whole reply; a light client, to load the server."""
+    """Returns a function that sends a REST request and reads the reply. Uses little processor time itself."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     body = json.dumps({"instances": [TEXT]}).encode()
@@ -88,17 +99,17 @@ def rest_asker(port):
 
 
 def grpc_asker(target):
-    """Sends one gRPC request; messages are made beforehand and not parsed, to load the server and not the client."""
+    """Returns a function that sends a gRPC request. Replies are not parsed, to use little processor time itself."""
     import grpc
 
     port, message = target
     channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)])
-    call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    call = grpc_call(channel)
     return lambda: call(message, timeout=60)
 
 
 def bare_asker(model_dir):
-    """Runs the signature in this process, with nothing around it."""
+    """Returns a function that runs the signature in this process."""
     import numpy as np
 
     from kerasbert_serving.server.models.saved_model import SavedModel
@@ -112,7 +123,7 @@ def bare_asker(model_dir):
 
 
 def measure(askers, seconds):
-    """Latencies in seconds of all askers, each in a thread, asking as fast as they are answered."""
+    """Calls each function in a thread of its own as fast as possible. Returns all latencies in seconds, sorted."""
     barrier = threading.Barrier(len(askers))
     latencies = [[] for _ in askers]
     errors = []
@@ -141,18 +152,18 @@ def measure(askers, seconds):
 
 
 def run_client(kind, target, orders, results):
-    """A client process: measures at a concurrency for some seconds whenever it is told to, until it is told None."""
+    """Runs in a client process. Measures for each order, a concurrency and a duration, until an order is None."""
     bare = bare_asker(target) if kind == "bare" else None
     make = {"rest": rest_asker, "grpc": grpc_asker, "bare": lambda _: bare}[kind]
     results.put("ready")
     while (order := orders.get()) is not None:
         concurrency, seconds = order
-        # New connections each time: the server closes those that idle while the others have their turn.
+        # New connections each time, because the server closes idle ones.
         results.put(metrics(measure([make(target) for _ in range(concurrency)], seconds), seconds))
 
 
 def in_process(context, function, *args):
-    """Runs a function in a new process; returns the process, its queue of results, and the first of them."""
+    """Runs a function in a new process. Returns the process, its queue of results, and the first result."""
     results = context.Queue()
     process = context.Process(target=function, args=(*args, results), daemon=True)
     process.start()
@@ -160,7 +171,7 @@ def in_process(context, function, *args):
 
 
 def wait_for(process, results):
-    """The next result of a process."""
+    """Returns the next result of a process."""
     while True:
         try:
             return results.get(timeout=1)
@@ -170,18 +181,18 @@ def wait_for(process, results):
 
 
 def metrics(latencies, seconds):
-    """Requests a second and percentiles in milliseconds."""
+    """Returns requests per second, and percentiles of the latency in milliseconds."""
     at = [round(1000 * latencies[min(len(latencies) - 1, int(len(latencies) * q))], 3) for q in (0.5, 0.99)]
     return {"requests_per_second": round(len(latencies) / seconds, 1), "p50_ms": at[0], "p99_ms": at[1]}
 
 
 def medians(rounds):
-    """The median of each figure over the rounds."""
+    """Returns the median of each metric over the rounds."""
     return {name: round(statistics.median(each[name] for each in rounds), 3) for name in rounds[0]}
 
 
 def measure_all(context, model_dir, made, rounds, seconds):
-    """Metrics by API and concurrency: all ways in turns, so that a busy machine slows all alike."""
+    """Returns metrics by API and concurrency. APIs take turns, so that other load affects all of them."""
     server, _, targets = in_process(context, run_server, model_dir, made)
     clients = {}
     for kind, target in {"bare": model_dir, **targets}.items():
@@ -202,15 +213,76 @@ def measure_all(context, model_dir, made, rounds, seconds):
     return {kind: {f"x{n}": medians(each) for n, each in measured.items()} for kind, measured in found.items()}
 
 
+def receive_large_reply(kind, port, started):
+    """Runs in a client process. Requests 10 million numbers, and returns the seconds until they have arrived."""
+    import grpc
+    import httpx
+
+    from kerasbert_serving import protos
+
+    started.put("ready")
+    start = time.perf_counter()
+    if kind == "rest":
+        body = {"signature_name": "wide", "instances": [1] * 10}
+        size = len(httpx.post(f"http://127.0.0.1:{port}/v1/models/m:predict", json=body, timeout=600).content)
+    else:
+        request = protos.PredictRequest(model_spec={"name": "m", "signature_name": "wide"})
+        request.inputs["x"].dtype = 1
+        request.inputs["x"].tensor_shape.dim.add(size=10)
+        request.inputs["x"].float_val.append(1)
+        with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", -1)]) as channel:
+            size = len(grpc_call(channel)(request.SerializeToString(), timeout=600))
+    started.put({"seconds": round(time.perf_counter() - start, 2), "megabytes": round(size / 1e6)})
+
+
+def grpc_call(channel):
+    """The Predict method of a channel, with messages as bytes."""
+    return channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+
+
+def measure_large_replies(context, folder):
+    """Returns the latency of status calls, in milliseconds, while another client receives a large reply."""
+    import httpx
+
+    server, _, targets = in_process(context, run_server, folder, True)
+    ports = {"rest": targets["rest"], "grpc": targets["grpc"][0]}
+    found = {}
+    with httpx.Client(base_url=f"http://127.0.0.1:{ports['rest']}", timeout=600) as client:
+        for kind, port in ports.items():
+            process, results, _ = in_process(context, receive_large_reply, kind, port)
+            latencies = []
+            while results.empty():
+                start = time.perf_counter()
+                client.get("/v1/models/m").raise_for_status()
+                latencies.append(1000 * (time.perf_counter() - start))
+                time.sleep(0.01)
+            reply = results.get()
+            process.join()
+            median = statistics.median(latencies)
+            found[kind] = {
+                **reply,
+                "status_calls": len(latencies),
+                "status_median_ms": round(median, 2),
+                "status_longest_ms": round(max(latencies), 2),
+            }
+    server.terminate()
+    server.join()
+    return found
+
+
 def main():
-    """Measures and prints."""
+    """Parses the command line, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("model_dir", nargs="?", help="folder of numbered versions, of which version 1 takes `text`")
+    parser.add_argument("model_dir", nargs="?", help="folder with numbered versions; version 1 has the input `text`")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="duration of each measurement (default: %(default)s)")
+    parser.add_argument("--large-replies", action="store_true", help="measure status calls during large replies")
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.large_replies:
+            json.dump(measure_large_replies(context, folder), sys.stdout, indent=2)
+            return
         model_dir = arguments.model_dir or folder
         found = measure_all(context, model_dir, arguments.model_dir is None, arguments.rounds, arguments.seconds)
     json.dump({"rounds": arguments.rounds, "seconds": arguments.seconds, **found}, sys.stdout, indent=2)

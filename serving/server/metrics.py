@@ -1,13 +1,15 @@
-"""Counters and histograms under TensorFlow Serving's names, and the page that Prometheus reads.
+"""Counters and histograms with TensorFlow Serving's names, and the page that Prometheus reads.
 
-The names keep TensorFlow's form (`:tensorflow:serving:request_count`), and there are no HELP lines, as on its page.
+As on TensorFlow Serving's page, names have TensorFlow's form (`:tensorflow:serving:request_count`), and there are no
+HELP lines.
 """
 
 import threading
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-# Beyond this many label combinations new ones are not counted: model names in requests are the client's choice.
+# The maximum number of label combinations per metric. Clients choose the model names in requests, so it must be
+# limited.
 MAX_CELLS = 1000
 
 LATENCY_BUCKETS = tuple(10 * 1.8**power for power in range(33))
@@ -16,19 +18,19 @@ COUNT_BUCKETS = tuple(2.0**power for power in range(15))
 
 @dataclass
 class Counter:
-    """A number that only grows, per combination of labels."""
+    """A number that only increases, for each combination of labels."""
 
     name: str
     labels: tuple[str, ...]
     cells: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def add(self, values: tuple[str, ...], amount: float) -> None:
-        """Adds an amount to the cell of these label values."""
+        """Increases the counter for these label values."""
         if values in self.cells or len(self.cells) < MAX_CELLS:
             self.cells[values] = self.cells.get(values, 0) + int(amount)
 
     def lines(self) -> list[str]:
-        """The metric in Prometheus' text format."""
+        """Formats the metric in Prometheus' text format, line by line."""
         name = _metric_name(self.name)
         return [f"# TYPE {name} counter"] + [
             f"{name}{{{_labels(self.labels, values)}}} {count}" for values, count in sorted(self.cells.items())
@@ -37,7 +39,7 @@ class Counter:
 
 @dataclass
 class Histogram:
-    """How often values fell into each bucket, per combination of labels."""
+    """The number of values in each bucket, for each combination of labels."""
 
     name: str
     labels: tuple[str, ...]
@@ -45,18 +47,18 @@ class Histogram:
     cells: dict[tuple[str, ...], tuple[list[int], list[float]]] = field(default_factory=dict)
 
     def add(self, values: tuple[str, ...], amount: float) -> None:
-        """Adds an amount to the cell of these label values."""
+        """Records a value for these label values."""
         if values not in self.cells:
             if len(self.cells) >= MAX_CELLS:
                 return
             self.cells[values] = ([0] * (len(self.buckets) + 1), [0.0])
         counts, total = self.cells[values]
-        # A value on a limit belongs to the bucket above it, as in TensorFlow's histogram.
+        # As in TensorFlow's histograms, a value equal to a limit belongs to the bucket above it.
         counts[bisect_left(self.buckets, amount) + (amount in self.buckets)] += 1
         total[0] += amount
 
     def lines(self) -> list[str]:
-        """The metric in Prometheus' text format."""
+        """Formats the metric in Prometheus' text format, line by line."""
         name = _metric_name(self.name)
         lines = [f"# TYPE {name} histogram"]
         for values, (counts, total) in sorted(self.cells.items()):
@@ -73,7 +75,7 @@ class Histogram:
 class Metrics:
     """The metrics of a server."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         prefix = "/tensorflow/serving/"
         self._request_count = Counter(prefix + "request_count", ("model_name", "status"))
@@ -88,15 +90,15 @@ class Metrics:
         self._load_attempts = Counter("/tensorflow/cc/saved_model/load_attempt_count", ("model_path", "status"))
 
     def request(self, model: str, status: str) -> None:
-        """Counts a request by its outcome."""
+        """Counts a request by its status."""
         self._add((self._request_count, (model, status), 1))
 
     def request_took(self, model: str, api: str, entrypoint: str, seconds: float) -> None:
-        """Records how long a request took that was answered."""
+        """Records the duration of a successful request."""
         self._add((self._request_latency, (model, api, entrypoint), seconds * 1e6))
 
     def run_took(self, model: str, api: str, seconds: float) -> None:
-        """Records how long a request waited for its run and its run took."""
+        """Records the time from queueing a run to its end."""
         self._add((self._runtime_latency, (model, api, "TF1"), seconds * 1e6))
 
     def examples(self, model: str, count: int) -> None:
@@ -114,7 +116,7 @@ class Metrics:
         self._add((self._load_attempts, (path, status), 1))
 
     def value(self, name: str) -> int:
-        """The first value of the counter of this name, 0 where there is none."""
+        """Returns the first value of the counter with this name, or 0."""
         with self._lock:
             for metric in vars(self).values():
                 if isinstance(metric, Counter) and metric.name == name:
@@ -122,7 +124,7 @@ class Metrics:
         return 0
 
     def page(self) -> str:
-        """All metrics in Prometheus' text format."""
+        """Formats all metrics in Prometheus' text format."""
         with self._lock:
             metrics = [value for value in vars(self).values() if isinstance(value, (Counter, Histogram))]
             metrics.sort(key=lambda metric: metric.name)

@@ -78,7 +78,7 @@ class ServerOptions:
     monitoring_config_file: str | Path | None = None
     batching_parameters_file: str | Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.model_dir is None) == (self.model_config_file is None):
             raise ValueError(
                 "Exactly one of `model_dir` and `model_config_file` must be set. Received: "

@@ -96,6 +96,5 @@ def _port_error(host: str, option: str, port: int, error: OSError) -> PortError:
     elif error.errno == errno.EACCES:
         fix = f"Choose a port of 1024 or more; `{option}=0` takes a free one."
     return PortError(
-        error.errno,
-        f"`{option}` must be a port on which the server can listen. Received: {address(host, port)} ({reason}). {fix}",
+        f"`{option}` must be a port on which the server can listen. Received: {address(host, port)} ({reason}). {fix}"
     )

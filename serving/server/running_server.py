@@ -70,6 +70,7 @@ class RunningServer:
         self._core = ServingCore(self.store, self.metrics, options)
         self._health = health.aio.HealthServicer()
         self._grpc: grpc.aio.Server | None = None
+        self._grpc_started = False
         self._rest: _UvicornServer | None = None
         self._rest_task: asyncio.Task | None = None
         self._config_task: asyncio.Task | None = None
@@ -97,6 +98,7 @@ class RunningServer:
             await self._start_rest(listener)
         except BaseException:
             listener.close()
+            await self._release_grpc_port()
             raise
         if self.options.file_system_poll_wait_seconds > 0:
             self.store.watch(self.options.file_system_poll_wait_seconds)
@@ -121,9 +123,16 @@ class RunningServer:
         return server
 
     async def _start_grpc(self) -> None:
+        self._grpc_started = True
         await self._grpc.start()
         for service in HEALTH_SERVICES:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def _release_grpc_port(self) -> None:
+        if self._grpc and not self._grpc_started:
+            await self._grpc.start()  # stopping a server only releases its port once it has started
+            await self._grpc.stop(0)
+            self._grpc = None
 
     async def _start_rest(self, listener: socket.socket) -> None:
         config = uvicorn.Config(

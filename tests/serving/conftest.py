@@ -1,4 +1,4 @@
-"""Small SavedModels made with plain `tf.Module`s, and a server on them."""
+"""Small SavedModels made from `tf.Module`s, and servers for them."""
 
 import socket
 import warnings
@@ -15,7 +15,7 @@ from kerasbert_serving.server import LocalServer
 
 
 def _echo_module():
-    """Signatures over many dtypes and ranks; each gives back what it got."""
+    """Returns a module whose signatures have many dtypes and ranks. Most return their inputs."""
 
     class Echo(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
@@ -103,14 +103,14 @@ def echo_version(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def echo_server(echo_version):
-    """A server on the echo model, under the name `echo`."""
+    """A server with the echo model, named `echo`."""
     with LocalServer(model_dir=echo_version.parent, model_name="echo") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rest(echo_server):
-    """An HTTP client whose paths begin at the echo server."""
+    """An HTTP client of the echo server."""
     import httpx
 
     with httpx.Client(base_url=echo_server.rest_url, timeout=60) as client:
@@ -128,7 +128,7 @@ def channel(echo_server):
 
 @pytest.fixture(scope="session")
 def make_bert_models(tmp_path_factory):
-    """Exports models of kerasbert with random weights: from their names to the folders of their versions by name."""
+    """Returns a function from model names to folders with exported models of random weights, by name."""
     import keras
     import numpy as np
 
@@ -178,13 +178,13 @@ def make_bert_models(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def bert_models(make_bert_models):
-    """The folders of four of them by name."""
+    """The folders of four exported models, by name."""
     return make_bert_models("classifier", "tagger", "answerer", "regressor")
 
 
 @pytest.fixture(scope="session")
 def bert_server(bert_models, tmp_path_factory):
-    """A server on all of them; version 1 of the classifier has the label `stable`."""
+    """A server with these four models. Version 1 of the classifier has the label `stable`."""
     labels = {"classifier": 'version_labels { key: "stable" value: 1 }'}
     config = "".join(
         f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" {labels.get(name, "")} }}\n'
@@ -198,7 +198,7 @@ def bert_server(bert_models, tmp_path_factory):
 
 @pytest.fixture
 def unused_port():
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

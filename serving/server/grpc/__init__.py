@@ -1,1 +1,1 @@
-"""The gRPC front of the local server: services and the conversion of protobuf tensors."""
+"""The gRPC API: services and replies."""

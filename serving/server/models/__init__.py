@@ -1,1 +1,1 @@
-"""The models of the local server: configuration, versions, loading, signatures and batching."""
+"""The models: settings files, versions, loading, signatures, batching and warm-up."""

@@ -35,7 +35,7 @@ class Signature:
     input_dtypes: dict[str, int] = field(init=False)
     rows_are_independent: bool = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.input_dtypes = {name: self.definition.inputs[name].dtype for name in sorted(self.definition.inputs)}
         self.rows_are_independent = all(map(_has_open_batch, self.definition.inputs.values())) and all(
             _has_open_batch(info) and all(dim.size >= 0 for dim in info.tensor_shape.dim[1:])

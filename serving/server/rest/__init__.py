@@ -1,1 +1,1 @@
-"""The REST front of the local server: routes, request bodies and TensorFlow Serving's JSON format."""
+"""The REST API: paths, bodies, JSON, and the playground page."""

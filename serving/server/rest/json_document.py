@@ -18,7 +18,6 @@ from kerasbert_serving.server.statuses import invalid_argument
 
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DECODER = json.JSONDecoder(object_pairs_hook=JsonObject, parse_constant=_CONSTANTS.__getitem__)
-_SPACE = re.compile(r"[ \t\n\r]*")
 # A high surrogate escape without a low one after it, or a low one alone. If an escaped backslash comes before it, the
 # exact parser is used without need, which only takes time.
 _LONE_SURROGATE = re.compile(
@@ -56,7 +55,7 @@ def _scan(body: bytes) -> tuple[Any] | None:
         return None
     try:
         text = body.decode("utf-8-sig")
-        value, _ = _DECODER.raw_decode(text, _SPACE.match(text).end())
+        value, _ = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\n\r")))
     except (ValueError, RecursionError):
         return None
     return (value,)

@@ -36,4 +36,5 @@ def type_name(value: Any) -> str:
         return "True"
     if value is False:
         return "False"
-    return {list: "Array", JsonObject: "Object", str: "String"}.get(type(value), "Number")
+    names: dict[type, str] = {list: "Array", JsonObject: "Object", str: "String"}
+    return names.get(type(value), "Number")

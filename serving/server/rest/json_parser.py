@@ -1,9 +1,7 @@
-"""A JSON parser with RapidJSON 1.1.0's grammar and errors, as TensorFlow Serving sets it.
+"""A JSON parser with the grammar and errors of RapidJSON 1.1.0 as TensorFlow Serving configures it.
 
-It is iterative, allows NaN and Inf, and stops at the end of the first value.
-
-It never recurses, so the depth of a document costs memory only. Strings come out as `str` whose invalid UTF-8 bytes are
-kept by `surrogateescape`: encoding them so gives back the very bytes. Nothing here knows about requests.
+It accepts NaN and Inf, and stops at the end of the first value. It does not recurse, so deep documents only take
+memory. Strings become `str`; bytes that are not valid UTF-8 are kept with `surrogateescape`.
 """
 
 import math
@@ -39,6 +37,9 @@ _LITERALS = {ord("n"): (b"null", None), ord("t"): (b"true", True), ord("f"): (b"
 class JsonParser:
     """Parses one body.
 
+    Args:
+        body: The body.
+
     Example:
 
     >>> JsonParser(b'{"x": [1, NaN, "a"]} rest').parse()
@@ -46,21 +47,21 @@ class JsonParser:
     """
 
     def __init__(self, body: bytes):
-        # A zero byte ends the text, as in a C string.
+        # As in a C string, a zero byte ends the text.
         self._text = body[: body.find(b"\0")] if b"\0" in body else body
         self._at = 0
 
     def parse(self) -> Any:
-        """The first JSON value of the body.
+        """Parses the first JSON value of the body.
 
         Raises:
-            ServingError: INVALID_ARGUMENT with RapidJSON's text and byte offset.
+            ServingError: INVALID_ARGUMENT with RapidJSON's message and byte offset.
         """
         for byte in (b"\xef", b"\xbb", b"\xbf"):
             self._consumes(byte)
         if self._next() is None:
             raise self._error(EMPTY)
-        if self._peek() in b"]},:":
+        if self._text[self._at] in b"]},:":
             raise self._error(EMPTY)
         return self._document()
 
@@ -68,7 +69,7 @@ class JsonParser:
         value, opened = self._value_or_open()
         if not opened:
             return value
-        stack: list[tuple[Any, str | None]] = []  # what encloses the container at hand, and its name there
+        stack: list[tuple[Any, str | None]] = []  # the open containers around this one, and its name in each
         container = value
         while True:
             name, value, opened, closed = self._member(container)
@@ -87,7 +88,7 @@ class JsonParser:
                 container, closed = outer, False
 
     def _member(self, container: Any) -> tuple[str | None, Any, bool, bool]:
-        """The next member of a container: its name and value, whether it opens a container, whether this one closes."""
+        """Returns the name and value of the next member, whether it opens a container, and whether this one closes."""
         is_object = type(container) is JsonObject
         char = self._next()
         if not container and char == (0x7D if is_object else 0x5D):
@@ -107,7 +108,7 @@ class JsonParser:
         return name, value, opened, False
 
     def _closes(self, container: Any) -> bool:
-        """After a member: true at the closing bracket, false past a comma."""
+        """Whether the container closes after a member. Skips a comma."""
         is_object = type(container) is JsonObject
         char = self._next()
         if char == (0x7D if is_object else 0x5D):
@@ -150,7 +151,7 @@ class JsonParser:
         self._at += 1
         parts: list[bytes] = []
         while True:
-            end = _PLAIN.match(self._text, self._at).end()
+            end = _end(_PLAIN, self._text, self._at)
             parts.append(self._text[self._at : end])
             self._at = end
             char = self._peek()
@@ -221,7 +222,7 @@ class JsonParser:
         return self._double(start, digits, fraction, sign, exponent)
 
     def _double(self, start: int, digits: bytes, fraction: bytes, sign: bytes, exponent: bytes) -> float:
-        # The parser counts the exponent against the digits behind the point, whatever stands before it.
+        # RapidJSON compares the exponent with the number of digits after the point, whatever comes before it.
         if exponent and sign != b"-" and len(exponent.lstrip(b"0")) > 1:
             counted = exponent.lstrip(b"0")
             if len(counted) > 9 or int(counted) > 308 + min(len(fraction), 17):
@@ -243,7 +244,7 @@ class JsonParser:
             raise self._error(INVALID_VALUE)
         if self._consumes(b"NaN"):
             return math.nan
-        # What was consumed of the one word stays consumed: "NaInf" is infinity.
+        # The consumed part of the first word stays consumed, so "NaInf" is infinity.
         if not self._consumes(b"Inf") or (self._peek() == 0x69 and not self._consumes(b"inity")):
             raise self._error(INVALID_VALUE)
         return -math.inf if is_negative else math.inf
@@ -251,7 +252,7 @@ class JsonParser:
     # === Position ===
 
     def _consumes(self, word: bytes) -> bool:
-        """Steps over a word, or over as much of it as is there."""
+        """Consumes a word, or as much of it as there is."""
         for byte in word:
             if self._peek() != byte:
                 return False
@@ -262,8 +263,14 @@ class JsonParser:
         return self._text[self._at] if self._at < len(self._text) else None
 
     def _next(self) -> int | None:
-        self._at = _SPACE.match(self._text, self._at).end()
+        self._at = _end(_SPACE, self._text, self._at)
         return self._peek()
 
     def _error(self, text: str, at: int | None = None) -> Exception:
         return invalid_argument(f"JSON Parse error: {text} at offset: {self._at if at is None else at}")
+
+
+def _end(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
+    """The end of a match at `start`, for a pattern that also matches the empty text."""
+    match = pattern.match(text, start)
+    return match.end() if match else start

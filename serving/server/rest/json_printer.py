@@ -1,7 +1,7 @@
-"""Writes JSON in the layout of RapidJSON's PrettyWriter: four spaces, arrays on one line where TensorFlow Serving asks
-for it, numbers in TensorFlow Serving's formats.
+"""Writes JSON strings and values for error messages, in the layout of RapidJSON's PrettyWriter.
 
-Strings may hold bytes that are not UTF-8, kept by `surrogateescape`; `to_bytes` gives them back as they were.
+Strings may contain bytes that are not valid UTF-8. They are decoded with `surrogateescape`, and `to_bytes` restores
+them.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ class _LimitReachedError(Exception):
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes of a string that this server read or wrote, whatever they are."""
+    """Encodes a string, restoring bytes that are not valid UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def quote(text: str) -> str:
-    """A JSON string: only what must be escaped is, control characters as `\\u001F`."""
+    """Formats a JSON string. Escapes only what must be escaped, e.g. control characters as `\\u001F`."""
     quoted = encode_basestring(text)
     if "\\u00" in quoted:
         quoted = _LOWER_HEX_ESCAPE.sub(lambda m: f"{m.group(1)}\\u{m.group(2).upper()}", quoted)
@@ -36,12 +36,12 @@ def quote(text: str) -> str:
 
 
 def error_body(message: str) -> bytes:
-    """The body of an error reply: `{"error": "..."}`."""
+    """Formats the body of an error reply: `{"error": "..."}`."""
     return to_bytes(f'{{\n{INDENT}"error": {quote(message)}\n}}')
 
 
 def debug_string(value: Any) -> str:
-    """A JSON value for an error message: arrays on one line, cut at the first token past 256 bytes."""
+    """Formats a JSON value for an error message: arrays on one line, cut after the first token beyond 256 bytes."""
     printer = _DebugPrinter()
     with contextlib.suppress(_LimitReachedError):
         printer.write(value, 0)
@@ -49,12 +49,12 @@ def debug_string(value: Any) -> str:
 
 
 class _DebugPrinter:
-    def __init__(self):
+    def __init__(self) -> None:
         self.parts: list[str] = []
         self._size = 0
 
     def write(self, value: Any, depth: int) -> None:
-        """Writes a value; each level of nesting writes a byte at least, so the limit bounds the recursion too."""
+        """Writes a value. Each level of nesting writes at least a byte, so the limit also bounds the recursion."""
         if type(value) is JsonObject:
             self._token("{")
             for position, (name, member) in enumerate(value):
@@ -86,7 +86,7 @@ class _DebugPrinter:
             self._token(_shortest_double(float(value)))
 
     def _prefix(self, text: str) -> None:
-        # What stands before a token is written with the token or not at all.
+        # The text before a token is written together with the token or not at all.
         if self._size >= DEBUG_LIMIT:
             raise _LimitReachedError
         self.parts.append(text)
@@ -99,7 +99,7 @@ class _DebugPrinter:
 
 
 def _shortest_double(value: float) -> str:
-    """The shortest decimal that reads back as the same double, in RapidJSON's layout."""
+    """Formats the shortest decimal that reads back as the same double, in RapidJSON's layout."""
     if value == 0:
         return "-0.0" if math.copysign(1, value) < 0 else "0.0"
     sign = "-" if value < 0 else ""

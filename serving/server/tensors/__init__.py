@@ -1,1 +1,1 @@
-"""How do tensors travel? The dtypes, and the tensors in protocol buffer messages and in JSON."""
+"""Tensors in protocol buffer messages, and the dtypes of TensorFlow."""

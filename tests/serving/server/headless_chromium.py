@@ -1,4 +1,4 @@
-"""Chromium without a window, told what to do over its debugging pipe: no driver, no port, no package.
+"""Controls headless Chromium through its debugging pipe, without a driver, a port or a package.
 
 Messages are JSON texts that end with a zero byte; the browser reads them from file descriptor 3 and answers on 4.
 """
@@ -19,12 +19,12 @@ _START = (
 
 
 class Browser:
-    """One page in one browser."""
+    """A browser with one page."""
 
     def __init__(self, program, profile):
         command_read, self._write = os.pipe()
         self._read, answer_write = os.pipe()
-        # The browser's own ends get the numbers 3 and 4 in a process between, so that no number is in the way.
+        # An intermediate process gives the browser's ends of the pipes the numbers 3 and 4, which are free there.
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-c", _START, str(command_read), str(answer_write)),
@@ -61,7 +61,7 @@ class Browser:
         self.until("document.readyState === 'complete'")
 
     def run(self, script):
-        """The value of a JavaScript expression."""
+        """Returns the value of a JavaScript expression."""
         answer = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -74,7 +74,7 @@ class Browser:
             select.select([self._read], [], [], 0.02)
 
     def type(self, selector, text):
-        """Types into a field as a person does."""
+        """Enters a text like a person."""
         self.run(f"document.querySelector({selector!r}).focus()")
         self.run(f"document.querySelector({selector!r}).select()")
         self._call("Input.insertText", text=text)

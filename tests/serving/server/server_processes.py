@@ -1,4 +1,4 @@
-"""`kerasbert serve` in a process of its own: to signal, to measure, and to start with arguments."""
+"""Runs `kerasbert serve` in a process of its own, which tests can measure and send signals to."""
 
 import contextlib
 import re
@@ -8,7 +8,7 @@ import sys
 
 @contextlib.contextmanager
 def served(*arguments):
-    """The process of `kerasbert serve`, on free ports, and the address of its REST API once it serves."""
+    """Yields the process, on free ports, and the address of the REST API once it answers."""
     command = [sys.executable, "-m", "kerasbert", "serve", *map(str, arguments), "--port", "0", "--grpc-port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

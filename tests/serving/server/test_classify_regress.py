@@ -38,7 +38,7 @@ def test_regress_in_tensorflow_servings_layout(rest):
     assert reply.text == '{\n    "results": [3.5, 4.0]\n}'
 
 
-def test_the_context_goes_to_every_example(rest):
+def test_every_example_gets_the_context(rest):
     body = {"signature_name": "regress", "context": {"x": 4.0}, "examples": [{}, {"y": "more"}]}
     assert post(rest, "regress", body).json() == {"results": [5.0, 5.0]}
 
@@ -66,7 +66,7 @@ def test_the_context_goes_to_every_example(rest):
         ('{"signature_name": "regress", "examples": [{"x": 1}]}', None),
     ],
 )
-def test_bad_bodies_get_tensorflow_servings_errors(rest, body, error):
+def test_invalid_bodies_get_tensorflow_servings_errors(rest, body, error):
     reply = post(rest, "classify", body)
     assert reply.status_code == 400
     if error:
@@ -75,7 +75,7 @@ def test_bad_bodies_get_tensorflow_servings_errors(rest, body, error):
         assert "at least one of" in reply.json()["error"]
 
 
-def test_a_wrong_feature_is_the_graphs_error(rest):
+def test_a_wrong_feature_gets_the_error_of_the_graph(rest):
     reply = post(rest, "regress", {"signature_name": "regress", "examples": [{"x": 1}]})
     assert reply.status_code == 400
     assert "x" in reply.json()["error"]
@@ -177,8 +177,9 @@ def test_grpc_multi_inference_errors(prediction, request_, code, details):
     assert refusal(prediction.MultiInference, request_) == (grpc.StatusCode[code], details)
 
 
-def test_a_signature_that_misstates_a_dtype_is_run_all_the_same(tmp_path):
-    # TensorFlow Serving's own half_plus_three declares its serialized examples as floats; only the graph is asked.
+def test_a_signature_with_a_wrong_dtype_still_runs(tmp_path):
+    # TensorFlow Serving's own half_plus_three declares its serialized examples as floats. Only the graph's dtypes
+    # count.
     from kerasbert_serving.server import LocalServer
 
     v1 = tf.compat.v1
@@ -196,13 +197,13 @@ def test_a_signature_that_misstates_a_dtype_is_run_all_the_same(tmp_path):
         builder.save()
     with LocalServer(model_dir=tmp_path / "model") as server:
         reply = httpx.post(f"{server.rest_url}/v1/models/model:regress", content='{"examples": [{"x": 1.0}]}')
-        # What the signature says still decides how JSON is read.
+        # The signature's dtype still decides how JSON is converted.
         wrong = httpx.post(f"{server.rest_url}/v1/models/model:predict", content='{"instances": [1.0]}')
     assert (reply.status_code, reply.json()) == (200, {"results": [3.5]})
     assert (wrong.status_code, wrong.json()) == (400, {"error": "Expects arg[0] to be string but float is provided"})
 
 
-def test_of_two_wrong_tasks_the_first_is_told(channel):
+def test_of_two_invalid_tasks_the_first_is_reported(channel):
     request = inference_pb2.MultiInferenceRequest()
     for name, method in (("text", "tensorflow/serving/classify"), ("nothing", "tensorflow/serving/regress")):
         task = request.tasks.add(method_name=method)

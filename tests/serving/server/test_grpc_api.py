@@ -1,4 +1,4 @@
-"""The gRPC services: predict with every dtype, metadata, status, health, and the codes of errors."""
+"""The gRPC API: predict with every dtype, metadata, status, health, and error codes."""
 
 import grpc
 import numpy as np
@@ -42,7 +42,7 @@ def refusal(call, request):
 @pytest.mark.parametrize(
     "dtype", ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool", "half"]
 )
-def test_predict_gives_back_every_dtype(prediction, dtype):
+def test_predict_returns_every_dtype(prediction, dtype):
     numpy_dtype = tf.as_dtype(dtype).as_numpy_dtype
     values = np.array([0, 1, 1], numpy_dtype) if dtype == "bool" else np.arange(3).astype(numpy_dtype)
     for proto in (tf.make_tensor_proto(values), tf.compat.v1.make_tensor_proto(values.tolist(), dtype)):
@@ -82,7 +82,7 @@ def test_output_filter(prediction):
     assert details == ("output tensor alias not found in signature: no Outputs expected to be in the set {rows,total}.")
 
 
-def test_errors_have_tensorflow_servings_codes_and_texts(prediction):
+def test_errors_have_tensorflow_servings_codes_and_messages(prediction):
     code, details = refusal(prediction.Predict, predict_pb2.PredictRequest())
     assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
     code, details = refusal(prediction.Predict, predict_request("no", x=np.float32([1])))
@@ -132,7 +132,7 @@ def test_status(channel):
     assert [(s.version, s.state) for s in response.model_version_status] == [(1, 30)]
 
 
-def test_metadata_that_cannot_be_had(prediction):
+def test_metadata_errors(prediction):
     request = get_model_metadata_pb2.GetModelMetadataRequest()
     for change, details in (
         (lambda: None, "Missing ModelSpec"),
@@ -154,7 +154,7 @@ def test_metadata_that_cannot_be_had(prediction):
     )
 
 
-def test_a_fault_of_the_server_is_an_answer_too(prediction, monkeypatch, caplog):
+def test_a_defect_of_the_server_is_reported_to_the_client(prediction, monkeypatch, caplog):
     monkeypatch.setattr("kerasbert_serving.server.grpc.grpc_replies.predict", lambda *arguments: {}["no such"])
     code, details = refusal(prediction.Predict, predict_request("", x=np.float32([1])))
     assert (code, details) == (grpc.StatusCode.INTERNAL, "KeyError: 'no such'")
@@ -166,21 +166,21 @@ def test_long_errors_are_cut(prediction):
     assert details == f'Serving signature key "{"n" * 1001}...TRUNCATED'
 
 
-def test_a_deadline_is_kept(prediction):
+def test_the_deadline_is_observed(prediction):
     request = predict_request("", x=np.ones(1_000_000, np.float32))
     with pytest.raises(grpc.RpcError) as caught:
         prediction.Predict(request, timeout=0.001)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_what_is_not_there_is_unimplemented(channel):
+def test_other_services_are_unimplemented(channel):
     call = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
     with pytest.raises(grpc.RpcError) as caught:
         call(b"", timeout=30)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_message_that_is_none_and_one_that_is_too_long(echo_version):
+def test_invalid_and_too_long_messages_are_refused(echo_version):
     with (
         LocalServer(model_dir=echo_version.parent, model_name="echo", max_grpc_message_bytes=1000) as server,
         grpc.insecure_channel(server.grpc_address) as own,

@@ -1,4 +1,4 @@
-"""A real server whose versions change: hot load, warm-up, a corrupt version, a deleted one, a new configuration."""
+"""A server whose versions change: new, corrupt and deleted versions, warm-up, and new configurations."""
 
 import shutil
 import threading
@@ -19,7 +19,7 @@ from kerasbert_serving.server import LocalServer, ServingError
 
 
 def write_version(base, number, warmup=None):
-    """A version whose default signature adds its own number; written aside and renamed."""
+    """Writes a version whose default signature adds the version number, and renames it when it is complete."""
 
     class Adder(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
@@ -55,7 +55,7 @@ def base(tmp_path):
 
 @pytest.fixture
 def server(base):
-    # The folders are looked at when the test says so.
+    # The tests decide when the folders are checked.
     with LocalServer(model_dir=base, model_name="adder", file_system_poll_wait_seconds=0) as server:
         yield server
 
@@ -70,7 +70,7 @@ def ask(client, path="/v1/models/adder:predict"):
     return client.post(path, content=b'{"instances": [0]}')
 
 
-def test_a_new_version_takes_over_without_losing_a_request(server, client, base):
+def test_a_new_version_replaces_the_old_one_without_losing_a_request(server, client, base):
     stop, answers = threading.Event(), []
 
     def keep_asking():
@@ -97,7 +97,7 @@ def test_a_new_version_takes_over_without_losing_a_request(server, client, base)
     )
 
 
-def test_a_corrupt_version_leaves_the_old_one_serving_and_says_why(server, client, base):
+def test_a_corrupt_version_reports_why_and_the_old_one_is_still_served(server, client, base):
     write_version(base, 2)
     (base / "2" / "saved_model.pb").write_bytes(b"not a model")
     server.refresh()
@@ -134,7 +134,7 @@ def test_a_version_deleted_while_serving_is_unloaded(server, client, base):
         ([warmup_record()] * 1001, "exceeds the maximum"),
     ],
 )
-def test_a_version_that_cannot_be_warmed_up_is_not_served(server, client, base, records, error):
+def test_a_version_whose_warm_up_fails_is_not_served(server, client, base, records, error):
     write_version(base, 2, records)
     server.refresh()
     newest = client.get("/v1/models/adder/versions/2").json()["model_version_status"][0]
@@ -143,7 +143,7 @@ def test_a_version_that_cannot_be_warmed_up_is_not_served(server, client, base, 
     assert ask(client).json() == {"predictions": [1.0]}
 
 
-def test_the_watcher_goes_on_after_a_version_whose_warm_up_cannot_be_read(base, tmp_path):
+def test_the_watcher_goes_on_after_an_unreadable_warm_up_file(base, tmp_path):
     made = tmp_path / "made"
     made.mkdir()
     write_version(made, 2, [])
@@ -167,7 +167,7 @@ def wait_until(is_so):
         time.sleep(0.02)
 
 
-def test_the_watcher_finds_a_new_version_by_itself(base):
+def test_the_watcher_finds_a_new_version(base):
     with (
         LocalServer(model_dir=base, model_name="adder", file_system_poll_wait_seconds=0.05) as server,
         httpx.Client(base_url=server.rest_url, timeout=60) as client,
@@ -186,7 +186,10 @@ def test_reload_by_grpc_with_policies_and_labels(server, client, base):
         request.metric_names.extend(["/tensorflow/cc/saved_model/load_attempt_count", "/no/such/metric"])
         response = stub.HandleReloadConfigRequest(request, timeout=60)
         assert response.status.error_code == 0
-        assert [metric.int64_value_increase for metric in response.metric] == [0, 0]  # the first cell is version 1's
+        assert [metric.int64_value_increase for metric in response.metric] == [
+            0,
+            0,
+        ]  # the first counter is that of version 1
         config.version_labels["stable"] = 1
         config.version_labels["canary"] = 2
         stub.HandleReloadConfigRequest(request, timeout=60)
@@ -211,7 +214,7 @@ def test_reload_by_grpc_with_policies_and_labels(server, client, base):
         ([{"base_path": "/a", "model_platform": ""}], "Illegal setting neither ModelServerConfig::model_type"),
     ],
 )
-def test_configurations_that_are_refused(server, entries, error):
+def test_invalid_configurations_are_refused(server, entries, error):
     request = model_management_pb2.ReloadConfigRequest()
     for entry in entries:
         request.config.model_config_list.config.add(**{"name": "adder", "model_platform": "tensorflow", **entry})
@@ -255,17 +258,12 @@ def test_a_configuration_file(base, tmp_path):
 @pytest.mark.parametrize(
     ("text", "error"), [("models {", "Invalid protobuf file"), (None, "No such file or directory")]
 )
-def test_a_configuration_file_that_cannot_be_read(tmp_path, text, error):
+def test_an_unreadable_configuration_file(tmp_path, text, error):
     file = tmp_path / "models.config"
     if text is not None:
         file.write_text(text)
     with pytest.raises(ServingError, match=error), LocalServer(model_config_file=file):
         pass
-
-
-def test_a_port_that_is_taken_is_said_at_once(server, base):
-    with pytest.raises(OSError, match=f"Cannot listen on 127.0.0.1:{server.rest_port}"):
-        LocalServer(model_dir=base, rest_port=server.rest_port).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -276,6 +274,6 @@ def test_a_port_that_is_taken_is_said_at_once(server, base):
         ({"model_dir": "a", "rest_port": 8500, "grpc_port": 8500}, "must differ"),
     ],
 )
-def test_options_that_contradict_each_other(options, error):
+def test_contradictory_options_are_refused(options, error):
     with pytest.raises(ValueError, match=error):
         LocalServer(**options)

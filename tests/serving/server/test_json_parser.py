@@ -1,4 +1,4 @@
-"""The JSON parser: RapidJSON's grammar, offsets and texts, at any depth."""
+"""The JSON parser: RapidJSON's grammar, offsets and messages, at any depth."""
 
 import contextlib
 import json
@@ -71,12 +71,12 @@ def test_values(body, value):
     assert [type(v) for v in parsed] == [type(v) for v in value]
 
 
-def test_bytes_that_are_not_utf8_stay_as_they_are():
+def test_invalid_utf8_is_kept():
     [value] = JsonParser(b'["a\xff\xc3\xa9\\ude00"]').parse()
     assert to_bytes(value) == b"a\xff\xc3\xa9\xed\xb8\x80"
 
 
-def test_of_two_members_of_a_name_the_first_counts():
+def test_the_first_of_two_members_with_the_same_name_counts():
     document = parse_object(b'{"a": 1, "a": 2}')
     assert document.find("a") == 1
     assert len(document) == 2
@@ -110,7 +110,7 @@ json_values = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(string.ascii_letters, max_size=3), json_values, max_size=4), st.booleans())
-def test_both_parsers_read_the_same(document, ascii_only):
+def test_both_parsers_agree(document, ascii_only):
     body = json.dumps(document, ensure_ascii=ascii_only).encode()
     assert debug_string(parse_object(body)) == debug_string(JsonParser(body).parse())
 
@@ -130,23 +130,23 @@ def value_or_error(parse, body):
 @example("1E+0400")
 @example("9" * 210 + "e99")
 @example("1" * 4301)
-def test_both_parsers_read_the_same_numbers(number):
+def test_both_parsers_agree_on_numbers(number):
     body = f'{{"a": {number}}}'.encode()
     fast, exact = (value_or_error(parse, body) for parse in (parse_object, lambda body: JsonParser(body).parse()))
     if isinstance(exact, list) and exact[0][0] is float and isinstance(fast, list) and fast[0][0] is int:
-        assert repr(float(int(fast[0][1]))) == exact[0][1]  # beyond 64 bits; what reads it makes a double of it
+        assert repr(float(int(fast[0][1]))) == exact[0][1]  # beyond 64 bits; converted to a double later
     else:
         assert fast == exact
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40) | st.text('{}[]",:\\u0019.eE+-NaInftrue \n', max_size=30).map(str.encode))
-def test_any_bytes_are_a_value_or_a_serving_error(body):
+def test_any_bytes_give_a_value_or_a_serving_error(body):
     with contextlib.suppress(ServingError):
         assert type(parse_object(body)) is JsonObject
 
 
-def test_debug_strings_stop_past_256_bytes():
+def test_debug_strings_stop_after_256_bytes():
     text = debug_string([100] * 1000)
     assert 256 <= len(text) < 262
     assert text.startswith("[100, 100, ")

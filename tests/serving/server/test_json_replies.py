@@ -58,7 +58,7 @@ def test_float64(value, text):
 
 @settings(max_examples=100, deadline=None)
 @given(numpy_strategies.arrays(np.float32, 3) | numpy_strategies.arrays(np.float64, 3))
-def test_floats_read_back_as_they_were(values):
+def test_floats_read_back_as_the_same_values(values):
     tokens = json_replies.float_tokens(values)
     back = np.array([float(token) for token in tokens]).astype(values.dtype)
     np.testing.assert_array_equal(back, values)
@@ -119,7 +119,7 @@ def test_invalid_outputs_are_refused(outputs, error):
         numpy_strategies.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=3),
     )
 )
-def test_any_array_reads_back(array):
+def test_any_array_reads_back_as_the_same_values(array):
     assert json.loads(predictions({"y": array}))["predictions"] == array.tolist()
     assert json.loads(outputs_reply({"y": array, "z": array}))["outputs"]["y"] == array.tolist()
 

@@ -29,7 +29,7 @@ def test_requests_are_counted_and_timed(rest):
     assert "# TYPE :tensorflow:serving:request_count counter" in page.text
 
 
-def test_the_page_reads_as_prometheus_text(rest):
+def test_the_page_is_valid_prometheus_text(rest):
     from prometheus_client.parser import text_string_to_metric_families
 
     rest.post("/v1/models/echo:predict", content=b'{"instances": [1]}')
@@ -63,7 +63,7 @@ def test_labels_are_escaped_and_their_number_is_bounded():
     assert len(metrics.page().splitlines()) < MAX_CELLS + 50
 
 
-def test_a_name_that_is_no_text_does_not_break_the_page(rest):
+def test_an_invalid_name_does_not_break_the_page(rest):
     assert rest.post("/v1/models/%ff%fe:predict", content=b'{"instances": [1]}').status_code == 404
     page = rest.get(PATH)
     assert page.status_code == 200
@@ -71,7 +71,7 @@ def test_a_name_that_is_no_text_does_not_break_the_page(rest):
 
 
 @pytest.mark.parametrize(("path", "other"), [("/metrics", PATH), (None, PATH)])
-def test_the_path_can_be_moved_and_turned_off(echo_version, path, other):
+def test_the_path_can_be_changed_and_disabled(echo_version, path, other):
     with LocalServer(model_dir=echo_version.parent, prometheus_path=path) as server:
         assert httpx.get(server.rest_url + other).status_code == 404
         if path:

@@ -1,4 +1,4 @@
-"""Versions, policies and labels, with loads that only pretend."""
+"""Versions, policies and labels, with a load function that loads nothing."""
 
 import threading
 
@@ -55,7 +55,7 @@ def states(store, name="m"):
 
 
 def settle(store):
-    """Waits for unloads, which have threads of their own."""
+    """Waits for versions that are unloaded in threads."""
     for thread in list(store._threads):
         thread.join(30)
 
@@ -89,7 +89,7 @@ def test_policies(store, base, policy, served):
     assert serving(store, version=served[0]) == served[0]
 
 
-def test_a_new_version_is_loaded_before_the_old_one_goes(store, base, loads):
+def test_a_new_version_is_loaded_before_the_old_one_is_unloaded(store, base, loads):
     add(base, 1)
     store.start([ModelConfig("m", base)])
     add(base, 2)
@@ -116,7 +116,7 @@ def test_a_version_in_use_is_not_unloaded(store, base, loads):
     assert states(store)[1] == "END"
 
 
-def test_a_corrupt_version_leaves_the_old_one_serving(store, base):
+def test_the_old_version_is_served_if_the_new_one_is_corrupt(store, base):
     add(base, 1)
     store.start([ModelConfig("m", base)])
     add(base, 2, corrupt=True)
@@ -128,7 +128,7 @@ def test_a_corrupt_version_leaves_the_old_one_serving(store, base):
     assert states(store) == {2: "END", 1: "AVAILABLE"}
 
 
-def test_a_mended_version_is_loaded(store, base):
+def test_a_fixed_version_is_loaded(store, base):
     add(base, 1, corrupt=True)
     with pytest.raises(
         ServingError,
@@ -140,7 +140,7 @@ def test_a_mended_version_is_loaded(store, base):
     assert states(store) == {1: "AVAILABLE"}
 
 
-def test_a_deleted_version_is_unloaded_and_may_come_back(store, base):
+def test_a_deleted_version_is_unloaded_and_can_be_loaded_again(store, base):
     add(base, 1)
     store.start([ModelConfig("m", base)])
     (base / "1").rmdir()
@@ -154,7 +154,7 @@ def test_a_deleted_version_is_unloaded_and_may_come_back(store, base):
     assert serving(store) == 1
 
 
-def test_a_base_path_that_is_gone_changes_nothing(store, base):
+def test_a_missing_base_path_changes_nothing(store, base):
     add(base, 1)
     store.start([ModelConfig("m", base)])
     base.rename(base.with_name("elsewhere"))
@@ -176,7 +176,7 @@ def test_going_back_to_an_older_version(store, base):
     [
         (lambda base: base.rmdir(), "Could not find base path .* with error NOT_FOUND: .* not found"),
         (lambda base: (base / "x").mkdir(), "Unable to find a numerical version path for servable m at"),
-        (lambda base: (base / "saved_model.pb").touch(), "is a version itself"),
+        (lambda base: (base / "saved_model.pb").touch(), "This folder is a version"),
     ],
 )
 def test_a_folder_without_versions_is_refused(store, base, make, error):
@@ -201,7 +201,7 @@ def test_labels(store, base):
     assert serving(store, label="stable") == 2
 
 
-def test_new_labels_for_versions_to_come_where_that_is_allowed(base):
+def test_labels_for_future_versions_if_allowed(base):
     add(base, 1, 2)
     store = ModelStore(Loaded, allow_labels_for_unavailable=True)
     store.start([ModelConfig("m", base, labels={"stable": 2})])
@@ -226,7 +226,7 @@ def test_reload_adds_and_removes_models(store, base, tmp_path):
     assert states(store) == {1: "END"}
 
 
-def test_failed_loads_are_tried_again_as_often_as_told(base):
+def test_failed_loads_are_retried(base):
     tries = []
 
     def load(name, version, path):

@@ -36,7 +36,7 @@ def open_page(browser, server, fragment=""):
 
 
 def complaints(browser):
-    """What the page's console and its network say that is wrong."""
+    """Returns the errors in the console and the network log of the page."""
     events = [event for event in browser.events if event["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
     failed = [event for event in browser.events if event["method"] == "Network.loadingFailed"]
     return [*events, *failed]
@@ -47,7 +47,7 @@ def requested(browser):
     return {event["params"]["request"]["url"] for event in sent}
 
 
-def test_a_classifier_is_tried(browser, bert_server, tmp_path):
+def test_trying_a_classifier(browser, bert_server, tmp_path):
     open_page(browser, bert_server)
     assert browser.texts("#model option") == ["answerer", "classifier", "regressor", "tagger"]
     browser.run("document.getElementById('model').value = 'classifier'; document.getElementById('model').onchange()")
@@ -67,7 +67,7 @@ def test_a_classifier_is_tried(browser, bert_server, tmp_path):
     assert browser.run(
         "document.getElementById('heat').width > 100 && document.getElementById('heat').toDataURL().length > 1000"
     )
-    assert browser.texts("#neighbours") == ["No other text yet: ask another one, or write some above."]
+    assert browser.texts("#neighbours") == ["There are no other texts yet. Send another one, or enter some above."]
     before = browser.run("document.getElementById('heat').toDataURL()")
     browser.run("document.getElementById('head').value = '1'; document.getElementById('head').onchange()")
     assert browser.run("document.getElementById('heat').toDataURL()") != before
@@ -92,7 +92,7 @@ def test_a_classifier_is_tried(browser, bert_server, tmp_path):
         browser.screenshot(Path(os.environ["PLAYGROUND_PICTURE"]))
 
 
-def test_what_is_typed_stays_text(browser, bert_server):
+def test_entered_text_is_not_interpreted_as_html(browser, bert_server):
     text = "<img src=x onerror=document.title='caught'> \" & my"
     open_page(browser, bert_server, "#model=classifier")
     browser.type("#others", text + "!")
@@ -102,7 +102,7 @@ def test_what_is_typed_stays_text(browser, bert_server):
     assert browser.texts("#neighbours .row span") == [text + "!"]
     assert browser.run("document.title") == "Playground"
     assert browser.run("document.querySelectorAll('img').length") == 0
-    # The address now asks the same again.
+    # The address now contains the request.
     link = browser.run("location.hash")
     open_page(browser, bert_server, link)
     asked(browser, 1)
@@ -127,17 +127,15 @@ def test_other_tasks(browser, bert_server, model, boxes, selector):
     assert complaints(browser) == []
 
 
-def test_a_stranger_is_told_what_is_missing(browser, echo_server):
+def test_missing_signatures_are_reported(browser, echo_server):
     open_page(browser, echo_server)
-    assert browser.texts("#boxes") == [
-        "This model has no signature that takes texts alone, so there is nothing to type."
-    ]
+    assert browser.texts("#boxes") == ["No signature of this model takes only texts, so it cannot be tried here."]
     browser.click("#ask")
     asked(browser, 1)
-    assert "serving_default is missing, or takes more than texts" in browser.texts("#answer")[0]
-    assert browser.texts("#pieces") == ["The signature tokenize is missing."]
-    assert browser.texts("#attention") == ["The signature attention is missing."]
-    assert browser.texts("#neighbours") == ["The signature embed is missing."]
+    assert "The model has no signature serving_default that takes only texts." in browser.texts("#answer")[0]
+    assert browser.texts("#pieces") == ["The model has no signature tokenize."]
+    assert browser.texts("#attention") == ["The model has no signature attention."]
+    assert browser.texts("#neighbours") == ["The model has no signature embed."]
     assert complaints(browser) == []
 
 
@@ -150,6 +148,6 @@ def test_the_page_needs_nothing_from_outside_and_names_cannot_break_it(echo_vers
         assert "</script><b>" not in reply.text
         assert "https:" not in reply.text
         assert "http:" not in reply.text
-        # TensorFlow Serving's own paths are as they were.
+        # TensorFlow Serving's paths have not changed.
         assert httpx.get(f"{server.rest_url}/v1/models/a").status_code == 404
         assert httpx.post(server.rest_url, content=b"{}").status_code == 404

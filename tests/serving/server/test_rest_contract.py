@@ -1,4 +1,4 @@
-"""Table of requests and replies of the REST API, worked out from TensorFlow Serving's documentation and sources."""
+"""Requests and replies of the REST API, according to TensorFlow Serving's documentation and source code."""
 
 import pytest
 
@@ -6,7 +6,7 @@ PREDICT = "/v1/models/echo:predict"
 
 
 def element(position, error, key=""):
-    """What is said of an instance that is no good."""
+    """Returns the error message for an invalid instance."""
     return f"Failed to process element: {position}{key} of 'instances' list. Error: INVALID_ARGUMENT: {error}"
 
 
@@ -72,7 +72,7 @@ def outputs(text):
         ("GET", "/v1/models/echo/versions/007/metadata", 404, "Servable not found for request: Specific(echo, 7)"),
     ],
 )
-def test_paths_that_lead_nowhere(rest, method, path, status, error):
+def test_invalid_paths(rest, method, path, status, error):
     reply = rest.request(method, path, content=b'{"instances": [1]}' if method == "POST" else None)
     assert (reply.status_code, reply.json()) == (status, {"error": error})
     assert reply.headers["content-type"] == "application/json"
@@ -88,7 +88,7 @@ def test_paths_that_lead_nowhere(rest, method, path, status, error):
         ("GET", "/v1/models/echo/versions/1/metadata"),
     ],
 )
-def test_paths_that_lead_somewhere(rest, method, path):
+def test_valid_paths(rest, method, path):
     assert rest.request(method, path, content=b'{"instances": [1]}' if method == "POST" else None).status_code == 200
 
 
@@ -98,7 +98,7 @@ def test_a_head_request_is_malformed_and_has_no_body(rest):
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://example.org", 200), ("example.org", 400), (None, 400)])
-def test_preflights_ask_for_an_origin(rest, origin, status):
+def test_preflight_requests_need_an_origin(rest, origin, status):
     reply = rest.options(PREDICT, headers={"origin": origin} if origin else {})
     assert (reply.status_code, reply.content) == (status, b"")
 
@@ -123,7 +123,7 @@ def test_other_paths_are_libevents_404(rest, path):
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
-def test_forms_of_one_request(rest, content, content_type):
+def test_equivalent_requests(rest, content, content_type):
     reply = rest.post(PREDICT, content=content, headers={"content-type": content_type})
     assert reply.content == b'{\n    "predictions": [2.5\n    ]\n}'
 
@@ -217,7 +217,7 @@ def test_columns(rest, signature, inputs, reply):
         ("total", "[1, 2]", "Tensor name: total has no shape information "),
     ],
 )
-def test_instances_that_are_refused(rest, signature, instances, error):
+def test_invalid_instances_are_refused(rest, signature, instances, error):
     reply = rest.post(PREDICT, content=f'{{"signature_name": "{signature}", "instances": {instances}}}')
     assert (reply.status_code, reply.json()) == (400, {"error": error})
 
@@ -244,12 +244,12 @@ def test_instances_that_are_refused(rest, signature, instances, error):
         ),
     ],
 )
-def test_inputs_that_are_refused(rest, signature, inputs, error):
+def test_invalid_inputs_are_refused(rest, signature, inputs, error):
     reply = rest.post(PREDICT, content=f'{{"signature_name": "{signature}", "inputs": {inputs}}}')
     assert (reply.status_code, reply.json()) == (400, {"error": error})
 
 
-def test_an_error_in_the_body_is_told_before_one_in_the_name_of_the_model(rest):
+def test_an_error_in_the_body_is_reported_before_an_unknown_model(rest):
     for path, errors in (
         ("/v1/models/other:predict", ["JSON Parse error: Invalid value. at offset: 1", "Latest(other)"]),
         ("/v1/models/other:classify", ["JSON Parse error: Invalid value. at offset: 1", "Latest(other)"]),

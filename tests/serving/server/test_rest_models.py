@@ -12,7 +12,7 @@ def test_status_of_all_versions_in_tensorflow_servings_layout(rest):
     assert rest.get("/v1/models/echo/versions/1").json() == reply.json()
 
 
-def test_status_of_what_is_not_there(rest):
+def test_status_of_unknown_models(rest):
     reply = rest.get("/v1/models/echo/versions/2")
     assert (reply.status_code, reply.json()) == (404, {"error": "Could not find version 2 of model echo"})
     reply = rest.get("/v1/models/other")
@@ -37,7 +37,7 @@ def test_metadata_names_every_signature(rest):
     assert signatures["any_shape"]["inputs"]["x"]["tensor_shape"]["unknown_rank"] is True
 
 
-def test_metadata_of_what_is_not_there(rest):
+def test_metadata_of_unknown_models(rest):
     reply = rest.get("/v1/models/echo/versions/2/metadata")
     assert (reply.status_code, reply.json()) == (
         404,
@@ -47,5 +47,5 @@ def test_metadata_of_what_is_not_there(rest):
     assert (reply.status_code, reply.json()) == (400, {"error": "Unrecognized servable version label: stable"})
 
 
-def test_a_name_may_be_percent_encoded(rest):
+def test_names_can_be_percent_encoded(rest):
     assert rest.get("/v1/models/%65cho").status_code == 200

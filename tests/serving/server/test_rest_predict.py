@@ -1,4 +1,4 @@
-"""`:predict` over REST: both forms, every dtype, the layout of replies, the texts of errors."""
+"""`:predict` over REST: both forms, every dtype, the layout of replies, and error messages."""
 
 import json
 
@@ -107,7 +107,7 @@ def test_object_rows_in_tensorflow_servings_layout(rest):
         ("bool", "[true, false]", "[true, false"),
     ],
 )
-def test_every_dtype_comes_back_as_it_was(rest, name, values, expected):
+def test_every_dtype_is_returned_unchanged(rest, name, values, expected):
     reply = predict(rest, f'{{"signature_name": "echo_{name}", "instances": {values}}}')
     assert reply.status_code == 200, reply.text
     assert reply.text == f'{{\n    "predictions": {expected}\n    ]\n}}'
@@ -165,13 +165,13 @@ def test_every_dtype_comes_back_as_it_was(rest, name, values, expected):
         ('{"signature_name": "text", "inputs": [{"b64": "*"}]}', "Unable to base64 decode"),
     ],
 )
-def test_bad_bodies_get_tensorflow_servings_errors(rest, body, error):
+def test_invalid_bodies_get_tensorflow_servings_errors(rest, body, error):
     reply = predict(rest, body)
     assert reply.status_code == 400
     assert reply.json() == {"error": error}
 
 
-def test_a_dtype_without_json_form_is_not_implemented(rest):
+def test_a_dtype_without_a_json_type_is_unimplemented(rest):
     reply = predict(rest, '{"signature_name": "echo_half", "inputs": [1]}')
     assert (reply.status_code, reply.json()) == (501, {"error": "Conversion of JSON Value: 1 to type: half"})
     reply = predict(rest, '{"signature_name": "echo_half", "instances": [1]}')
@@ -208,7 +208,7 @@ def test_scalar_strings(rest):
         ("classify", '{"signature_name": "classify", "context": {"x": [%s]}, "examples": [{}]}'),
     ],
 )
-def test_a_number_beyond_a_double_is_said_wherever_it_stands(rest, method, body, number):
+def test_a_number_beyond_a_double_is_reported_anywhere(rest, method, body, number):
     reply = predict(rest, body % number, f"/v1/models/echo:{method}")
     error = f"JSON Parse error: Number too big to be stored in double. at offset: {body.index('%')}"
     assert (reply.status_code, reply.json()) == (400, {"error": error})
@@ -220,7 +220,7 @@ def test_errors_of_the_graph_keep_their_code(rest):
     assert "x must be positive" in reply.json()["error"]
 
 
-def test_a_fault_of_the_server_is_an_answer_too(rest, monkeypatch, caplog):
+def test_a_defect_of_the_server_is_reported_to_the_client(rest, monkeypatch, caplog):
     monkeypatch.setattr("kerasbert_serving.server.rest.json_replies.predictions", lambda outputs: outputs["no such"])
     reply = predict(rest, {"instances": [1]})
     assert (reply.status_code, reply.json()) == (500, {"error": "KeyError: 'no such'"})

@@ -1,4 +1,4 @@
-"""`kerasbert serve`: its settings files, its one line, and its end."""
+"""`kerasbert serve`: settings files, the line that it prints, and shutdown."""
 
 import signal
 
@@ -17,7 +17,7 @@ model_config_list {{
 """
 
 
-def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path):
+def test_settings_files_and_shutdown(echo_version, tmp_path):
     for name, text in (
         ("models", CONFIG.format(base=echo_version.parent)),
         ("batching", "max_batch_size { value: 16 }"),
@@ -48,7 +48,7 @@ def test_it_serves_by_its_files_until_it_is_told_to_stop(echo_version, tmp_path)
         ([], "Use either MODEL_DIR or --model-config-file."),
     ],
 )
-def test_what_cannot_be_served_is_one_line(tmp_path, arguments, message, capfd):
+def test_errors_are_one_line(tmp_path, arguments, message, capfd):
     from kerasbert.cli import main
 
     given = [argument.format(folder=tmp_path) for argument in arguments]

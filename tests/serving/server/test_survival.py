@@ -1,4 +1,4 @@
-"""What clients do to a server: crowds, half requests, endless bodies, bombs, depth, and a signal under load."""
+"""Difficult clients: many at once, incomplete and endless requests, gzip bombs, deep JSON, and a signal under load."""
 
 import contextlib
 import gzip
@@ -24,7 +24,7 @@ LIMIT = 2**20
 
 @pytest.fixture(scope="module")
 def small_server(echo_version):
-    """A server with a small body limit and little patience."""
+    """A server with small limits for the size and the pauses of bodies."""
     options = {"max_body_bytes": LIMIT, "body_idle_timeout_seconds": 0.3, "rest_api_timeout_in_ms": 20_000}
     with LocalServer(model_dir=echo_version.parent, model_name="echo", **options) as server:
         yield server
@@ -47,7 +47,7 @@ def head(length=None, *headers):
 
 
 def reply_of(connection):
-    """The status and the JSON body of a reply on a raw connection."""
+    """Reads a reply from a raw connection. Returns the status and the JSON body."""
     data = b""
     while b"\r\n\r\n" not in data or not data.endswith(b"}"):
         part = connection.recv(65536)
@@ -63,14 +63,14 @@ def still_answers(client):
 
 
 def post(connection, values):
-    """The status and the JSON reply to a predict request, on an `http.client` connection: cheap for a crowd."""
+    """Sends a predict request with `http.client`, which uses little processor time. Returns status and body."""
     connection.request("POST", PREDICT, json.dumps({"instances": values}))
     reply = connection.getresponse()
     return reply.status, json.loads(reply.read())
 
 
 def crowd(port, clients, go_on):
-    """What so many clients at once were answered wrongly, and how much they were answered, while `go_on` says so."""
+    """Lets many clients send requests while `go_on` allows it. Returns wrong replies and the number of replies."""
     answered, wrong = [0] * clients, []
 
     def ask(number):
@@ -116,7 +116,7 @@ def resident_bytes(pid):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_a_client_that_hangs_up_half_way(small_server, client):
+def test_a_client_that_closes_its_connection_early(small_server, client):
     for part in (b"", head(1000)[:20], head(1000), head(1000) + b'{"inst', head() + b"5\r\nabc"):
         with connect(small_server) as connection:
             connection.sendall(part)
@@ -126,16 +126,16 @@ def test_a_client_that_hangs_up_half_way(small_server, client):
     assert still_answers(client)
 
 
-def test_a_body_that_stalls_is_given_up(small_server, client):
+def test_a_body_that_stalls_is_refused(small_server, client):
     with connect(small_server) as connection:
         connection.sendall(head(1000) + b'{"instances"')
         status, body = reply_of(connection)
     assert status == 408
-    assert "must keep coming" in body["error"]
+    assert "must arrive without long pauses" in body["error"]
     assert still_answers(client)
 
 
-def test_a_body_that_never_ends_is_cut_at_the_limit(small_server, client):
+def test_an_endless_body_is_refused_at_the_limit(small_server, client):
     chunk = b"10000\r\n" + b"1" * 65536 + b"\r\n"
     with connect(small_server) as connection:
         connection.sendall(head())
@@ -150,7 +150,7 @@ def test_a_body_that_never_ends_is_cut_at_the_limit(small_server, client):
 
 
 @pytest.mark.parametrize(("start", "more"), [("/", "x"), ("/ HTTP/1.1\r\nx: ", "y"), ("/ HTTP/1.1\r\n", "x: y\r\n")])
-def test_a_head_that_never_ends_is_given_up(small_server, client, start, more):
+def test_an_endless_head_is_refused(small_server, client, start, more):
     with connect(small_server) as connection:
         connection.sendall(f"POST {start}".encode())
         with contextlib.suppress(ConnectionError):
@@ -183,7 +183,7 @@ def test_gzip(client):
         assert (reply.status_code, reply.json()) == (400, {"error": "JSON Parse error: The document is empty"})
 
 
-def test_a_gzip_bomb_is_not_blown_up(client):
+def test_a_gzip_bomb_is_refused_before_it_takes_memory(client):
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join([packer.compress(b" " * 2**20) for _ in range(500)] + [packer.flush()])
     assert len(bomb) < LIMIT
@@ -227,16 +227,18 @@ def test_sigterm_under_load_loses_no_answer(echo_version):
 
         def ask():
             while True:
-                # A connection each: a request on an old one may cross the server's farewell on the way.
+                # Each request has its own connection, because the server may close an old one just when a request is
+                # sent.
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                 try:
                     connection.connect()
                 except OSError:
-                    return  # it listens no more
+                    return  # the server no longer listens
                 try:
                     answered.append(post(connection, [1] * 100)[0])
                 except ConnectionResetError:
-                    # The kernel had shaken hands for a listener that closed before it could accept: never a request.
+                    # The kernel had opened the connection, but the server closed before it accepted it. No request was
+                    # lost.
                     refused.append(told.is_set())
                     return
                 except (OSError, http.client.HTTPException) as error:

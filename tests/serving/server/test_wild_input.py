@@ -1,4 +1,4 @@
-"""What clients feed to exported models, through the server: scalars, tables, nothing, broken bytes, megabytes, odd ids.
+"""Unusual inputs to exported models: scalars, tables, empty lists, broken bytes, megabytes, and odd ids.
 
 Each is refused with status 400 or answered, whichever task and signature it meets, and no answer depends on what else
 is in its batch.
@@ -32,7 +32,7 @@ TEXTS = {
     "a hundred thousand masks": "[MASK]" * 100_000,
     "emoji": "👩‍👩‍👧‍👦" * 1000,
 }
-# The fast ones, which run by default.
+# The fast models, which run by default.
 SHORT = ["empty", "zero byte", "control characters", "no UTF-8", "lone surrogate", "special tokens", "emoji"]
 
 
@@ -44,7 +44,7 @@ def client(bert_server):
 
 @pytest.fixture(scope="module")
 def every_task(bert_models, make_bert_models):
-    """A client of a server on the tasks that the other tests have no model of."""
+    """A client of a server with the tasks that other tests do not cover."""
     folders = make_bert_models("multilabel", "chooser", "sentences", "pretrainer", "backbone")
     config = "".join(
         f'config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" }}\n'
@@ -57,7 +57,7 @@ def every_task(bert_models, make_bert_models):
 
 
 def signatures(client, model):
-    """The ranks and dtypes of each signature's inputs."""
+    """Returns the ranks and dtypes of each signature's inputs."""
     found = client.get(f"/v1/models/{model}/metadata").json()["metadata"]["signature_def"]["signature_def"]
     return {
         name: {alias: (info["dtype"], len(info["tensor_shape"]["dim"])) for alias, info in definition["inputs"].items()}
@@ -79,7 +79,7 @@ def named(outputs):
 
 
 def cell(rank, text):
-    """A row of a text input: a text, or a text and another choice."""
+    """Returns a row of a text input: a text, or a text and another choice."""
     return text if rank == 1 else [text, "my"]
 
 
@@ -97,7 +97,7 @@ def check_texts(client, model, signature, inputs, texts):
 
 
 def assert_begins_with(row, alone):
-    """The row of a batch is that of the row alone, and what else there is is padding."""
+    """Checks that a row in a batch equals the row alone, followed by padding."""
     if isinstance(alone, list):
         assert len(row) >= len(alone)
         for value, expected in zip(row, alone, strict=False):
@@ -142,13 +142,13 @@ WRONG_IDS = [
 
 def check_ids(client, model, inputs):
     def spread(values):
-        # The ids of several choices stand side by side.
+        # The ids of the choices are concatenated.
         return [[row, row] for row in values] if inputs["token_ids"][1] == 3 and isinstance(values, list) else values
 
     extra = {"mask_positions": [[1]]} if "mask_positions" in inputs else {}
     good = {name: spread(values) for name, values in IDS.items()} | extra
     assert predict(client, model, "token_ids", good)[0] == 200
-    # A mask of other numbers than 0 and 1, and one that hides all, are answered with numbers.
+    # A mask with other numbers than 0 and 1, and one that hides everything, still give numbers.
     for mask in ([[1, 7, -3]], [[0, 0, 0]]):
         status, outputs = predict(client, model, "token_ids", good | {"padding_mask": spread(mask)})
         assert status == 200
@@ -184,7 +184,7 @@ def test_wild_input_is_refused_or_answered(client, model):
 
 
 @pytest.mark.slow
-def test_no_task_is_hurt_by_megabytes(every_task):
+def test_every_task_answers_texts_of_a_megabyte(every_task):
     client, models = every_task
     for model in models:
         check_model(client, model, TEXTS.values())
