@@ -112,10 +112,11 @@ def classify_result(signature: Signature, count: int, tensors: Mapping[str, np.n
         _check_classes(classes, "classes", types_pb2.DT_STRING, count)
     if scores is not None:
         _check_classes(scores, "scores", types_pb2.DT_FLOAT, count)
-    if classes is None:
-        classes = np.full(scores.shape, b"", np.object_)
     if scores is None:
+        assert classes is not None  # `classify_call` requires one of the two
         scores = np.zeros(classes.shape, np.float32)
+    elif classes is None:
+        classes = np.full(scores.shape, b"", np.object_)
     if classes.shape[1] != scores.shape[1]:
         raise invalid_argument(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"

@@ -73,7 +73,7 @@ class LocalServer:
         self.options = ServerOptions(**{"rest_port": 0, "grpc_port": 0, **options})
         self.rest_port = 0
         self.grpc_port = 0
-        self._server: RunningServer | None = None
+        self._server: Any = None  # a `RunningServer` within the context
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-server", daemon=True)
 

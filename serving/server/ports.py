@@ -84,7 +84,7 @@ def _numeric(host: str, family: int) -> str:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return socket.getaddrinfo(host or None, None, family, flags=socket.AI_PASSIVE)[0][4][0]
+        return str(socket.getaddrinfo(host or None, None, family, flags=socket.AI_PASSIVE)[0][4][0])
     return host
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvicorn
@@ -69,7 +70,7 @@ class RunningServer:
         )
         self._core = ServingCore(self.store, self.metrics, options)
         self._health = health.aio.HealthServicer()
-        self._grpc: grpc.aio.Server | None = None
+        self._grpc: Any = None  # a `grpc.aio.Server` once the ports are taken
         self._grpc_started = False
         self._rest: _UvicornServer | None = None
         self._rest_task: asyncio.Task | None = None
@@ -108,7 +109,7 @@ class RunningServer:
     def _model_configs(self) -> list[ModelConfig]:
         if self.options.model_config_file:
             return model_configs(read_model_config_file(self.options.model_config_file))
-        return [ModelConfig(self.options.model_name, Path(self.options.model_dir).absolute())]
+        return [ModelConfig(self.options.model_name, Path(self.options.model_dir or "").absolute())]
 
     def _new_grpc_server(self) -> grpc.aio.Server:
         server = grpc.aio.server(
@@ -162,7 +163,7 @@ class RunningServer:
         work = []
         if self._grpc:
             work.append(self._grpc.stop(grace))
-        if self._rest_task:
+        if self._rest and self._rest_task:
             self._rest.should_exit = True
             work.append(self._rest_task)
         await asyncio.gather(*work)

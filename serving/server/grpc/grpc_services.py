@@ -60,7 +60,7 @@ class GrpcApi:
         return [grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items()]
 
     def _handler(self, method: protos.Method, answer: Answer, measured: bool = False) -> grpc.RpcMethodHandler:
-        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes | None:
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             start = time.perf_counter()
             name = ""
             try:
@@ -78,12 +78,11 @@ class GrpcApi:
                 if measured:
                     self._core.metrics.request(name, failure.code.name)
                 await _abort(context, failure)
-            else:
-                if measured:
-                    took = time.perf_counter() - start
-                    self._core.metrics.request_took(name, method.path.rpartition("/")[2], "GRPC", took)
-                    self._core.metrics.request(name, Code.OK.name)
-                return reply
+            if measured:
+                took = time.perf_counter() - start
+                self._core.metrics.request_took(name, method.path.rpartition("/")[2], "GRPC", took)
+                self._core.metrics.request(name, Code.OK.name)
+            return reply
 
         return grpc.unary_unary_rpc_method_handler(handle)
 

@@ -165,7 +165,7 @@ class ModelStore:
                     )
 
     def _require_available(self, names: Sequence[str]) -> None:
-        failed = []
+        failed: list[str] = []
         for name in names:
             versions = self._versions.get(name, {}).values()
             if not any(version.state is State.AVAILABLE for version in versions):

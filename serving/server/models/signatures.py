@@ -3,7 +3,7 @@
 Checks the inputs of requests, with TensorFlow Serving's error messages. Running a signature is left to `batching.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,5 +121,5 @@ def _has_open_batch(info: meta_graph_pb2.TensorInfo) -> bool:
     return not shape.unknown_rank and len(shape.dim) > 0 and shape.dim[0].size == -1
 
 
-def _join(names: object) -> str:
+def _join(names: Iterable[str]) -> str:
     return ",".join(sorted(names))

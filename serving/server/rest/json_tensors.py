@@ -102,8 +102,9 @@ def _from_instances(instances: list[Any], input_dtypes: Mapping[str, int]) -> di
         )
     columns = _columns(instances, input_dtypes)
     if columns is not None:
-        dense = {name: sweep(column, input_dtypes[name]) for name, column in columns.items()}
-        if all(value is not None for value in dense.values()):
+        swept = {name: sweep(column, input_dtypes[name]) for name, column in columns.items()}
+        dense = {name: value for name, value in swept.items() if value is not None}
+        if len(dense) == len(swept):
             with contextlib.suppress(ServingError):  # invalid base64: the walk names the element
                 return {name: to_array(name, *value, input_dtypes[name]) for name, value in dense.items()}
     rows = _InstanceRows(input_dtypes)

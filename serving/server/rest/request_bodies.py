@@ -7,11 +7,11 @@ read the reply.
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+
+from starlette.types import Receive
 
 from kerasbert_serving.server.statuses import HTTP_STATUS, Code, ServingError
-
-Receive = Callable[[], Awaitable[dict]]
 
 # How long, and how many bytes of, a refused body are read.
 DISCARD_SECONDS = 5.0

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from kerasbert_serving.server.rest import json_examples, json_replies, json_status
@@ -70,7 +70,7 @@ class _Outcome:
 
 def rest_application(core: ServingCore) -> Starlette:
     """Returns the application that answers the REST API with the models of a core."""
-    routes = []
+    routes: list[BaseRoute] = []
     if core.options.prometheus_path:
 
         async def metrics(request: Request) -> Response:
