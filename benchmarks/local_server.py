@@ -72,11 +72,14 @@ def run_server(model_dir, made, targets):
     request.inputs["text"].tensor_shape.dim.add(size=1)
     request.inputs["text"].string_val.append(TEXT.encode())
 
+    options = {"model_name": "m", "rest_port": 0, "grpc_port": 0}
+    options |= {"file_system_poll_wait_seconds": 0, "rest_api_timeout_in_ms": 600_000}
+
     def tell(line):
         rest_port, grpc_port = map(int, re.findall(r":(\d+)", line))
         targets.put({"rest": rest_port, "grpc": (grpc_port, request.SerializeToString())})
 
-    serve(tell, model_dir=model_dir, model_name="m", rest_port=0, grpc_port=0, file_system_poll_wait_seconds=0)
+    serve(tell, model_dir=model_dir, **options)
 
 
 def rest_asker(port):
@@ -240,8 +243,26 @@ def grpc_call(channel):
     return channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 
 
+def after(seconds):
+    """Returns a function that tells whether some seconds have passed since this call."""
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() > end
+
+
+def status_latencies(client, until):
+    """Sends status calls one after the other. Returns their number and latency in milliseconds."""
+    latencies = []
+    while not latencies or not until():
+        start = time.perf_counter()
+        client.get("/v1/models/m").raise_for_status()
+        latencies.append(1000 * (time.perf_counter() - start))
+        time.sleep(0.01)
+    median, longest = statistics.median(latencies), max(latencies)
+    return {"calls": len(latencies), "median_ms": round(median, 2), "longest_ms": round(longest, 2)}
+
+
 def measure_large_replies(context, folder):
-    """Returns the latency of status calls, in milliseconds, while another client receives a large reply."""
+    """Returns the latency of status calls before and while another client receives a large reply."""
     import httpx
 
     server, _, targets = in_process(context, run_server, folder, True)
@@ -249,22 +270,11 @@ def measure_large_replies(context, folder):
     found = {}
     with httpx.Client(base_url=f"http://127.0.0.1:{ports['rest']}", timeout=600) as client:
         for kind, port in ports.items():
+            idle = status_latencies(client, until=after(3))
             process, results, _ = in_process(context, receive_large_reply, kind, port)
-            latencies = []
-            while results.empty():
-                start = time.perf_counter()
-                client.get("/v1/models/m").raise_for_status()
-                latencies.append(1000 * (time.perf_counter() - start))
-                time.sleep(0.01)
-            reply = results.get()
+            busy = status_latencies(client, until=lambda results=results: not results.empty())
+            found[kind] = {**results.get(), "status_calls_before": idle, "status_calls_during": busy}
             process.join()
-            median = statistics.median(latencies)
-            found[kind] = {
-                **reply,
-                "status_calls": len(latencies),
-                "status_median_ms": round(median, 2),
-                "status_longest_ms": round(max(latencies), 2),
-            }
     server.terminate()
     server.join()
     return found
