@@ -16,7 +16,8 @@ BAD_TEXTS = {
     "empty": (b"", "empty"),
     "no readable line": (b"\n \n\t\n", "line"),
     "binary": (bytes(range(256)) * 64, "binary"),
-    "UTF-16": ("a text".encode("utf-16"), "UTF-16"),
+    "UTF-16 without a mark": ("a text".encode("utf-16-le"), "utf-16-le"),
+    "Windows-1252": ("le café très cher\n".encode("cp1252") * 9, "cp1252"),
 }
 
 

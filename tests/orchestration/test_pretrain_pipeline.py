@@ -205,7 +205,7 @@ def refused(settings: PretrainSettings) -> str:
 @pytest.mark.parametrize(
     ("files", "component", "words"),
     [
-        ({}, "DocumentExamples", "holds none"),
+        ({}, "DocumentExamples", "contains none"),
         ({"a.txt": b""}, "DocumentExamples", "all empty"),
         ({"a.txt": b"\n\n  \n"}, "DocumentExamples", "at least one line that is not blank"),
         ({"a.txt": b"one\ntwo\nthree\n"}, "DocumentExamples", "at least two documents"),

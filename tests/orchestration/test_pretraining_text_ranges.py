@@ -72,7 +72,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="`text_column` is a column of tables"):
         find_ranges(str(tmp_path / "plain.txt"), 10, "text")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInputError, match="holds none"):
+    with pytest.raises(BadInputError, match="contains none"):
         find_ranges(str(tmp_path / "empty"), 10)
     (tmp_path / "empty" / "file.txt").touch()
     with pytest.raises(BadInputError, match="all empty"):
