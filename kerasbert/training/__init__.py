@@ -1,9 +1,9 @@
 """How is a model trained and measured? Optimizers, schedules, losses, class weights, a resumable `fit`, metrics."""
 
-from kerasbert.training.class_weights import ClassWeights, class_weights
+from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
-from kerasbert.training.fit import fit
+from kerasbert.training.fitting import fit
 from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw

@@ -19,6 +19,14 @@ def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | N
         model: a model with the outputs `masked_lm` `[B, P, V]` and `next_sentence` `[B, 2]`, e.g. a `BertPretrainer`.
         optimizer: e.g. `adamw(...)`.
         jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
+
+    Example:
+        >>> from kerasbert import BertBackbone, BertConfig, BertPretrainer
+        >>> from kerasbert.training import adamw
+        >>> model = BertPretrainer(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
+        >>> compile_pretrainer(model, adamw(1e-4))
+        >>> model.compiled
+        True
     """
     model.compile(
         optimizer=_with_loss_scaling(optimizer, model),

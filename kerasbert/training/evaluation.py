@@ -45,6 +45,17 @@ def evaluate_pretrainer(model: keras.Model, dataset: Iterable[Any]) -> dict[str,
 
     Raises:
         BadInputError: the dataset has no masked position or no row.
+
+    Example:
+        >>> from kerasbert import BertBackbone, BertConfig, BertPretrainer
+        >>> model = BertPretrainer(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
+        >>> ids = np.ones((2, 5), "int32")
+        >>> inputs = {"token_ids": ids, "segment_ids": ids * 0, "padding_mask": ids, "mask_positions": ids[:, :3]}
+        >>> labels = {"masked_lm": ids[:, :3], "next_sentence": ids[:, 0]}
+        >>> weights = {"masked_lm": np.ones((2, 3)), "next_sentence": np.ones(2)}
+        >>> metrics = evaluate_pretrainer(model, [(inputs, labels, weights)])
+        >>> metrics["mask_positions"], metrics["rows"]
+        (6.0, 2.0)
     """
     forward = compiled_forward(model)
     names = ("masked_lm", "next_sentence")
@@ -94,6 +105,13 @@ def evaluate_classifier(
     Raises:
         BadInputError: the dataset is empty, or a label's number is not one of the model's.
         ValueError: `labels` does not have one name for each of the model's outputs, or the problem type is unknown.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="identity")])
+        >>> rows, ids = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), np.array([0, 1, 0])
+        >>> metrics = evaluate_classifier(model, [(rows, ids)], labels=["no", "yes"])
+        >>> round(metrics["accuracy"], 3), metrics["confusion_matrix"]
+        (0.667, [[1, 1], [0, 1]])
     """
     problem_type = problem_type or getattr(model, "problem_type", None) or "single_label_classification"
     logits, targets = _answers(model, dataset)  # [R, C], [R, ...]

@@ -108,7 +108,12 @@ class ClassWeightedLoss(keras.losses.Loss):
 
 
 def next_sentence_loss() -> keras.losses.Loss:
-    """Return the loss for logits [B, 2] and labels [B], 0 (is next) or 1 (random): weighted mean cross-entropy."""
+    """Return the loss for logits `[B, 2]` and labels `[B]`, 0 (is next) or 1 (random): weighted mean cross-entropy.
+
+    Example:
+        >>> round(float(next_sentence_loss()(keras.ops.array([0, 1]), keras.ops.zeros((2, 2)))), 3)
+        0.693
+    """
     return keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="mean_with_sample_weight", dtype="float32", name="next_sentence_loss"
     )

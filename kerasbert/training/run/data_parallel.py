@@ -25,6 +25,10 @@ def join_processes() -> int:
 
     Raises:
         BadInputError: the backend is not JAX.
+
+    Example:
+        >>> join_processes()  # no environment variables: a single process
+        0
     """
     if int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", "1")) == 1:
         return 0

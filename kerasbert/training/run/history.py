@@ -26,6 +26,11 @@ class History:
         best: the validation row with the best monitored metric, or None without validation.
         steps: batches trained on, over all phases.
         stopped_early: whether validation ended the run before its last step.
+
+    Example:
+        >>> history = History(rows=[{"phase": "train", "step": 50, "split": "train", "loss": 0.7}], steps=50)
+        >>> [row["loss"] for row in history.rows if row["split"] == "train"]
+        [0.7]
     """
 
     rows: list[Row] = dataclasses.field(default_factory=list)

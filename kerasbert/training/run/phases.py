@@ -22,6 +22,12 @@ class Phase:
 
     Raises:
         ValueError: `steps` is less than 1.
+
+    Example:
+        >>> batches = lambda start: ((number, number) for number in range(start, 10))
+        >>> phase = Phase("short", batches, steps=10)
+        >>> next(iter(phase.make_dataset(7)))
+        (7, 7)
     """
 
     name: str

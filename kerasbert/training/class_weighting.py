@@ -14,6 +14,13 @@ from kerasbert.errors import BadInputError
 # R rows, T tokens, C labels
 
 ClassWeights: TypeAlias = Literal["balanced"] | Mapping[str, float]
+"""How to weigh labels: `"balanced"`, or a dict from label to weight.
+
+Example:
+    >>> weights: ClassWeights = {"rare": 5.0}
+    >>> class_weights(weights, np.array([0, 1]), ["common", "rare"]).tolist()
+    [1.0, 5.0]
+"""
 
 
 def class_weights(
@@ -32,7 +39,7 @@ def class_weights(
             `"multi_label_classification"`.
 
     Returns:
-        float32 `[C]`. For multi-label classification `[2, C]`: the weights of rows without and with each label. A dict
+        float64 `[C]`. For multi-label classification `[2, C]`: the weights of rows without and with each label. A dict
         sets the weight of the rows with a label; `"balanced"` balances the rows with and without each label.
 
     Raises:
@@ -53,7 +60,7 @@ def class_weights(
     is_multi_label = problem_type == "multi_label_classification"
     if isinstance(weights, Mapping):
         by_label = _checked(weights, labels)
-        of_rows_with = np.array([by_label.get(label, 1.0) for label in labels], np.float32)
+        of_rows_with = np.array([by_label.get(label, 1.0) for label in labels], np.float64)
         return np.stack([np.ones_like(of_rows_with), of_rows_with]) if is_multi_label else of_rows_with
     if weights != "balanced":
         raise BadInputError(
@@ -75,7 +82,7 @@ def _counts_with(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _balanced(counts: np.ndarray) -> np.ndarray:
     """Return total / (labels * count) for each count; labels without rows are left out and get the weight 1."""
     is_used = counts > 0
-    return np.where(is_used, counts.sum() / (is_used.sum() * np.maximum(counts, 1)), 1.0).astype(np.float32)
+    return np.where(is_used, counts.sum() / (is_used.sum() * np.maximum(counts, 1)), 1.0)
 
 
 def _checked(weights: Mapping[Any, Any], labels: Sequence[str]) -> dict[str, float]:
