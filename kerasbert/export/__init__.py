@@ -1,4 +1,4 @@
-"""Answers: how does a trained model become a SavedModel that takes raw strings and that TF Serving can serve?"""
+"""How does a trained model become a SavedModel that takes raw strings and that TF Serving can serve?"""
 
 from kerasbert.export.graph.answer_search import AnswerSearch
 from kerasbert.export.saved_model import save, write

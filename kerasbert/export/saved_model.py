@@ -1,7 +1,8 @@
-"""Writes one SavedModel version that takes raw strings, as TF Serving and the local server take it up.
+"""Writes a model as one SavedModel version that takes raw strings, ready for TF Serving and `kerasbert serve`.
 
-The folder holds everything: the graph with the tokenizer in it, the weights, and as assets the vocabulary, the
-preprocessing's settings, the labels and the model's config. What the signatures compute: see served_model.py.
+The folder is complete: the graph including the tokenizer, the weights and, as assets, the vocabulary, the
+preprocessing's settings, the labels and the model's config. What the signatures are: see signatures.py. What they
+compute: see served/.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasbert.export.graph.answer_search import AnswerSearch
+from kerasbert.export.load_check import check_loads, check_servable_path
 from kerasbert.export.model_card import check_facts, write_model_card
 from kerasbert.export.saved_model_file import finish_saved_model
 from kerasbert.export.served.model import ServedModel, Signature
@@ -35,45 +37,45 @@ def save(
     version: int | None = None,
     **options: Any,
 ) -> Path:
-    """Writes `folder/<version>`, a SavedModel that takes raw strings, and returns its path.
+    """Write `folder/<version>`, a SavedModel that takes raw strings.
 
-    It is written aside and renamed, so a server that watches `folder` never sees half of it.
+    The version is written under a temporary name, loaded once as a server loads it, and then renamed. So a server that
+    watches `folder` never sees half a version.
 
-    Signatures, each with the batch first in every output (B rows, T tokens of the longest text in the batch, C labels,
-    H hidden size):
-
-    | signature | inputs | outputs |
-    | --- | --- | --- |
-    | `serving_default`, `text` | `text` string [B] | the task's answer |
-    | `text_pair` | `text`, `text_pair` string [B] | the task's answer on the pair |
-    | `token_ids` | `token_ids`, `segment_ids`, `padding_mask` int32 [B, T] | the task's answer, or bare logits |
-    | `examples` | `examples` string [B], serialized tf.Examples | the task's answer |
-    | `classify`, `regress` | `inputs` string [B], serialized tf.Examples | as TF Serving's methods want them |
-    | `embed` | `text` string [B] | `embedding` (mean of the text's tokens), `pooled_output` float32 [B, H] |
-    | `tokenize` | `text` string [B] | `token_ids`, `padding_mask`, `starts`, `ends` int32, `pieces` string [B, T] |
-    | `attention` | `text` string [B] | `attention` [B, blocks, heads, T, T], `pieces`, `padding_mask` [B, T] |
-
-    A classifier's answer is `label` string and `probability` float32 [B] of the best, `labels` and `probabilities`
-    [B, C], best first, and `logits` [B, C] in the order of the labels. The answers of the other models are in
-    docs/export.md. A `BertSpanPredictor` takes `question` and `context`, a `BertMultipleChoice` `text` and `choices`.
+    Every model has the signatures `serving_default`, `token_ids`, `examples` (tf.Examples), `embed`, `tokenize`,
+    `attention` and `attention_layers`; models for single texts also have `text` and, with two segments, `text_pair`.
+    docs/export.md lists all of them, with the inputs and outputs for each kind of model.
 
     Args:
-        model: a model of `kerasbert.models` on Keras' TensorFlow backend. Only its weights are written, no optimizer;
-            dropout is off.
-        folder: the model's folder, in which each version is a numbered folder. Made when it is missing.
+        model: a model of `kerasbert.models` on Keras' TensorFlow backend. Only its weights are written, no optimizer
+            state. Dropout is off.
+        folder: the model's folder on a local disk, with one numbered folder for each version. Created if missing.
         text_to_inputs: the `TextToInputs` that the model was trained with.
-        labels: the label names of a classifier in the order of its logits. By default "LABEL_0", "LABEL_1" and so on.
-        version: a number larger than all that are there. By default the next one.
+        labels: the label names of a classifier, in the order of its logits. By default "LABEL_0", "LABEL_1" and so on.
+        version: an integer larger than all existing versions. By default the next one.
         **options: see `write`.
 
     Returns:
         The path of the new version's folder.
 
     Raises:
-        BadInputError: the model, preprocessing and labels do not fit together, the model is of another kind or
-            backend, or `version` is not larger than those that are there.
-        OSError: the folder cannot be written. No version is then left under its final name.
+        ValueError: the model, preprocessing and labels do not fit together, the model cannot be exported, `version` is
+            not larger than all existing versions, or a server cannot load a model from a path like `folder`. Nothing
+            is written.
+        OSError: the folder cannot be written. It then contains no half-written version.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasbert.config import BertConfig
+        >>> from kerasbert.models import BertBackbone
+        >>> from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+        >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat"])
+        >>> backbone = BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=7))
+        >>> text_to_inputs = TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=16)
+        >>> save(backbone, tempfile.mkdtemp(), text_to_inputs, warm_up=None).name
+        '1'
     """
+    check_servable_path(folder)
     with next_version_folder(folder, version) as final:
         write(model, final, text_to_inputs, labels, **options)
     return final
@@ -92,31 +94,31 @@ def write(
     text_feature: str | None = None,
     pair_feature: str | None = None,
 ) -> None:
-    """Writes the same SavedModel as `save`, without a version: `folder` itself is the SavedModel.
+    """Write the same SavedModel as `save`, without a version: `folder` itself is the SavedModel.
 
-    For those who number versions themselves, such as TFX's Pusher. A folder that is there is replaced as a whole.
+    For callers that number versions themselves, e.g. TFX's Pusher. An existing folder is replaced as a whole.
 
     Args:
         model: see `save`.
         folder: the folder to write.
         text_to_inputs: see `save`.
         labels: see `save`.
-        min_serving_version: the oldest TF Serving that is to serve the model, such as "2.12". A model with an op that
-            this version does not link is refused.
-        model_card: what the model cannot tell itself, for its model card: `data`, `metrics`, `limits` and more, in any
-            form that JSON can hold.
-        warm_up: which requests a server runs while it loads the model, or None for no such file.
-        answer_search: how a `BertSpanPredictor`'s answers are looked for.
-        text_feature: name of the tf.Example feature that holds the text, when not "text" ("question" for a
+        min_serving_version: the oldest TF Serving version that must be able to serve the model, e.g. "2.12".
+        model_card: what the model itself does not know, for its model card: `data`, `metrics`, `limits` and more, as
+            JSON values.
+        warm_up: the requests that a server runs while it loads the model, or None for no warm-up file.
+        answer_search: how a `BertSpanPredictor` searches for answers.
+        text_feature: the tf.Example feature that contains the text. By default "text" ("question" for a
             `BertSpanPredictor`).
-        pair_feature: name of the feature that holds the second text, when not "text_pair" ("context" for a
+        pair_feature: the tf.Example feature that contains the second text. By default "text_pair" ("context" for a
             `BertSpanPredictor`, "choices" for a `BertMultipleChoice`).
 
     Raises:
-        BadInputError: as for `save`; or an op is missing in `min_serving_version`, `model_card` holds something that
-            JSON cannot, or there are too many warm-up requests.
-        OSError: the folder cannot be written. It is then as it was.
+        ValueError: as for `save`; or `min_serving_version` lacks an op of the model, `model_card` is not JSON, or there
+            are too many warm-up requests.
+        OSError: the folder cannot be written. It is unchanged.
     """
+    check_servable_path(folder)
     if min_serving_version is not None:
         parsed_version(min_serving_version)
     facts = model_card or {}
@@ -133,14 +135,15 @@ def write(
         write_model_card(served, facts, aside)
         if warm_up is not None:
             write_warm_up(served, signatures, warm_up, aside)
+        check_loads(served, signatures, aside)
 
 
 def _write_saved_model(
     served: ServedModel, signatures: Mapping[str, Signature], text_to_inputs: TextToInputs, folder: Path
 ) -> None:
-    """Writes the SavedModel into an empty folder."""
+    """Write the SavedModel into an empty folder."""
     root = tf.Module(name="served_model")
-    # The bare variables and not the Keras model, which would bring its optimizer along.
+    # The variables alone, because the Keras model would bring its optimizer along.
     root.weights = [weight.value for weight in served.model.weights]
     root.text_to_inputs = served.text_inputs.text_to_inputs
     with tempfile.TemporaryDirectory() as temporary:
@@ -150,7 +153,7 @@ def _write_saved_model(
 
 
 def _assets(served: ServedModel, text_to_inputs: TextToInputs, folder: Path) -> list[Path]:
-    """Writes the files that tell people and programs what the model is."""
+    """Write the files that tell people and programs what the model is."""
     text_to_inputs.save(folder)
     served.backbone.bert_config.to_json(folder / "config.json")
     if served.labels:

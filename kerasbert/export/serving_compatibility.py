@@ -1,8 +1,8 @@
-"""Checks a SavedModel's ops against what a version of TF Serving links, before it is published.
+"""Checks that a version of TF Serving has all ops of a SavedModel, before the model is published.
 
-TF Serving loads a model with an op that it does not know, and fails when the op is to run. serving_ops.json tells which
-version has which ops; how it was made is said in it. What it cannot tell: whether an op of the same name computes the
-same in each version, and what a TF Serving that somebody built with other ops has.
+TF Serving loads a model with an unknown op, and fails only when the op runs. serving_ops.json lists which version has
+which ops, and says how the list was made. Two things are not in the list: whether an op of the same name computes the
+same in each version, and which ops a custom build of TF Serving has.
 """
 
 import functools
@@ -22,36 +22,36 @@ Version = tuple[int, int]
 
 
 def check_serving_version(saved_model: str | os.PathLike[str], minimum: str) -> None:
-    """Refuses a SavedModel that a version of TF Serving could load but not run.
+    """Refuse a SavedModel that a version of TF Serving could load but not run.
 
     Args:
         saved_model: the version folder.
-        minimum: the oldest TF Serving that is to serve it, such as "2.12".
+        minimum: the oldest TF Serving version that must be able to serve it, e.g. "2.12".
 
     Raises:
-        BadInputError: an op is missing in that version (each is named with the first version that has it), or
-            nothing is known about that version.
+        BadInputError: an op is missing in that version (the message names each op and the first version that has
+            it), or the version is not listed.
     """
     wanted = parsed_version(minimum)
     missing = {name: first for name, first in first_versions(saved_model).items() if first is None or first > wanted}
     if not missing:
         return
     names = ", ".join(
-        f"`{name}` (in none)" if first is None else f"`{name}` (first in {_text(first)})"
+        f"`{name}` (in no version)" if first is None else f"`{name}` (first in {_text(first)})"
         for name, first in sorted(missing.items())
     )
-    remedy = "Build the model without these ops, or link them into a TF Serving of your own."
+    remedy = "Build the model without these ops, or build a TF Serving that links them."
     if None not in missing.values():
         needed = max(first for first in missing.values() if first is not None)
         remedy = f"Serve with TF Serving {_text(needed)} or later, or build the model without these ops."
-    raise BadInputError(f"TF Serving {minimum} must link every op of the model. Received: {names}. {remedy}")
+    raise BadInputError(f"TF Serving {minimum} must have every op of the model. Received: missing {names}. {remedy}")
 
 
 def parsed_version(version: str) -> Version:
-    """The major and minor number of a TF Serving whose ops are listed.
+    """Return the major and minor number of a TF Serving version whose ops are listed.
 
     Raises:
-        BadInputError: it is not written as a version, or nothing is known about it.
+        BadInputError: `version` is not written as a version, or is not listed.
 
     Example:
         >>> parsed_version("2.12.1")
@@ -62,29 +62,29 @@ def parsed_version(version: str) -> Version:
     numbers = _numbers(version) if isinstance(version, str) and re.fullmatch(r"\d+\.\d+(\.\d+)?", version) else (0, 0)
     if not oldest <= numbers <= newest:
         raise BadInputError(
-            f"A version of TF Serving must be one whose ops are listed, {_text(oldest)} to {_text(newest)}. "
-            f"Received: {version!r}. Give such as {_text(oldest)!r}."
+            f"`min_serving_version` must be a version of TF Serving from {_text(oldest)} to {_text(newest)}. "
+            f"Received: min_serving_version={version!r}. For example, min_serving_version={_text(oldest)!r}."
         )
     return numbers
 
 
 def first_serving_version(saved_model: str | os.PathLike[str]) -> str | None:
-    """The oldest listed TF Serving that has all ops of a SavedModel, or None where no listed one has."""
+    """Return the oldest listed version of TF Serving that has all ops of a SavedModel, or None if there is none."""
     firsts = list(first_versions(saved_model).values())
     return None if None in firsts else _text(max(first for first in firsts if first is not None))
 
 
 def first_versions(saved_model: str | os.PathLike[str]) -> dict[str, Version | None]:
-    """Each op of a SavedModel, with the first TF Serving that has it; None where no listed one has.
+    """Return each op of a SavedModel with the first version of TF Serving that has it, or None if no version has it.
 
-    An op with an attribute that it got later is named `Op.attribute`: an older version refuses to load it.
+    `Op.attribute` stands for an op that uses an attribute added later: older versions refuse to load it.
     """
     table = _op_table()
     return {name: table.get(name) for name in _ops_in_use(saved_model)}
 
 
 def _ops_in_use(saved_model: str | os.PathLike[str]) -> set[str]:
-    """The names of all ops in the graph and in its functions, and `Op.attribute` for attributes that the table has."""
+    """The names of all ops in the graph and its functions, and `Op.attribute` for each attribute in the table."""
     message = read_saved_model(Path(saved_model))
     table = _op_table()
     names: set[str] = set()
@@ -104,7 +104,7 @@ def _nodes(graph: graph_pb2.GraphDef) -> list:
 
 @functools.cache
 def _op_table() -> dict[str, Version | None]:
-    """Op, or `Op.attribute` for one that came later -> the first TF Serving that has it."""
+    """Map each op, and `Op.attribute` for attributes added later, to the first version of TF Serving that has it."""
     data, newest = _op_data(), _newest_release()
     table: dict[str, Version | None] = {}
     for part in ("tensorflow", "tensorflow_text"):
@@ -121,7 +121,7 @@ def _op_data() -> dict[str, Any]:
 
 
 def _newest_release() -> Version:
-    """The newest TF Serving whose tensorflow-text is known. A later TensorFlow says nothing about TF Serving."""
+    """The newest TF Serving whose tensorflow-text is known. A later TensorFlow alone says nothing about TF Serving."""
     return max(map(_numbers, _op_data()["tensorflow_text"]))
 
 

@@ -1,7 +1,7 @@
-"""The numbered folders of one served model: which number comes next, and that no two writers take the same one.
+"""Chooses the number of the next version of a served model, so that no two writers take the same one.
 
-TF Serving serves the largest number that it finds under the model's folder. So a version that is not larger than all
-that are there would never be served, or would change under a running server: it is refused.
+TF Serving serves the version with the largest number. A new version that is not larger than all existing ones would
+never be served, or would change while a server uses it, so it is refused.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from kerasbert.errors import BadInputError
 
-# TF Serving parses the folder's name as a signed 64-bit integer.
+# TF Serving reads the folder's name as a signed 64-bit integer.
 LARGEST_VERSION = 2**63 - 1
 
 
 def existing_versions(folder: str | os.PathLike[str]) -> list[int]:
-    """The version numbers under a model's folder, ascending. A missing folder has none.
+    """Return the version numbers in a model's folder, ascending. A missing folder has no versions.
 
     Example:
         >>> import pathlib, tempfile
@@ -36,23 +36,22 @@ def existing_versions(folder: str | os.PathLike[str]) -> list[int]:
 
 @contextlib.contextmanager
 def next_version_folder(folder: str | os.PathLike[str], version: int | None = None) -> Iterator[Path]:
-    """Yields the path of the version to write, and holds the model's folder until it is written.
+    """Yield the path of the version to write, and lock the model's folder until it is written.
 
     Args:
-        folder: the model's folder, made when it is missing.
-        version: the number to use, larger than every one that is there. By default the largest plus one, or 1.
+        folder: the model's folder. Created if missing.
+        version: the number to use, larger than all existing ones. By default the largest plus one, or 1.
 
     Raises:
-        BadInputError: `version` is not larger than the versions that are there, or `folder` is not a folder.
-        OSError: `folder` cannot be made or read.
+        BadInputError: `version` is not an integer larger than all existing versions, or `folder` is not a folder.
+        OSError: `folder` cannot be created or read.
     """
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-        raise BadInputError(f"`version` must be a whole number. Received: version={version!r}.")
+        raise BadInputError(f"`version` must be an integer. Received: version={version!r}. For example, version=1.")
     model_folder = Path(folder)
     if model_folder.exists() and not model_folder.is_dir():
         raise BadInputError(
-            f"The model's folder must be a folder. Received: folder={str(model_folder)!r}, which is a file. "
-            "Name another folder."
+            f"`folder` must be a folder. Received: folder={str(model_folder)!r}, which is a file. Choose another path."
         )
     model_folder.mkdir(parents=True, exist_ok=True)
     with _held(model_folder):
@@ -60,16 +59,16 @@ def next_version_folder(folder: str | os.PathLike[str], version: int | None = No
         chosen = largest + 1 if version is None else version
         if not largest < chosen <= LARGEST_VERSION:
             raise BadInputError(
-                "A new version's number must be larger than all that are there, or a server would not take it up, "
-                f"and at most {LARGEST_VERSION}. Received: version={chosen}, while {str(model_folder)!r} holds "
-                f"{largest or 'none'}. Leave `version` out to use the next free number."
+                "`version` must be larger than all existing versions, or no server would load it, and at most "
+                f"{LARGEST_VERSION}. Received: version={chosen}, while the largest version in {str(model_folder)!r} is "
+                f"{largest or 'none'}. Leave out `version` to use the next number."
             )
         yield model_folder / str(chosen)
 
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Keeps other writers of the same folder waiting. The lock is on the folder itself and leaves no file."""
+    """Make other writers of the same folder wait. The lock is on the folder itself and leaves no file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""Which question does this folder answer? What did a run do, on one page that anybody can open.
+"""What did a run do? One page that anybody can open.
 
-A `Report` takes plain data (numbers, lists, dicts, arrays) and writes one HTML file that holds everything: no script,
-no outside asset. Needs the extra `report` (jinja2, matplotlib), which is imported when the first report is made.
+A `Report` takes plain data (numbers, lists, dicts, arrays) and writes one self-contained HTML file, without scripts and
+external files. It needs the extra `report` (jinja2, matplotlib), which is imported when the first report is made.
 """
 
 from kerasbert.reports.report import Report

@@ -1,7 +1,7 @@
-"""Draws with matplotlib and hands back SVG that lives inside the page.
+"""Draws figures with matplotlib and returns them as SVG for the page.
 
-Colours become the page's CSS variables, so that one drawing suits a light and a dark window; texts stay texts in the
-page's own font. One unit of a drawing is one CSS pixel. Which data is drawn is up to the files beside this one.
+Colours become the page's CSS variables, so that the same figure fits a light and a dark theme. Texts stay texts, in the
+page's own font. One unit of a figure is one CSS pixel. The modules in sections/ decide what is drawn.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TEXT, MUTED, GRID = "#1d2530", "#57616f", "#d9dee5"
 SERIES = ("#2460c4", "#b8500b", "#0d7566", "#7b3fb3", "#9c1f52", "#5f6b1a")
-# Pixels of an image cannot follow the theme: mid-tones that stand out on white and on near-black.
+# The pixels of an image cannot follow the theme, so these are mid-tones that stand out on white and on near-black.
 RIGHT_RGB, WRONG_RGB = (0x2A / 255, 0x66 / 255, 0xD9 / 255), (0xC4 / 255, 0x56 / 255, 0x0C / 255)
 ON_COLOUR = "#fffffe"
 FONT_SIZE = 11.0
@@ -30,7 +30,7 @@ _VARIABLES = {TEXT: "--text", MUTED: "--muted", GRID: "--grid", ON_COLOUR: "--on
 }
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _SVG = "{http://www.w3.org/2000/svg}"
-_DRAWING_SETTINGS = {
+_DRAWING_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.image_inline": True,
     "font.family": ["sans-serif"],
@@ -57,7 +57,7 @@ _DRAWING_SETTINGS = {
 
 
 def require_extra() -> None:
-    """Imports what a report is made with.
+    """Import the packages that a report needs.
 
     Raises:
         BadInputError: jinja2 or matplotlib is not installed.
@@ -79,14 +79,14 @@ def draw(
     description: str,
     least_scale: float = 0.8,
 ) -> str:
-    """Draws one panel as SVG.
+    """Draw one figure as SVG.
 
     Args:
         size: width and height in pixels.
-        margins: left, right, top and bottom of the axes in pixels, where the labels lie.
+        margins: the space for labels at the left, right, top and bottom of the axes, in pixels.
         paint: draws on the axes.
-        description: what the drawing shows, for readers who cannot see it.
-        least_scale: how small a narrow window may make it, as a share of `size`, before it scrolls instead.
+        description: what the figure shows, for readers who cannot see it.
+        least_scale: the smallest scale in a narrow window, as a share of `size`. Below it, the figure scrolls.
 
     Returns:
         An `<svg>` element that needs nothing from outside the page.
@@ -97,11 +97,11 @@ def draw(
     width, height = size
     left, right, top, bottom = margins
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # Texts are drawn by the browser, with its fonts: what ours lacks does not matter.
+        # The browser draws the texts with its own fonts, so glyphs that matplotlib's fonts lack do not matter.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_DRAWING_SETTINGS)
-        # Ids are unique within the page and the same on each run.
+        # Makes ids unique within the page, and the same in each run.
         matplotlib.rcParams["svg.hashsalt"] = description
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         axes = figure.add_axes(
@@ -115,7 +115,7 @@ def draw(
 
 
 def _inlined(svg: str, size: tuple[float, float], description: str, least_scale: float) -> str:
-    """The drawing as an element of an HTML page."""
+    """The figure as an element of an HTML page."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
@@ -145,7 +145,7 @@ def _inlined(svg: str, size: tuple[float, float], description: str, least_scale:
 
 
 def _merge_groups(root: ElementTree.Element) -> None:
-    """Puts the content of groups that only carry a name in their place: such groups are a third of the drawing."""
+    """Replace groups that only have a name by their content: such groups make up a third of the file."""
     for child in list(root):
         _merge_groups(child)
         if child.tag == f"{_SVG}g" and set(child.attrib) <= {"id"}:
@@ -156,7 +156,7 @@ def _merge_groups(root: ElementTree.Element) -> None:
 
 
 def _referenced_ids(root: ElementTree.Element) -> set[str]:
-    """The ids that some `href` or `url(#...)` of the drawing points to."""
+    """The ids that an `href` or `url(#...)` of the figure points to."""
     return {
         mark
         for element in root.iter()
@@ -169,7 +169,7 @@ def _referenced_ids(root: ElementTree.Element) -> set[str]:
 
 
 def _attribute(name: str, value: str, prefix: str) -> str:
-    """The attribute's value with the page's colours and font, short numbers, and ids of this drawing alone."""
+    """The attribute's value with the page's colours and font, short numbers, and ids that only this figure uses."""
     if name == "id":
         return prefix + value
     if name in (f"{_XLINK}href", "clip-path"):
@@ -181,7 +181,7 @@ def _attribute(name: str, value: str, prefix: str) -> str:
         value = re.sub(r"#[0-9a-f]{6}", lambda match: _themed(match[0]), value)
         return re.sub(r"\s*([:;])\s*", r"\1", value).strip(" ;")
     if name in ("d", "transform", "x", "y", "width", "height"):
-        # The scale of an image is multiplied by its cells, so it keeps more digits.
+        # The scale of an image is multiplied by the number of its cells, so it needs more digits.
         digits = 4 if name == "transform" else 2
         value = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.{digits}f}".rstrip("0").rstrip("."), value)
         return " ".join(value.split())
@@ -189,12 +189,12 @@ def _attribute(name: str, value: str, prefix: str) -> str:
 
 
 def _themed(colour: str) -> str:
-    """The CSS variable that stands for the colour, which is kept for viewers that know no variables."""
+    """The CSS variable for the colour, with the colour itself for viewers that do not support variables."""
     return f"var({_VARIABLES[colour]},{colour})" if colour in _VARIABLES else colour
 
 
 def number_ticks(axis: Any, write: Callable[[float], str], count: int = 6, whole: bool = False) -> None:
-    """Lets an axis have about `count` ticks, written by `write`; at whole numbers only if `whole`."""
+    """Give an axis about `count` ticks, formatted by `write`. If `whole`, only at whole numbers."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=count, steps=[1, 2, 2.5, 5, 10], integer=whole, min_n_ticks=1))

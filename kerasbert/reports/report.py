@@ -1,6 +1,6 @@
-"""The page: sections in the order in which they are added, laid out by the template, written as one file.
+"""The page: sections in the order in which they are added, laid out by the template and written as one file.
 
-What a section shows is decided in the file of its name beside this one.
+What a section shows is decided in the module of the same name in sections/.
 """
 
 import os
@@ -23,15 +23,15 @@ from kerasbert.version import __version__
 
 
 class Report:
-    """One HTML page made of sections. It holds everything itself and runs no script.
+    """One HTML page that contains everything it shows and runs no script.
 
-    Each `add_...` method takes plain data, puts a section at the end of the page, and leaves it out where there is
-    nothing to show. The same data gives the same bytes: no time is written unless it is given.
+    Each `add_...` method takes plain data and adds a section at the end of the page, unless there is nothing to show.
+    The same data gives the same bytes: no time is written unless `created` is given.
 
     Args:
         title: the page's heading.
-        subtitle: a line below it.
-        created: when the run was, in any form, for the foot of the page.
+        subtitle: a line below the heading.
+        created: the time of the run, in any format, for the foot of the page.
 
     Raises:
         BadInputError: jinja2 or matplotlib is not installed.
@@ -51,21 +51,24 @@ class Report:
         self.sections: list[Section] = []
 
     def add_part(self, title: str, note: str = "") -> None:
-        """Opens a part of the page, such as one of several runs: the sections after it belong to it."""
+        """Start a part of the page, e.g. one of several runs. The sections that are added after it belong to it."""
         self.sections.append(Section(plain_text(title), note=plain_text(note), level=1))
 
     def add_metrics(self, metrics: Mapping[str, Any], title: str = "Evaluation", note: str = "") -> None:
-        """Shows the few metrics that matter most, large.
+        """Add a section with the most important metrics in large type.
 
         Args:
-            metrics: name to number. A mapping of names to mappings of numbers, such as metrics per label, becomes a
-                table that can be opened; what is neither is left out.
+            metrics: numbers by name. A mapping of names to mappings of numbers, e.g. metrics per label, becomes a
+                table that can be opened. Other values are left out.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
+
+        Raises:
+            ValueError: `metrics` is not a mapping.
         """
         if not isinstance(metrics, Mapping):
             raise ValueError(
-                f'`metrics` must map names to numbers. Received: {metrics!r}. Give for instance {{"accuracy": 0.9}}.'
+                f'`metrics` must map names to numbers. Received: {metrics!r}. For example, {{"accuracy": 0.9}}.'
             )
         items = tuple(
             (metric_name(key), named_number(key, value)) for key, value in metrics.items() if is_number(value)
@@ -82,13 +85,13 @@ class Report:
         rows: Sequence[Sequence[object] | Mapping[str, object]],
         note: str = "",
     ) -> None:
-        """Shows a table, such as one model per row and one figure per column.
+        """Add a section with a table of metrics, e.g. one model per row and one metric per column.
 
         Args:
             title: the section's heading.
-            columns: the headings. Columns named as an accuracy, rate, share, precision, recall or F1 are shown as per
-                cents where all values lie between 0 and 1.
-            rows: lists in the order of the columns, or mappings by heading. None is a value that is not known.
+            columns: the column headings. A column whose name ends in accuracy, rate, share, precision, recall or F1 is
+                shown in percent if all its values are between 0 and 1.
+            rows: lists in the order of the columns, or mappings by column heading. None is an unknown value.
             note: a sentence below the heading.
 
         Raises:
@@ -99,32 +102,32 @@ class Report:
     def add_training_curves(
         self, history_rows: Iterable[Mapping[str, Any]], title: str = "Training", note: str = ""
     ) -> None:
-        """Shows each logged metric by step, training against validation, the phases marked.
+        """Add a section with a figure for each logged metric: training and validation by step, with the phases marked.
 
         Args:
             history_rows: the lines of a run's `history.jsonl`: `{"phase": ..., "step": ..., "split": "train" or
                 "validation", metric: value, ...}` in the order in which they were written.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: a row without a step.
+            ValueError: a row has no step.
         """
         self._add(title, _training_curves(history_rows), note)
 
     def add_confusion_matrix(
         self, matrix: object, labels: Sequence[object], title: str = "Confusion matrix", note: str = ""
     ) -> None:
-        """Shows which label was taken for which.
+        """Add a section that shows which labels the model confuses.
 
         Args:
             matrix: counts [C, C]; row = true label, column = predicted label.
-            labels: the C names.
+            labels: the C label names.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: the matrix is not square, holds no counts, or does not fit the labels.
+            ValueError: the matrix is not square, contains something other than counts, or does not fit the labels.
         """
         self._add(title, _confusion_matrix(matrix, labels), note)
 
@@ -135,71 +138,71 @@ class Report:
         title: str = "Lengths of the texts",
         note: str = "",
     ) -> None:
-        """Shows how many tokens the texts have.
+        """Add a section that shows how many tokens the texts have.
 
         Args:
-            lengths_by_name: for each set of texts its lengths (a list or an array), or a mapping of length to count.
+            lengths_by_name: for each set of texts, its lengths (a list or an array), or a mapping of length to count.
             limit: the model's sequence length, which is marked.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: lengths that are no whole numbers of 0 or more.
+            ValueError: a length is not a whole number of at least 0.
         """
         self._add(title, _length_histogram(lengths_by_name, limit), note)
 
     def add_vocabulary(self, statistics: Mapping[str, Any], title: str = "Vocabulary", note: str = "") -> None:
-        """Shows how the vocabulary fits the text.
+        """Add a section that shows how well the vocabulary fits the text.
 
         Args:
-            statistics: what `vocabulary_statistics` returns, or any part of it.
+            statistics: the result of `vocabulary_statistics`, or any part of it.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: a statistic of the wrong form.
+            ValueError: a statistic has the wrong form.
         """
         self._add(title, _vocabulary(statistics), note)
 
     def add_attention(
         self, pieces: Sequence[object], attention: object, title: str = "Attention", note: str = ""
     ) -> None:
-        """Shows where each piece of one text looks.
+        """Add a section that shows the attention within one text.
 
         Args:
-            pieces: the T pieces, special ones included, padding left out.
-            attention: probabilities [N, T, T] of one layer or [L, N, T, T] of all; row = the piece that looks.
+            pieces: the T pieces of the text, with special tokens and without padding.
+            attention: probabilities [N, T, T] of one layer or [L, N, T, T] of all layers. Row = the piece that attends.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: an array of another shape, or values that are no probabilities.
+            ValueError: the array has another shape, or its values are not probabilities.
         """
         self._add(title, _attention(pieces, attention), note)
 
     def add_answers(
         self, answers: Sequence[Mapping[str, Any]], title: str = "Answers of the served model", note: str = ""
     ) -> None:
-        """Shows what the live model and the served one say to the same texts.
+        """Add a section that compares the answers of the live model and the served model to the same texts.
 
         Args:
-            answers: per query `{"text": ..., "live": {"label", "probability"}, "rest": {...}, "grpc": {...}}`; ways
-                that were not asked are left out, and `expected` may give the true label.
+            answers: for each query `{"text": ..., "live": {"label", "probability"}, "rest": {...}, "grpc": {...}}`.
+                Interfaces that were not called are left out. `expected` may be the true label.
             title: the section's heading.
-            note: a sentence below it.
+            note: a sentence below the heading.
 
         Raises:
-            ValueError: a query without a text, or a probability that is no number from 0 to 1.
+            ValueError: a query has no text, or a probability is not a number from 0 to 1.
         """
         self._add(title, _answers(answers), note)
 
     def add_settings(self, settings: Mapping[str, Any], title: str = "Settings", note: str = "") -> None:
-        """Shows what the run was started with. Nested settings are named by their way, such as `model.hidden_size`."""
+        """Add a section with the run's settings. Nested settings are named by their path, e.g. `model.hidden_size`."""
         rows = [(name, setting(value)) for name, value in _flat(settings)]
         self._add(title, (_settings_table(rows),) if rows else (), note)
 
     def to_html(self) -> str:
-        """The page."""
+        """Return the page as HTML."""
         from jinja2 import DictLoader, Environment, StrictUndefined
         from markupsafe import Markup
 
@@ -217,10 +220,10 @@ class Report:
         return environment.get_template("page").render(report=self, styles=styles, version=__version__)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the page and returns its path.
+        """Write the page, and return its path.
 
         Raises:
-            OSError: the file cannot be written. A page that was there before is then as it was.
+            OSError: the file cannot be written. An earlier page at the same path is unchanged.
         """
         page = self.to_html()
         with write_aside(path) as aside:
@@ -249,7 +252,7 @@ def _settings_table(rows: Sequence[tuple[str, str]]) -> Table:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested settings as one list of names and values."""
+    """Flatten nested settings to one list of names and values."""
     found: list[tuple[str, Any]] = []
     for key, value in settings.items():
         name = f"{prefix}{plain_text(key)}"

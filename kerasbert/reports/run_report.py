@@ -1,4 +1,4 @@
-"""Makes the page of a run: one section for each thing that its folder holds."""
+"""Makes the report of a run: one section for each kind of data in the run's folder."""
 
 import contextlib
 import os
@@ -16,20 +16,20 @@ from kerasbert.run_folder import RunFolder
 def write_run_report(
     run_dir: str | os.PathLike[str], path: str | os.PathLike[str] | None = None, title: str = "", created: str = ""
 ) -> Path:
-    """Writes the report of one run.
+    """Write the report of one run.
 
     Args:
         run_dir: the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote.
-        path: the HTML file; `report.html` in the run's folder if not given.
-        title: the page's heading; the folder's name if not given.
-        created: when the run was, in any form, for the foot of the page.
+        path: the HTML file. By default `report.html` in the run's folder.
+        title: the page's heading. By default the folder's name.
+        created: the time of the run, in any format, for the foot of the page.
 
     Returns:
         The path of the page.
 
     Raises:
-        BadInputError: the folder is no run, a file of it is damaged (the message names file and line), or the extra
-            `report` is not installed.
+        BadInputError: the folder is not a run's folder, one of its files is damaged (the message names the file and
+            line), or the extra `report` is not installed.
         OSError: the page cannot be written.
     """
     folder = Path(run_dir)
@@ -39,15 +39,15 @@ def write_run_report(
 
 
 def add_run(report: Report, run: Run, heading: str = "") -> None:
-    """Adds the sections of one run to a report, which may hold several.
+    """Add the sections of one run to a report, which may contain several runs.
 
     Args:
         report: the report.
-        run: what `read_run` returns.
-        heading: opens a part of the page for this run.
+        run: the result of `read_run`.
+        heading: if given, starts a part of the page for this run.
 
     Raises:
-        BadInputError: something that the run's files hold cannot be shown; the message names the file.
+        BadInputError: the content of one of the run's files cannot be shown. The message names the file.
     """
     if heading:
         report.add_part(heading)
@@ -63,10 +63,10 @@ def add_run(report: Report, run: Run, heading: str = "") -> None:
 
 
 def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
-    """How good the model is."""
+    """Add how good the model is."""
     split = evaluation.get("split", "")
     if "metrics" in evaluation:
-        # The confusion matrix brings the metrics of each label along.
+        # The section of the confusion matrix shows the metrics of each label.
         twice = "per_label" if "confusion_matrix" in evaluation else None
         metrics = {name: value for name, value in evaluation["metrics"].items() if name != twice}
         report.add_metrics(metrics, note=f"Measured on the {split} split." if split else "")
@@ -77,14 +77,14 @@ def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
     if "confusion_matrix" in evaluation and "labels" not in evaluation:
         raise ValueError(
             "`confusion_matrix` must come with `labels`. Received: no labels. "
-            "Write the label names in the order of its rows."
+            "Add the label names in the order of the rows."
         )
     if "confusion_matrix" in evaluation:
         report.add_confusion_matrix(evaluation["confusion_matrix"], evaluation["labels"])
 
 
 def _add_text_metrics(report: Report, evaluation: Mapping[str, Any]) -> None:
-    """What the texts are like and what the model makes of them."""
+    """Add what the texts are like, and what the model computes from them."""
     if "answers" in evaluation:
         report.add_answers(evaluation["answers"])
     if "attention" in evaluation:
@@ -97,19 +97,19 @@ def _add_text_metrics(report: Report, evaluation: Mapping[str, Any]) -> None:
 
 
 def _with_lists(name: str, value: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """The value, if each of the keys holds a list."""
+    """Return the value if each of the keys contains a list."""
     for key in keys:
         if not isinstance(value.get(key), list):
             raise ValueError(
-                f"`{name}` must hold a list `{key}`. Received: {key}={shortened(repr(value.get(key)), 60)}. "
-                f"Evaluate again, or delete `{name}`."
+                f"`{name}` must contain a list `{key}`. Received: {key}={shortened(repr(value.get(key)), 60)}. "
+                f"Evaluate the model again, or delete `{name}`."
             )
     return value
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Puts the file's name in front of what is wrong with its content."""
+    """Put the file's name in front of an error message about its content."""
     try:
         yield
     except ValueError as error:

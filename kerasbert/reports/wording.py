@@ -1,6 +1,6 @@
-"""Turns names and numbers into what a reader sees: sensible digits, one form per column, no unprintable characters.
+"""Formats names and numbers for readers: sensible digits, one format per column, no unprintable characters.
 
-Does not escape anything for HTML: the template does that, once, for all.
+Nothing here escapes text for HTML: the template does that in one place.
 """
 
 import json
@@ -16,29 +16,29 @@ NOTHING = "–"
 
 _SHARES = re.compile(r"(^|[_ -])(accuracy|precision|recall|rate|share|f1)$", re.IGNORECASE)
 _NO_SHARES = re.compile(r"learning[_ -]rate$", re.IGNORECASE)
-# Lone surrogates cannot be encoded, and the others are not allowed in XML, which the metrics are made of.
+# Lone surrogates cannot be encoded, and the others are not allowed in XML, the format of the figures.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _WORDS = {"lm": "LM", "mlm": "MLM", "nsp": "NSP", "f1": "F1", "id": "ID", "ids": "IDs", "grpc": "gRPC", "rest": "REST"}
 
 
 def plain_text(value: object) -> str:
-    """The value as text that HTML, XML and UTF-8 can hold: each unprintable character becomes U+FFFD."""
+    """Return the value as text that is valid in HTML, XML and UTF-8: each unprintable character becomes U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", str(value))
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters of the text, ended by an ellipsis where something was cut."""
+    """Return at most `limit` characters of the text, with an ellipsis at the end if something was cut."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def text_width(text: str, font_size: float) -> float:
-    """A width in pixels that the text surely fits in, whatever the system's font: East Asian characters are square."""
+    """Return a width in pixels that the text fits in with any font. East Asian characters are square."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return font_size * (0.6 * (len(text) - wide) + 1.05 * wide)
 
 
 def metric_name(key: object) -> str:
-    """A metric's key in words.
+    """Return the name of a metric in words.
 
     Example:
         >>> metric_name("masked_lm_accuracy"), metric_name("macro_f1")
@@ -50,12 +50,12 @@ def metric_name(key: object) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether the value is a number and not a truth value."""
+    """Return whether the value is a number and not a Boolean."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
 
 
 def is_share(name: object, values: Sequence[float]) -> bool:
-    """Whether numbers of this name are shares of one, which read best as per cents."""
+    """Return whether numbers of this name are shares of one, which are best shown in percent."""
     text = str(name).strip()
     if _NO_SHARES.search(text) or not _SHARES.search(text):
         return False
@@ -63,7 +63,7 @@ def is_share(name: object, values: Sequence[float]) -> bool:
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """A share of one as per cents.
+    """Format a share of one in percent.
 
     Example:
         >>> percent(0.8434), percent(0.00031), percent(1.0)
@@ -77,7 +77,7 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def number(value: float) -> str:
-    """A measured number with four significant digits, or a count in full.
+    """Format a measured number with four significant digits, or a count in full.
 
     Example:
         >>> number(12345), number(2.30259), number(0.000012), number(1234567.8)
@@ -97,13 +97,13 @@ def number(value: float) -> str:
 
 
 def named_number(name: object, value: float) -> str:
-    """One number as its name asks for: per cents for an accuracy, digits for a loss."""
+    """Format one number according to its name: percent for an accuracy, digits for a loss."""
     value = value if isinstance(value, (int, np.integer)) else float(value)
     return percent(float(value)) if is_share(name, [float(value)]) else number(value)
 
 
 def setting(value: object) -> str:
-    """A setting as somebody would type it: no digits lost, no thousands marks."""
+    """Format a setting as a user would type it: all digits, no thousands separators."""
     if value is None:
         return "none"
     if isinstance(value, (bool, np.bool_)):
@@ -116,13 +116,13 @@ def setting(value: object) -> str:
 
 
 def column_is_numeric(values: Sequence[object]) -> bool:
-    """Whether a table's column is set flush right: numbers, or texts such as "0.84 ± 0.01" that begin with a digit."""
+    """Return whether a column is right-aligned: numbers, or texts that begin with a digit, e.g. "0.84 ± 0.01"."""
     given = [value for value in values if value is not None and value != ""]
     return bool(given) and all(is_number(value) or re.match(r"[-+<>≤≥]?\s*\d", str(value)) for value in given)
 
 
 def column(name: object, values: Sequence[object]) -> list[str]:
-    """A table's column as texts, all numbers of it with the same number of decimals, so that they line up."""
+    """Format a table's column, all its numbers with the same number of decimals, so that they line up."""
     numbers = [float(value) for value in values if is_number(value)]
     finite = [value for value in numbers if math.isfinite(value)]
     shares = is_share(name, numbers)
@@ -146,7 +146,7 @@ def column(name: object, values: Sequence[object]) -> list[str]:
 
 
 def _decimals(finite: list[float], shares: bool) -> int:
-    """Decimals for a column: four significant digits of its greatest number, one decimal for per cents."""
+    """The decimals of a column: four significant digits of its largest number, or one decimal for percent."""
     if shares:
         return 2 if any(0 < value < 0.001 for value in finite) else 1
     greatest = max((abs(value) for value in finite), default=0.0)
@@ -154,5 +154,5 @@ def _decimals(finite: list[float], shares: bool) -> int:
 
 
 def _tidy_exponent(text: str) -> str:
-    """`1e-05` as `1e-5`."""
+    """Write `1e-05` as `1e-5`."""
     return re.sub(r"e([-+])0*(\d)", lambda match: f"e{match[1].replace('+', '')}{match[2]}", text)

@@ -53,14 +53,14 @@ def test_the_card_of_a_sentence_encoder_gives_the_size_of_its_vectors(make_backb
     assert (card["model"]["embedding_size"], card["model"]["hidden_size"]) == (5, 16)
     assert card["signatures"]["embed"]["outputs"]["embedding"] == "float32 [batch, 5]"
     text = (folder / "assets.extra" / "README.md").read_text(encoding="utf-8")
-    assert "2 layers of size 16.\nIts vectors have 5 numbers.\n" in text
+    assert "2 layers, hidden size 16\n* Vectors of 5 numbers\n" in text
 
 
 def test_people_can_read_it_too(version_folder):
     text = (version_folder / "assets.extra" / "README.md").read_text(encoding="utf-8")
-    assert text.startswith("# BertSequenceClassifier\n")
+    assert text.startswith("# Text classifier\n\nClassifies each text. The model takes raw text")
     for line in (
-        "Needs TF Serving 2.12 or later.",
+        "* Needs TF Serving 2.12 or later",
         "## Data",
         "* training: 1,000 made-up texts",
         "  * x: 0.25",
@@ -68,7 +68,7 @@ def test_people_can_read_it_too(version_folder):
         "## Intended use",
         "* ü",
         "### `text_pair`",
-        "* outputs `probabilities`: float32 [batch, 3]",
+        "| output | `label` | string [batch] | The most probable label. |",
     ):
         assert line in text.split("\n")
 
@@ -104,7 +104,7 @@ def test_limits_may_have_any_form(version_folder, classifier, text_to_inputs, tm
         ({"signatures": []}, "Received: signatures"),
         ({"metrics": {1, 2}}, "not JSON serializable"),
         ({"metrics": float("nan")}, "Out of range float values|not JSON compliant"),
-        ({"data": {"of": "half \ud800"}}, r"must hold characters that a file can hold\. Received: U\+D800"),
+        ({"data": {"of": "half \ud800"}}, r"must contain only characters that UTF-8 can encode\. Received: U\+D800"),
         ({"half \udfff": 1}, r"Received: U\+DFFF"),
     ],
 )

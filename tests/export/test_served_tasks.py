@@ -102,6 +102,7 @@ def test_entities_have_labels_and_byte_offsets(token_classifier, text_to_inputs,
     examples = tf.constant([serialized(text=text) for text in TEXTS])
     for answer in (signatures["text"](text=tf.constant(TEXTS)), signatures["examples"](examples=examples)):
         np.testing.assert_array_equal(answer["entity_count"], [len(row) for row in expected])
+        np.testing.assert_array_equal(answer["truncated_token_count"], [0, 0, 0, 0, 50 - 22])
         longest = max(map(len, expected))
         for name, key in (("entities", "entity"), ("labels", "label"), ("starts", "start"), ("ends", "end")):
             values = answer[name].numpy()
@@ -122,11 +123,13 @@ def test_entities_have_labels_and_byte_offsets(token_classifier, text_to_inputs,
 
 
 def answers_in_python(model, text_to_inputs, question, text, search):
-    """All spans of all windows, by brute force: {(start byte, end byte): best score}, and the score of no answer."""
+    """All spans of all windows, by brute force: {(start byte, end byte): best score}.
+
+    Also the score of no answer, and the number of tokens of question and text that no window contains.
+    """
     length = text_to_inputs.sequence_length
-    asked = text_to_inputs.tokenizer.tokenize([question])[0].numpy()[
-        : min(search.max_question_tokens, (length - 3) // 2)
-    ]
+    whole_question = text_to_inputs.tokenizer.tokenize([question])[0].numpy()
+    asked = whole_question[: min(search.max_question_tokens, (length - 3) // 2)]
     ids, starts, ends, continues = pieces_with_offsets(text_to_inputs, text)
     word_of = np.cumsum([not (follows and index) for index, follows in enumerate(continues)]) if len(ids) else []
     room = length - 3 - len(asked)
@@ -148,10 +151,11 @@ def answers_in_python(model, text_to_inputs, question, text, search):
                 key = int(starts[in_first[0]]), int(ends[in_last[-1]])
                 spans[key] = max(spans.get(key, -np.inf), score)
         windows += 1
+        end = begin + len(window)
         if begin + room >= len(ids):
             break
         begin += stride
-    return spans, no_answer
+    return spans, no_answer, len(whole_question) - len(asked) + len(ids) - end
 
 
 @pytest.mark.parametrize(
@@ -170,10 +174,13 @@ def test_answers_are_the_best_spans_of_all_windows(make_backbone, text_to_inputs
             question=tf.constant(questions), context=tf.constant(contexts)
         ).items()
     }
+    cut_rows = 0
     for row, (question, context) in enumerate(zip(questions, contexts, strict=True)):
-        spans, no_answer = answers_in_python(model, text_to_inputs, question, context, search)
+        spans, no_answer, truncated = answers_in_python(model, text_to_inputs, question, context, search)
         best = sorted(spans.items(), key=lambda item: -item[1])[:7]
         assert answer["answer_count"][row] == len(best)
+        assert answer["truncated_token_count"][row] == truncated
+        cut_rows += truncated > 0
         np.testing.assert_allclose(answer["no_answer_score"][row], no_answer, atol=1e-4)
         np.testing.assert_allclose(answer["scores"][row, : len(best)], [score for _, score in best], atol=1e-4)
         for place in range(7):
@@ -190,6 +197,7 @@ def test_answers_are_the_best_spans_of_all_windows(make_backbone, text_to_inputs
             ("probabilities", "probability"),
         ):
             assert answer[many][row, 0] == answer[one][row]
+    assert cut_rows > 0
     assert (answer["probabilities"].sum(axis=1) <= 1 + TOLERANCE).all()
     examples = [
         serialized(question=question, context=context) for question, context in zip(questions, contexts, strict=True)
@@ -246,7 +254,7 @@ def test_the_best_choice_is_named(make_backbone, text_to_inputs, exported):
     examples = [serialized(text=texts[0], choices=[*choices[0], "more"]), serialized(text=texts[1], choices=choices[1])]
     by_example = signatures["examples"](examples=tf.constant(examples))
     np.testing.assert_allclose(by_example["probabilities"][1], [*probabilities[1], 0], atol=TOLERANCE)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="needs a choice"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="needs at least one choice"):
         signatures["examples"](examples=tf.constant([serialized(text="a")]))
     rows = [text_to_inputs(([text] * 2, row)) for text, row in zip(texts, choices, strict=True)]
     inputs = {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
@@ -325,3 +333,22 @@ def test_attention_is_that_of_the_live_model(backbone, text_to_inputs, backbone_
     _, scores = backbone.encoder_blocks[0].attention(hidden, inputs["padding_mask"], return_attention_scores=True)
     np.testing.assert_allclose(attention[:, 0], scores, atol=TOLERANCE)
     assert answer["pieces"][0, :3].numpy().tolist() == [b"[CLS]", b"the", b"play"]
+
+
+@pytest.mark.parametrize("layers", [[[1, 0, 1], [0, 0, 0], [1, 1, 0]], [[1], [0], [1]], [[], [], []]])
+def test_attention_of_some_layers_is_part_of_that_of_all(backbone_signatures, layers):
+    texts, layers = tf.constant(TEXTS[:3]), np.array(layers, np.int32)
+    every = backbone_signatures["attention"](text=texts)
+    some = backbone_signatures["attention_layers"](text=texts, layers=tf.constant(layers))
+    expected = np.stack([rows[wanted] for rows, wanted in zip(every["attention"].numpy(), layers, strict=True)])
+    assert some["attention"].shape == (3, layers.shape[1], 2, *every["pieces"].shape[1:] * 2)
+    np.testing.assert_array_equal(some["attention"], expected)
+    np.testing.assert_array_equal(some["pieces"], every["pieces"])
+
+
+@pytest.mark.parametrize("layers", [[[2]], [[-1]], [[0], [0]]])
+def test_layers_that_the_model_does_not_have_are_refused(backbone_signatures, layers):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"`layers` (must be at least 0|needs a row for each text)"
+    ):
+        backbone_signatures["attention_layers"](text=tf.constant(["a"]), layers=tf.constant(layers))

@@ -100,6 +100,10 @@ def test_no_text_and_no_shape_kills_a_classifier(native, classifier_folder):
         wrong += refused
     two, one = np.array(["x", "y"], object), np.array(["x"], object)
     wrong.append(("text_pair", {"text": two, "text_pair": one}))
+    good.append(("attention_layers", {"text": two, "layers": np.array([[1, 0], [1, 1]], np.int32)}))
+    for layers in ([0, 0], [[0]], [[2], [0]], [[-1], [0]], 0):
+        wrong.append(("attention_layers", {"text": two, "layers": np.array(layers, np.int32)}))
+    wrong.append(("attention_layers", {"text": SCALAR, "layers": np.array([[0]], np.int32)}))
     for name, key in (("examples", "examples"), ("classify", "inputs")):
         good.append((name, {key: np.empty([0], object)}))
         wrong += [(name, {key: value}) for value in (SCALAR, TABLE, one, np.array([b"\xff\xff"], object))]

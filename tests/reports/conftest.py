@@ -1,4 +1,4 @@
-"""A run that has everything, and a reader that sees a page as a browser does: tags, texts, references."""
+"""A run with every kind of data, and a reader that parses a page: tags, texts and references."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
 class PageReader(HTMLParser):
-    """Collects what a page holds, and fails on tags that do not nest."""
+    """Collects the content of a page, and fails on tags that do not nest."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -147,6 +147,6 @@ def run_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def whole_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a run that has everything, drawn once for all who only read it."""
+    """The page of a run with every kind of data, made once for all tests that only read it."""
     folder = write_run(tmp_path_factory.mktemp("run") / "demo-run")
     return write_run_report(folder).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The extra `report` is loaded when a report is made and not before, and its absence is one clear line."""
+"""The extra `report` is loaded only when a report is made, and an error says clearly if it is missing."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ print(sorted({{"matplotlib.pyplot", "tkinter", "tensorflow", "keras"}} & set(sys
 
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
 @pytest.mark.parametrize("call", ["Report('run')", "write_run_report('.')"])
-def test_a_missing_extra_is_one_line_with_the_remedy(module, call):
+def test_a_missing_extra_is_one_line_with_the_fix(module, call):
     code = f"""
 import sys
 sys.modules[{module!r}] = None

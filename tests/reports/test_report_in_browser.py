@@ -36,7 +36,7 @@ def browse(page: Path, profile: Path, *flags: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_the_page_is_drawn_without_a_complaint(run_dir, tmp_path, theme):
+def test_the_page_is_drawn_without_an_error(run_dir, tmp_path, theme):
     from PIL import Image
 
     page, picture = write_run_report(run_dir), tmp_path / "page.png"
@@ -53,15 +53,15 @@ def test_the_page_is_drawn_without_a_complaint(run_dir, tmp_path, theme):
     assert len(blue) > 100, "the curves and the matrix are there"
 
 
-def test_a_complaint_would_be_seen(tmp_path):
-    """The control for the test above: what the page's policy forbids is logged."""
+def test_an_error_would_be_found(tmp_path):
+    """The control for the test above: a violation of the page's policy is logged."""
     page = tmp_path / "page.html"
     page.write_text("<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\"><script>1</script>")
     done = browse(page, tmp_path / "profile", f"--screenshot={tmp_path / 'page.png'}")
     assert "CONSOLE" in done.stderr
 
 
-def test_a_narrow_window_scrolls_only_within_its_metrics(run_dir, tmp_path):
+def test_a_narrow_window_scrolls_only_within_its_figures(run_dir, tmp_path):
     page = write_run_report(run_dir)
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
     measure = "document.title = `${document.documentElement.scrollWidth} in ${window.innerWidth}`"

@@ -1,4 +1,4 @@
-"""The page stands alone, cannot be broken by what people call their labels, and reads well."""
+"""The page needs no other file, cannot be broken by the names of labels, and is readable."""
 
 import re
 
@@ -33,7 +33,7 @@ def evil_report() -> Report:
     return report
 
 
-def test_nothing_comes_from_outside(whole_page, read_page):
+def test_the_page_refers_to_no_external_file(whole_page, read_page):
     seen = read_page(whole_page)
     for attribute in ("src", "href", "xlink:href", "action", "srcset", "data"):
         for value in seen.values(attribute):
@@ -89,8 +89,8 @@ def test_colours_follow_the_theme(whole_page):
     assert "@media screen and (prefers-color-scheme: dark)" in styles
 
 
-def test_the_palette_can_be_read_on_both_themes(whole_page):
-    """Texts and lines have a contrast of 4.5 to the card that they lie on (WCAG AA)."""
+def test_the_palette_is_readable_in_both_themes(whole_page):
+    """Texts and lines have a contrast of at least 4.5 to the card below them (WCAG AA)."""
     light, dark = (
         dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6})", block))
         for block in re.search(r":root \{(.*?)\}.*?:root \{(.*?)\}", whole_page, flags=re.DOTALL).groups()
@@ -111,7 +111,7 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_every_drawing_says_what_it_shows(whole_page, read_page):
+def test_every_figure_has_a_description(whole_page, read_page):
     seen = read_page(whole_page)
     labels = [value for tag, name, value in seen.attributes if (tag, name) == ("svg", "aria-label")]
     assert len(labels) == seen.tags.count("svg")
@@ -119,7 +119,7 @@ def test_every_drawing_says_what_it_shows(whole_page, read_page):
     assert seen.tags.count("figcaption") == seen.tags.count("figure")
 
 
-def test_drawing_leaves_matplotlib_as_it_was(run_dir):
+def test_drawing_does_not_change_the_settings_of_matplotlib(run_dir):
     import matplotlib
 
     matplotlib.rcParams["font.size"] = 7.5
@@ -131,7 +131,7 @@ def test_drawing_leaves_matplotlib_as_it_was(run_dir):
         matplotlib.rcdefaults()
 
 
-def test_somebodys_own_style_changes_nothing():
+def test_a_users_own_style_changes_nothing():
     import matplotlib
 
     plain = evil_report().to_html()

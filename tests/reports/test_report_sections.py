@@ -1,4 +1,4 @@
-"""What each section says about the data that it is given."""
+"""Each section shows the data that it is given."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from kerasbert.reports.sections import vocabulary_statistics
 
 @pytest.fixture
 def shown(read_page):
-    """The page of a report as a reader sees it."""
+    """Return the page of a report as a reader sees it."""
     return lambda report: read_page(report.to_html())
 
 
@@ -42,14 +42,14 @@ def test_the_best_accuracy_is_the_highest(shown):
     assert "Validation: 80.0% → 80.0% (best 90.0% at step 2)." in shown(report).texts
 
 
-def test_steps_that_begin_again_are_laid_end_to_end(shown):
+def test_steps_that_start_again_are_drawn_after_the_earlier_ones(shown):
     rows = [{"phase": phase, "step": step, "split": "train", "loss": 1.0} for phase in "ab" for step in (100, 200)]
     report = Report("run")
     report.add_training_curves(rows)
     assert "400" in shown(report).texts  # a tick of the axis
 
 
-def test_a_step_that_was_written_twice_counts_once(shown):
+def test_a_step_that_was_logged_twice_counts_once(shown):
     rows = [{"step": step, "split": "train", "loss": loss} for step, loss in ((1, 3.0), (2, 9.0), (2, 2.0))]
     report = Report("run")
     report.add_training_curves(rows)
@@ -57,15 +57,15 @@ def test_a_step_that_was_written_twice_counts_once(shown):
 
 
 @pytest.mark.parametrize("lost", [math.nan, math.inf, -math.inf, 1e300])
-def test_a_loss_that_is_no_number_is_a_gap(shown, lost):
+def test_a_loss_that_is_not_a_number_is_a_gap(shown, lost):
     report = Report("run")
     report.add_training_curves(
         [{"step": step, "split": "train", "loss": loss} for step, loss in ((1, 3.0), (2, lost), (3, 2.0))]
     )
-    assert "Train: 3.000 → 2.000; 1 too large to draw, or no number." in shown(report).texts
+    assert "Train: 3.000 → 2.000; too large to draw or not a number: 1." in shown(report).texts
     report = Report("run")
     report.add_training_curves([{"step": 1, "split": "train", "loss": lost}])
-    assert "Train: no value that can be drawn." in shown(report).texts
+    assert "Train: no finite value." in shown(report).texts
 
 
 def test_a_long_history_stays_small():
@@ -77,7 +77,7 @@ def test_a_long_history_stays_small():
     assert "Thin: as logged. Bold: running mean." in page
 
 
-def test_history_rows_of_the_wrong_form():
+def test_history_rows_of_the_wrong_form_are_refused():
     report = Report("run")
     with pytest.raises(ValueError, match=r"must be a mapping\. Received: row 2"):
         report.add_training_curves([{"step": 1}, "x"])
@@ -90,7 +90,7 @@ def test_history_rows_of_the_wrong_form():
 
 
 @pytest.mark.parametrize("size", [2, 3, 16, 77])
-def test_a_matrix_shows_its_labels_counts_and_mistakes(shown, size):
+def test_a_matrix_shows_its_labels_counts_and_errors(shown, size):
     labels = [f"the label number {index}" for index in range(size)]
     matrix = np.eye(size, dtype=int) * 50
     matrix[0, 1] = 1234
@@ -98,10 +98,10 @@ def test_a_matrix_shows_its_labels_counts_and_mistakes(shown, size):
     report.add_confusion_matrix(matrix, labels)
     seen = shown(report)
     total = 50 * size + 1234
-    assert any(f"{50 * size:,} of {total:,} texts lie on the diagonal" in text for text in seen.texts)
+    assert any(f"{50 * size:,} of {total:,} texts are on the diagonal" in text for text in seen.texts)
     assert all(seen.texts.count(label) >= 3 for label in labels)  # both axes and the table per label
     assert "1,234" in seen.texts
-    assert seen.texts[seen.texts.index("Most frequent mistakes") + 5 :][:4] == [labels[0], labels[1], "1,234", "96.1%"]
+    assert seen.texts[seen.texts.index("Most frequent errors") + 5 :][:4] == [labels[0], labels[1], "1,234", "96.1%"]
     assert len(report.to_html()) < 400_000
     sizes = [float(value) for value in re.findall(r"font-size:([\d.]+)px", report.sections[0].blocks[0].items[0].svg)]
     assert min(sizes) >= (4 if size > 40 else 8)
@@ -115,15 +115,15 @@ def test_a_dense_matrix_of_77_labels_stays_small():
     assert len(report.to_html()) < 1_500_000
 
 
-def test_labels_that_never_came_up_divide_by_nothing(shown):
+def test_labels_that_do_not_occur_have_no_precision_or_recall(shown):
     report = Report("run")
     report.add_confusion_matrix(np.zeros((2, 2), int), ["a", "b"])
     seen = shown(report)
-    assert any(text.endswith("No text.") for text in seen.texts)
+    assert any(text.endswith("No texts.") for text in seen.texts)
     assert seen.texts.count("–") == 6
     report = Report("run")
     report.add_confusion_matrix([[0, 0], [3, 1]], ["a", "b"])
-    assert "1 of 4 texts lie on the diagonal (25.0%)." in shown(report).text
+    assert "1 of 4 texts are on the diagonal (25.0%)." in shown(report).text
 
 
 def test_precision_recall_and_f1(shown):
@@ -154,19 +154,19 @@ def test_a_few_very_long_texts_do_not_squeeze_the_rest(shown):
     report = Report("run")
     report.add_length_histogram({"train": [10, 11, 12] * 1000 + [1_000_000]})
     seen = shown(report)
-    assert "The last bar holds all texts that are longer still." in seen.text
+    assert "The last bar contains all longer texts." in seen.text
     assert {"10", "11", "12", "1,000,000"} <= set(seen.texts)
 
 
 @pytest.mark.parametrize("lengths", [{}, {"train": []}, {"train": {}}])
-def test_no_lengths_no_section(lengths):
+def test_there_is_no_section_without_lengths(lengths):
     report = Report("run")
     report.add_length_histogram(lengths)
     assert report.sections == []
 
 
 @pytest.mark.parametrize("lengths", [[1.5], [math.nan], [[1, 2]], ["x"], {"3": -1}, {"3": math.inf}, [1e300]])
-def test_lengths_of_the_wrong_form(lengths):
+def test_lengths_of_the_wrong_form_are_refused(lengths):
     with pytest.raises(ValueError, match=r"Lengths must be .*Received: .*'train'"):
         Report("run").add_length_histogram({"train": lengths})
 
@@ -174,7 +174,7 @@ def test_lengths_of_the_wrong_form(lengths):
 # === Vocabulary ===
 
 
-def test_statistics_are_counted_by_hand():
+def test_statistics_equal_those_counted_by_hand():
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "chess", "never"]
     texts = iter([[2, 5, 6, 8, 3, 0, 0], np.array([2, 1, 5, 3]), [], [8, 8, 7]])
     found = vocabulary_statistics(pieces, texts)
@@ -224,7 +224,7 @@ def test_vocabulary_rates(shown, evaluation):
 # === Attention ===
 
 
-def test_attention_says_where_the_pieces_look(shown):
+def test_attention_is_described_in_words(shown):
     pieces = ["[CLS]", "the", "cat", "[SEP]"]
     attention = np.zeros((2, 4, 4))
     attention[0] = np.eye(4)
@@ -246,13 +246,13 @@ def test_layers_are_chosen_so_that_the_page_stays_small(shown):
     report.add_attention([f"piece{index}" for index in range(60)], attention)
     seen = shown(report)
     assert seen.tags.count("svg") == 3 * 17
-    assert "The first 40 of 60 pieces are drawn. 3 of 24 layers are drawn." in seen.text
+    assert "The first 40 of 60 pieces are shown. 3 of 24 layers are shown." in seen.text
     assert {"Layer 1 of 24", "Layer 24 of 24, mean of 16 heads"} <= set(seen.texts)
     assert len(report.to_html()) < 1_000_000
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 2), (1, 2, 3), (1, 3, 3), (1, 1, 1, 2, 2), (0, 2, 2)])
-def test_attention_of_another_shape(shape):
+def test_attention_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=re.escape(f"Received: shape {shape}, 2 pieces")):
         Report("run").add_attention(["a", "b"], np.zeros(shape))
 
@@ -260,7 +260,7 @@ def test_attention_of_another_shape(shape):
 # === Answers ===
 
 
-def test_answers_of_all_ways(shown):
+def test_answers_of_all_interfaces_are_compared(shown):
     ways = {"live": 0.912345678, "rest": 0.912345778, "grpc": 0.9123456}
     report = Report("run")
     report.add_answers(
@@ -276,10 +276,12 @@ def test_answers_of_all_ways(shown):
         "0.91235",
         "1.78e-7",
     ]
-    assert "All ways give the same labels. Greatest difference of probability between the ways: 1.78e-7." in seen.texts
+    assert (
+        "All interfaces return the same labels. Largest difference between their probabilities: 1.78e-7." in seen.texts
+    )
 
 
-def test_answers_that_differ_say_so(shown):
+def test_answers_that_differ_are_reported(shown):
     answer = {
         "text": ["a", "b"],
         "live": {"label": "x", "probability": 0.75},
@@ -291,13 +293,13 @@ def test_answers_that_differ_say_so(shown):
     assert "a ‖ b" in seen.texts
     assert "Live model: x, REST: y" in seen.texts
     assert "0.2500" in seen.texts
-    assert any(text.startswith("The ways give different labels to 1 of 2 texts.") for text in seen.texts)
+    assert any(text.startswith("The interfaces return different labels for 1 of 2 texts.") for text in seen.texts)
 
 
 # === Tables, metrics, settings ===
 
 
-def test_a_column_has_one_number_of_decimals(shown):
+def test_all_numbers_of_a_column_have_the_same_decimals(shown):
     report = Report("run")
     rows = [["a", 12.3456, 0.5, 1200, "0.84 ± 0.01"], {"Model": "b", "Loss": 1.5, "Accuracy": 1.0, "Texts": 3}]
     report.add_metrics_table("Models", ["Model", "Loss", "Accuracy", "Texts", "Over seeds"], rows)
@@ -317,7 +319,7 @@ def test_numbers_from_arrays_are_numbers(shown):
     assert "Ok" not in seen.texts
 
 
-def test_the_learning_rate_is_no_share(shown):
+def test_the_learning_rate_is_not_shown_in_percent(shown):
     report = Report("run")
     report.add_metrics({"learning_rate": 0.01, "unknown_rate": 0.01})
     seen = shown(report)
@@ -325,7 +327,7 @@ def test_the_learning_rate_is_no_share(shown):
     assert seen.texts[seen.texts.index("Unknown rate") + 1] == "1.0%"
 
 
-def test_settings_lose_no_digits_and_name_their_way(shown):
+def test_settings_keep_all_digits_and_show_their_path(shown):
     report = Report("run")
     report.add_settings(
         {"eps": 1e-12, "rate": 0.123456789, "steps": 1000000, "model": {"a": {"b": None}}, "l": [1, "x"], "e": {}}
@@ -357,12 +359,12 @@ def test_metrics_per_label_become_a_table(shown):
     ]
 
 
-def test_metrics_that_are_no_mapping():
+def test_metrics_that_are_not_a_mapping_are_refused():
     with pytest.raises(ValueError, match="`metrics` must map names to numbers"):
         Report("run").add_metrics([0.5])
 
 
-def test_an_axis_of_whole_numbers_names_each_once(shown):
+def test_an_axis_of_whole_numbers_shows_each_number_once(shown):
     report = Report("run")
     report.add_length_histogram({"train": [12] * 5})
     report.add_training_curves([{"step": step, "split": "train", "loss": 1.0} for step in (1, 2)])

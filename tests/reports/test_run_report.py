@@ -1,4 +1,4 @@
-"""A run's folder becomes one page; what is missing is left out, what is damaged is named."""
+"""A run's folder becomes one page. Missing data is left out, damaged files are named."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ HEADINGS = [
 ]
 
 
-def test_the_page_holds_everything_of_the_run(run_dir, read_page):
+def test_the_page_contains_everything_in_the_run(run_dir, read_page):
     path = write_run_report(run_dir)
     assert path == run_dir / "report.html"
     page = path.read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_the_page_holds_everything_of_the_run(run_dir, read_page):
     for text in [
         *metrics,
         "0.15%",
-        "117 of 127 texts lie on the diagonal (92.1%).",
+        "117 of 127 texts are on the diagonal (92.1%).",
         "asyncio",
         "One seed.",
         "Majority class",
@@ -50,7 +50,7 @@ def test_the_same_run_gives_the_same_bytes(run_dir, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_nothing_is_left_beside_the_page(run_dir):
+def test_only_the_page_is_left_in_the_folder(run_dir):
     before = {file.name for file in run_dir.iterdir()}
     write_run_report(run_dir)
     assert {file.name for file in run_dir.iterdir()} == before | {"report.html"}
@@ -59,7 +59,7 @@ def test_nothing_is_left_beside_the_page(run_dir):
 @pytest.mark.parametrize(
     "kept", [["settings.json"], ["history.jsonl"], ["evaluation.json"], ["history.jsonl", "settings.json"]]
 )
-def test_what_is_missing_is_left_out(run_dir, read_page, kept):
+def test_missing_files_are_left_out(run_dir, read_page, kept):
     for file in run_dir.iterdir():
         if file.name not in kept:
             file.unlink()
@@ -99,7 +99,7 @@ def test_metrics_per_label_are_shown_once(run_dir, evaluation, read_page):
         assert summary in seen.texts
 
 
-def test_an_empty_history_and_empty_objects_are_no_mistake(tmp_path, read_page):
+def test_an_empty_history_and_empty_objects_are_valid(tmp_path, read_page):
     (tmp_path / "history.jsonl").write_text("\n\n", encoding="utf-8")
     (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
     seen = read_page(write_run_report(tmp_path, title="Nothing yet").read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ def test_two_runs_on_one_page(run_dir, read_page):
 # === Bad input ===
 
 
-def test_no_folder_a_file_and_a_folder_that_is_no_run(tmp_path):
+def test_a_path_that_is_not_a_run_is_refused(tmp_path):
     with pytest.raises(BadInputError, match=r"must be a folder.*not there.*Give the folder"):
         write_run_report(tmp_path / "nowhere")
     file = tmp_path / "file"
@@ -166,7 +166,7 @@ def test_a_damaged_line_of_the_history_is_named(run_dir, line, problem):
 
 
 @pytest.mark.parametrize("name", ["settings.json", "history.jsonl", "evaluation.json"])
-def test_a_file_that_is_no_text_or_no_file(run_dir, name):
+def test_a_file_that_is_not_text_or_not_a_file_is_refused(run_dir, name):
     (run_dir / name).write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(BadInputError, match=f"must be UTF-8.*{name}"):
         write_run_report(run_dir)
@@ -193,10 +193,10 @@ def test_a_truncated_object_is_named_with_its_line(run_dir, name):
         ("confusion_matrix", [[1, 2], [3]], "rows of one length"),
         ("confusion_matrix", [[1, 2], [3, 4]], "one row and one column per label"),
         ("confusion_matrix", [[1, 2, 3]], "one row and one column per label"),
-        ("confusion_matrix", [[0.5, 0, 0], [0, 1, 0], [0, 0, 1]], "must hold counts"),
-        ("confusion_matrix", [[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "must hold counts"),
+        ("confusion_matrix", [[0.5, 0, 0], [0, 1, 0], [0, 0, 1]], "must contain counts"),
+        ("confusion_matrix", [[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "must contain counts"),
         ("labels", None, "must come with `labels`"),
-        ("comparison", {"columns": ["Model"]}, "`comparison` must hold a list `rows`"),
+        ("comparison", {"columns": ["Model"]}, "`comparison` must contain a list `rows`"),
         ("comparison", {"columns": ["Model"], "rows": [[1, 2]]}, "one value per column"),
         ("comparison", {"columns": ["Model"], "rows": ["x"]}, "one list or mapping per row"),
         ("lengths", {"train": ["x"]}, "must be numbers of tokens"),
@@ -206,7 +206,7 @@ def test_a_truncated_object_is_named_with_its_line(run_dir, name):
         ("vocabulary", {"coverage": [[0, 0.5]]}, "`coverage` must be pairs"),
         ("vocabulary", {"frequent_pieces": ["the"]}, "`frequent_pieces` must be pairs"),
         ("vocabulary", {"pieces_by_length": {"word starts": [3]}}, "`pieces_by_length` must map"),
-        ("attention", {"pieces": ["a"]}, "must hold a list `attention`"),
+        ("attention", {"pieces": ["a"]}, "must contain a list `attention`"),
         ("attention", {"pieces": ["a"], "attention": [[[0.5, 0.5]]]}, "T being the number of pieces"),
         ("attention", {"pieces": ["a"], "attention": [[[7.0]]]}, "probabilities from 0 to 1"),
         ("answers", [{"label": "io"}], "a mapping with a `text`"),

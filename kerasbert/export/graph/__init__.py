@@ -1,1 +1,1 @@
-"""TensorFlow functions that become part of the exported graph: windows, words, answer search and input checks."""
+"""Which TensorFlow functions are part of every exported graph? Text inputs, input checks, words and answer search."""

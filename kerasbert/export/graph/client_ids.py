@@ -1,4 +1,4 @@
-"""Checks ids that a client made itself, since neither TF Serving nor a lookup on a GPU does.
+"""Checks token ids that a client made, because neither TF Serving nor an embedding lookup on a GPU checks them.
 
 Shapes: `B` batch, `T` tokens of the longest row.
 """
@@ -14,13 +14,16 @@ INPUTS_SPEC = {name: tf.TensorSpec([None, None], tf.int32) for name in INPUT_NAM
 
 
 def checked_inputs(inputs: Inputs, vocab_size: int, type_vocab_size: int, cls_id: int) -> Inputs:
-    """The model's inputs as they came, or an error when the graph runs; the server's own padding masked.
+    """Check the model's inputs when the graph runs, and mask the padding that the server added.
 
     Args:
         inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 [B, T].
-        vocab_size: one more than the largest token id.
-        type_vocab_size: one more than the largest segment id.
+        vocab_size: the number of token ids.
+        type_vocab_size: the number of segment ids.
         cls_id: the id of [CLS].
+
+    Returns:
+        The inputs. If they are invalid, the graph raises `tf.errors.InvalidArgumentError`.
     """
     inputs = {name: tf.ensure_shape(inputs[name], [None, None]) for name in INPUT_NAMES}
     shape = tf.shape(inputs["token_ids"])
@@ -36,10 +39,10 @@ def checked_inputs(inputs: Inputs, vocab_size: int, type_vocab_size: int, cls_id
 
 
 def without_server_padding(token_ids: tf.Tensor, padding_mask: tf.Tensor, cls_id: int) -> tf.Tensor:
-    """Masks what TF Serving itself puts behind the shorter requests of a batch.
+    """Mask the padding that TF Serving adds to the shorter requests of a batch.
 
-    With `pad_variable_length_inputs` it lengthens each input with that input's first element: the ids with [CLS] and
-    the mask with 1. No text ends in [CLS], so a tail of it behind a first [CLS] is padding.
+    With `pad_variable_length_inputs`, TF Serving pads each input with that input's first element: the ids with [CLS]
+    and the mask with 1. No text ends in [CLS], so if a row starts with [CLS], any [CLS] at its end is padding.
 
     Args:
         token_ids: int32 [B, T].
@@ -47,12 +50,12 @@ def without_server_padding(token_ids: tf.Tensor, padding_mask: tf.Tensor, cls_id
         cls_id: the id of [CLS].
     """
     is_cls = tf.cast(tf.equal(token_ids, cls_id), tf.int32)
-    in_tail = tf.math.cumprod(is_cls, axis=1, reverse=True)  # 1 where this token and all behind it are [CLS]
+    in_tail = tf.math.cumprod(is_cls, axis=1, reverse=True)  # 1 where this and all later tokens are [CLS]
     in_tail = tf.concat([tf.zeros_like(in_tail[:, :1]), in_tail[:, 1:] * is_cls[:, :1]], axis=1)
     return padding_mask * (1 - in_tail)
 
 
 def check_range(name: str, ids: tf.Tensor, size: Any) -> tf.Operation:
-    """Refuses ids outside of [0, size), when the graph runs."""
+    """Raise `tf.errors.InvalidArgumentError` for ids outside of [0, size) when the graph runs."""
     in_range = tf.reduce_all((ids >= 0) & (ids < size))
     return tf.debugging.Assert(in_range, [f"`{name}` must be at least 0 and less than", size, "Received:", ids])

@@ -1,8 +1,8 @@
-"""Makes the model's inputs from raw strings, as functions that go into the SavedModel.
+"""Turns raw strings into the model's inputs, as functions that go into the SavedModel.
 
-The strings go through the same `TextToInputs` object as in training. What is added here is what only a served model
-needs: a check of the shape that was really fed (TF Serving checks none), pairs that are there for some rows only, and
-where each piece lies in the original text. Says nothing about what the model makes of them: see served_model.py.
+The strings go through the same `TextToInputs` object as in training. This module adds what only a served model needs:
+a check of the fed shape (TF Serving does not check it), batches in which only some rows have a second text, and the
+position of each piece in the original text. What the model computes from the inputs is in ../served/.
 
 Shapes: `B` batch, `T` tokens of the longest row.
 """
@@ -19,13 +19,13 @@ Inputs = dict[str, tf.Tensor]
 class TextInputs:
     """Functions from raw strings to `token_ids`, `segment_ids` and `padding_mask`, int32 [B, T].
 
-    Each is one `tf.function`, so that the signatures that share it hold its tables once.
+    Each is one `tf.function`, so that the signatures that share it store its tables once.
 
     Args:
-        text_to_inputs: the preprocessing object that the model was trained with. However it padded in training, a
-            served batch is padded to its longest text, so that it costs no more than that.
-        keep_masks: whether `[MASK]` in a text stands for the mask token, as a masked language model's users expect,
-            and not for the pieces of a word in brackets.
+        text_to_inputs: the preprocessing object that the model was trained with. Its `padding` is ignored: a served
+            batch is always padded to its longest text, so that it costs no more than necessary.
+        keep_masks: whether `[MASK]` in a text is the mask token, as users of a masked language model expect, or a
+            word in brackets.
     """
 
     def __init__(self, text_to_inputs: TextToInputs, keep_masks: bool = False) -> None:
@@ -39,18 +39,18 @@ class TextInputs:
         self.tokenize = tf.function(self._tokenize, input_signature=[TEXT_SPEC], autograph=False)
 
     def of_optional_pairs(self, first: tf.Tensor, second: tf.Tensor, has_second: tf.Tensor) -> Inputs:
-        """Packs each row alone or as a pair.
+        """Pack each row as a single text or as a pair.
 
         Args:
             first: string [B].
             second: string [B], ignored in rows without a second text.
-            has_second: bool [B].
+            has_second: bool [B], True in rows with a second text.
 
         Returns:
             Dictionary of int32 [B, T].
         """
-        # A pair whose second text is empty is packed with one [SEP] more than a single text. So both ways are packed
-        # and each row picks its own: what a row gets does not depend on its neighbours.
+        # A pair whose second text is empty has one more [SEP] than a single text. So all rows are packed in both ways,
+        # and each row gets the way that fits it: the result does not depend on the other rows.
         return tf.cond(
             tf.reduce_any(has_second),
             lambda: self._picked(has_second, self.of_pairs(first, second), self.of_texts(first)),
@@ -58,7 +58,7 @@ class TextInputs:
         )
 
     def tokens_with_offsets(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """The ids of each text's pieces, and the bytes where they start and end: ragged int32 [B, (tokens)]."""
+        """The ids of each text's pieces, and the bytes at which they start and end: ragged int32 [B, (tokens)]."""
         ids, starts, ends = self.text_to_inputs.tokenizer.tokenize_with_offsets(text)
         ids = tf.cast(ids, tf.int32).with_row_splits_dtype(tf.int64)
         return ids, *(ids.with_values(tf.cast(places.values, tf.int32)) for places in (starts, ends))
@@ -70,14 +70,14 @@ class TextInputs:
         return self.text_to_inputs(tf.ensure_shape(first, [None]), tf.ensure_shape(second, [None]))
 
     def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the model sees of each text: ids, pieces and the bytes of the original text that they stand for.
+        """Return the tokens of each text, and the bytes of the original text that they come from.
 
         Args:
             text: string [B].
 
         Returns:
-            Dictionary of [B, T]: `token_ids`, `padding_mask`, `starts` and `ends` int32, `pieces` string. Special
-            tokens and padding stand for no bytes: `starts` and `ends` are 0 there.
+            Dictionary of [B, T]: `token_ids`, `padding_mask`, `starts` and `ends` int32, `pieces` string. `starts` and
+            `ends` are 0 for special tokens and padding.
         """
         ids, starts, ends = self.tokens_with_offsets(tf.ensure_shape(text, [None]))
         inputs = self.text_to_inputs.pack(ids)
@@ -90,14 +90,14 @@ class TextInputs:
         }
 
     def _packed_offsets(self, *offsets: tf.RaggedTensor) -> tf.Tensor:
-        """Packs byte offsets in the way of their pieces, 0 at special tokens and padding: int32 [B, T]."""
-        # Moved up by the vocabulary's size, an offset cannot be taken for the id of a special token.
+        """Pack byte offsets like their pieces, with 0 at special tokens and padding: int32 [B, T]."""
+        # Adding the vocabulary's size keeps offsets apart from the ids of special tokens.
         size = len(self.vocabulary)
         packed = self.text_to_inputs.pack(*(offset + size for offset in offsets))
         return tf.maximum(packed["token_ids"] - size, 0)
 
     def _picked(self, condition: tf.Tensor, inputs: Inputs, other: Inputs) -> Inputs:
-        """Row by row `inputs` where `condition` [B] holds, and else `other`, both padded to the longer of the two."""
+        """For each row, `inputs` if `condition` [B] is true, else `other`, both padded to the longer of the two."""
         length = tf.maximum(tf.shape(inputs["token_ids"])[1], tf.shape(other["token_ids"])[1])
         padding = {"token_ids": self.vocabulary.pad_id, "segment_ids": 0, "padding_mask": 0}
         return {
@@ -111,7 +111,7 @@ class TextInputs:
 
 
 def _with_masks(tokenizer: WordPieceTokenizer) -> WordPieceTokenizer:
-    """The tokenizer, by which `[MASK]` in a text is the mask token."""
+    """The same tokenizer, but with `[MASK]` in a text as the mask token."""
     config = tokenizer.get_config()
     others = [token for token in tokenizer.added_tokens if token.content != MASK]
     config["added_tokens"] = [*others, AddedToken.as_special(MASK)]

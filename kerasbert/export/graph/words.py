@@ -1,4 +1,4 @@
-"""Finds the words that pieces belong to, and cuts texts at byte offsets, inside the graph.
+"""Finds the words that pieces belong to, and cuts texts at byte offsets, in the graph.
 
 Shapes: `B` texts, `N` pieces of all texts one after the other.
 """
@@ -11,13 +11,13 @@ from kerasbert.preprocessing.ragged_rows import row_numbers
 
 
 def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
-    """Numbers the words of a batch from 0, on through all its texts.
+    """Number the words of a batch from 0, continuing from text to text.
 
-    A word is a piece and the `##` pieces behind it, so punctuation marks and CJK characters are words of their own.
+    A word is a piece and the `##` pieces that follow it. Punctuation marks and CJK characters are words of their own.
 
     Args:
         ids: ragged [B, (T)].
-        pieces: the vocabulary.
+        pieces: the pieces of the vocabulary.
 
     Returns:
         int32 [N]: the number of each piece's word.
@@ -29,13 +29,13 @@ def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
 
 
 def cut(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-    """The bytes from `starts` to `ends` of each row's text.
+    """Cut out the bytes from `starts` to `ends` of each row's text.
 
     Args:
         texts: string [B].
-        rows: int [any], which text to cut.
-        starts: int32 of the same shape.
-        ends: int32 of the same shape.
+        rows: integers of any shape, the text to cut.
+        starts: int32 of the same shape, the first byte.
+        ends: int32 of the same shape, the byte after the last one.
 
     Returns:
         String of the same shape.

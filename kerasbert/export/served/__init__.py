@@ -1,1 +1,1 @@
-"""What each kind of model answers over the wire: one module per task, with its signatures."""
+"""What does each kind of model answer when it is served? One module per task, with the functions of its signatures."""

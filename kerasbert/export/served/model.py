@@ -1,27 +1,26 @@
 """The functions of a served model, one for each signature, as far as they are the same for every model.
 
-What a task adds is in the subclasses: see served_text_model.py and its siblings. How the functions get onto a disk is
-in saved_model.py.
+The subclasses in this folder add what a task answers. Which signatures exist, with their inputs and outputs, is listed
+in ../signatures.py. ../saved_model.py writes the functions to disk.
 
-Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size, `L` encoder blocks, `N` heads.
+Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size, `L` encoder blocks, `K` layers that a row asks for,
+`N` heads.
 """
 
 import abc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
-from kerasbert.export.graph.client_ids import checked_inputs
-from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs, TextInputs
+from kerasbert.export.graph.client_ids import check_range, checked_inputs
+from kerasbert.export.graph.text_inputs import Inputs, TextInputs
+from kerasbert.export.signatures import SIGNATURES, Tensor
 from kerasbert.layers import Pooling
 
 Outputs = dict[str, tf.Tensor]
 Signature = Any  # a tf.function of named tensors, which returns `Outputs`
-
-# The signatures that TF Serving calls by another method than Predict.
-METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
 
 
 class ServedModel(abc.ABC):
@@ -31,19 +30,21 @@ class ServedModel(abc.ABC):
         model: the Keras model to serve.
         backbone: the `BertBackbone` inside it.
         text_inputs: the functions from raw strings to the model's inputs.
-        text_feature: the tf.Example feature that holds the text, when not `TEXT_FEATURE`.
-        pair_feature: the tf.Example feature that holds the second text, when not `PAIR_FEATURE`.
+        text_feature: the tf.Example feature that contains the text. By default `TEXT_FEATURE`.
+        pair_feature: the tf.Example feature that contains the second text. By default `PAIR_FEATURE`.
 
     Raises:
-        BadInputError: both texts are looked for in the same feature.
+        BadInputError: both texts would be read from the same feature.
     """
 
-    # The tf.Example features that hold the text and, where there is one, the second text.
+    # The key of `SIGNATURES` under which the subclass's signatures are listed.
+    FORM: ClassVar[str]
+    # The tf.Example features that contain the text and, where there is one, the second text.
     TEXT_FEATURE = "text"
     PAIR_FEATURE = "text_pair"
     PAIR_IS_OPTIONAL = False
-    # What becomes of the tokens that do not fit into a row, for the model card.
-    BEYOND_LENGTH = "What is behind them is left out."
+    # What happens to tokens beyond the longest input, for the model card.
+    BEYOND_LENGTH = "The model does not read what comes after them."
 
     def __init__(
         self,
@@ -62,33 +63,40 @@ class ServedModel(abc.ABC):
             raise BadInputError(
                 "`text_feature` and `pair_feature` must differ. "
                 f"Received: text_feature={self.text_feature!r}, pair_feature={self.pair_feature!r}. "
-                "Give each text a feature of its own."
+                "Use a separate feature for each text."
             )
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
 
     @abc.abstractmethod
-    def task_signatures(self) -> dict[str, Signature]:
-        """The signatures of the task, `serving_default` among them."""
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """The functions of the task by signature name, including `serving_default`."""
 
     def signatures(self) -> dict[str, Signature]:
-        """The functions under their signature names."""
-        return {
-            **self.task_signatures(),
-            "embed": signature(self._embed, text=TEXT_SPEC),
-            "tokenize": signature(self.text_inputs.tokenize, text=TEXT_SPEC),
-            "attention": signature(self._attention, text=TEXT_SPEC),
+        """All functions by signature name, with the input types that `SIGNATURES` lists."""
+        functions: dict[str, Callable[..., Outputs]] = {
+            "embed": self._embed,
+            "tokenize": self.text_inputs.tokenize,
+            "attention": self._attention,
+            "attention_layers": self._attention_layers,
+            **self.task_functions(),
         }
+        # Two signatures of the same function share one tf.function, so that the graph contains it once.
+        made: dict[Any, Signature] = {}
+        for name, function in functions.items():
+            if function not in made:
+                made[function] = signature(function, SIGNATURES[self.FORM][name].inputs)
+        return {name: made[function] for name, function in functions.items()}
 
     def checked(self, **inputs: tf.Tensor) -> Inputs:
-        """The client's own ids, checked."""
+        """The client's own ids, checked when the graph runs."""
         config = self.backbone.bert_config
         return checked_inputs(inputs, config.vocab_size, config.type_vocab_size, self.text_inputs.vocabulary.cls_id)
 
     def _embed(self, text: tf.Tensor) -> Outputs:
-        """`embedding`: the mean hidden state of the text's tokens. `pooled_output`: BERT's own, of [CLS].
+        """Return the mean hidden state of each text's tokens and BERT's pooled output.
 
-        A model that was trained without BERT's pooler has none to give.
+        A model that was trained without BERT's pooler returns no `pooled_output`.
         """
         inputs = self.text_inputs.of_texts(text)
         hidden, _ = self._encoded(inputs)
@@ -98,14 +106,37 @@ class ServedModel(abc.ABC):
         return {"embedding": embedding, "pooled_output": tf.cast(self.backbone.pooler(hidden[:, 0]), tf.float32)}
 
     def _attention(self, text: tf.Tensor) -> Outputs:
-        """`attention` [B, L, N, T, T]: how much each token looks at each, and the `pieces` [B, T] they stand for."""
+        """Return the attention probabilities of all layers, [B, L, N, T, T]."""
         inputs = self.text_inputs.of_texts(text)
         _, attention = self._encoded(inputs)
+        return {"attention": tf.stack(attention, axis=1), **self._tokens(inputs)}
+
+    def _attention_layers(self, text: tf.Tensor, layers: tf.Tensor) -> Outputs:
+        """Return the attention probabilities of the layers that each row names: [B], [B, K] -> [B, K, N, T, T]."""
+        text, layers = tf.ensure_shape(text, [None]), tf.ensure_shape(layers, [None, None])
+        checks = [
+            check_range("layers", layers, len(self.backbone.encoder_blocks)),
+            tf.debugging.assert_equal(tf.shape(layers)[0], tf.size(text), "`layers` needs a row for each text."),
+        ]
+        with tf.control_dependencies(checks):
+            layers = tf.identity(layers)
+        inputs = self.text_inputs.of_texts(text)
+        _, attention = self._encoded(inputs)
+        # Copies only the layers that are asked for: all of them together may not fit into memory.
+        wanted = [tf.where(tf.equal(layers, index)) for index in range(len(attention))]  # int64 [any, 2], row and place
+        chosen = [tf.gather(scores, places[:, 0]) for scores, places in zip(attention, wanted, strict=True)]
+        shape = tf.concat([tf.shape(layers, tf.int64), tf.shape(attention[0], tf.int64)[1:]], axis=0)
+        by_row = tf.scatter_nd(tf.concat(wanted, axis=0), tf.concat(chosen, axis=0), shape)
+        heads = attention[0].shape[1]
+        return {"attention": tf.ensure_shape(by_row, [None, None, heads, None, None]), **self._tokens(inputs)}
+
+    def _tokens(self, inputs: Inputs) -> Outputs:
+        """The `pieces` of the packed rows and their `padding_mask`, [B, T]."""
         pieces = self.text_inputs.text_to_inputs.tokenizer.pieces(inputs["token_ids"])
-        return {"attention": tf.stack(attention, axis=1), "pieces": pieces, "padding_mask": inputs["padding_mask"]}
+        return {"pieces": pieces, "padding_mask": inputs["padding_mask"]}
 
     def _encoded(self, inputs: Inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The hidden states [B, T, H] behind the last block, and the attention [B, N, T, T] of each."""
+        """The hidden states [B, T, H] after the last block, and the attention [B, N, T, T] of each block."""
         hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False)
         attention = []
         for block in self.backbone.encoder_blocks:
@@ -114,7 +145,12 @@ class ServedModel(abc.ABC):
         return hidden, attention
 
 
-def signature(function: Callable[..., Outputs], **specs: tf.TensorSpec) -> Signature:
-    """A function of exactly these inputs, for which `function` has arguments of the same names in the same order."""
-    named = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()]
-    return tf.function(function, input_signature=named, autograph=False)
+def signature(function: Callable[..., Outputs], inputs: Mapping[str, Tensor]) -> Signature:
+    """A tf.function with exactly these inputs.
+
+    Args:
+        function: takes the inputs as arguments of the same names, in the same order.
+        inputs: the tensors by name.
+    """
+    specs = [tensor.spec(name) for name, tensor in inputs.items()]
+    return tf.function(function, input_signature=specs, autograph=False)

@@ -1,35 +1,36 @@
-"""What the users of a multiple choice model get: which of the given answers fits, and how well each does.
+"""Served multiple choice models: which of the given choices fits, and how well each one fits.
 
 Shapes: `B` batch, `C` choices, `T` tokens of the longest row.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from kerasbert.export.graph.client_ids import INPUT_NAMES
-from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs
-from kerasbert.export.served.model import Outputs, ServedModel, Signature, signature
+from kerasbert.export.graph.text_inputs import Inputs
+from kerasbert.export.served.model import Outputs, ServedModel
 
-CHOICES_SPEC = tf.TensorSpec([None, None], tf.string)
 INPUTS_SPEC = {name: tf.TensorSpec([None, None, None], tf.int32) for name in INPUT_NAMES}
 
 
 class ServedMultipleChoice(ServedModel):
-    """A `BertMultipleChoice`. `pair_feature` holds the choices of an example. See `ServedModel` for the arguments."""
+    """A `BertMultipleChoice`. `pair_feature` contains an example's choices. See `ServedModel` for the arguments."""
 
+    FORM = "multiple_choice"
     PAIR_FEATURE = "choices"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
 
-    def task_signatures(self) -> dict[str, Signature]:
-        """`serving_default` of a text and its choices, `examples`, and `token_ids` with the bare logits."""
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """`serving_default` takes a text and its choices, `token_ids` returns the raw logits."""
         return {
-            "serving_default": signature(self._by_text, text=TEXT_SPEC, choices=CHOICES_SPEC),
-            "token_ids": signature(self._by_token_ids, **INPUTS_SPEC),
-            "examples": signature(self._by_examples, examples=TEXT_SPEC),
+            "serving_default": self._by_text,
+            "token_ids": self._by_token_ids,
+            "examples": self._by_examples,
         }
 
     def _by_text(self, text: tf.Tensor, choices: tf.Tensor) -> Outputs:
@@ -44,7 +45,7 @@ class ServedMultipleChoice(ServedModel):
         parsed = tf.io.parse_example(tf.ensure_shape(examples, [None]), features)
         given = parsed[self.pair_feature]
         choices, is_choice = given.to_tensor(""), tf.ones_like(given, tf.bool).to_tensor(False)
-        # No examples have no choices either, and a best one can only be sought among some.
+        # A batch without examples has no choices, and the best choice can only be found among at least one.
         missing = [[0, 0], [0, tf.maximum(1 - tf.shape(choices)[1], 0)]]
         choices, is_choice = tf.pad(choices, missing), tf.pad(is_choice, missing)
         return self._chosen(parsed[self.text_feature], choices, is_choice)
@@ -54,7 +55,7 @@ class ServedMultipleChoice(ServedModel):
         inputs = {name: tf.ensure_shape(values, [None, None, None]) for name, values in inputs.items()}
         shape = tf.shape(token_ids)
         same = [
-            tf.debugging.assert_equal(tf.shape(values), shape, "All inputs need one shape.")
+            tf.debugging.assert_equal(tf.shape(values), shape, "All inputs must have the same shape.")
             for values in inputs.values()
         ]
         with tf.control_dependencies(same):
@@ -65,16 +66,18 @@ class ServedMultipleChoice(ServedModel):
         return tf.cast(self.model(inputs, training=False), tf.float32)
 
     def _chosen(self, text: tf.Tensor, choices: tf.Tensor, is_choice: tf.Tensor) -> Outputs:
-        """`choice` string, `choice_index` int32, `probability` [B] of the best; `probabilities`, `logits` [B, C].
+        """Return the best choice with its index and probability [B], and the scores of all choices [B, C].
 
         Args:
             text: string [B].
             choices: string [B, C].
-            is_choice: bool [B, C], False behind the choices of an example that has fewer than others.
+            is_choice: bool [B, C], False for the padding of a row that has fewer choices than another.
         """
         checks = [
-            tf.debugging.assert_equal(tf.size(text), tf.shape(choices)[0], "Each text needs a row of `choices`."),
-            tf.debugging.Assert(tf.reduce_all(tf.reduce_any(is_choice, axis=1)), ["Each text needs a choice."]),
+            tf.debugging.assert_equal(tf.size(text), tf.shape(choices)[0], "`choices` needs a row for each text."),
+            tf.debugging.Assert(
+                tf.reduce_all(tf.reduce_any(is_choice, axis=1)), ["Each text needs at least one choice."]
+            ),
         ]
         with tf.control_dependencies(checks):
             count = tf.identity(tf.shape(choices)[1])

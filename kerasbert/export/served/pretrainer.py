@@ -1,40 +1,41 @@
-"""What the users of a masked language model get: the pieces that fit where the text says `[MASK]`.
+"""Served masked language models: the pieces that fit where the text says `[MASK]`.
 
-Shapes: `B` batch, `T` tokens of the longest row, `P` masks of the row that has most, `K` candidates, `V` vocabulary.
+Shapes: `B` batch, `T` tokens of the longest row, `P` masks of the row with the most masks, `K` candidates, `V` pieces
+in the vocabulary.
 """
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from kerasbert.export.graph.client_ids import INPUTS_SPEC, check_range
-from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs
-from kerasbert.export.served.model import Outputs, Signature, signature
+from kerasbert.export.graph.client_ids import check_range
+from kerasbert.export.graph.text_inputs import Inputs
+from kerasbert.export.served.model import Outputs
 from kerasbert.export.served.text_model import ServedTextModel
 
 CANDIDATES = 5
-POSITIONS_SPEC = tf.TensorSpec([None, None], tf.int32)
 
 
 class ServedPretrainer(ServedTextModel):
-    """A `BertPretrainer`. Its `TextInputs` keep the `[MASK]`s of a text. See `ServedModel` for the arguments."""
+    """A `BertPretrainer`. Its `TextInputs` read `[MASK]` as the mask token. See `ServedModel` for the arguments."""
 
-    def task_signatures(self) -> dict[str, Signature]:
-        """Those of every text model; `token_ids` takes the masked positions too and answers with the bare logits."""
-        signatures = super().task_signatures()
-        signatures["token_ids"] = signature(self._by_masked_token_ids, **INPUTS_SPEC, mask_positions=POSITIONS_SPEC)
-        if self.takes_pairs:
-            signatures["text_pair"] = signature(self._by_sentence_pair, text=TEXT_SPEC, text_pair=TEXT_SPEC)
-        return signatures
+    FORM = "pretrainer"
+
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """Those of every text model. `token_ids` also takes mask positions, and returns the raw logits."""
+        functions = {**super().task_functions(), "token_ids": self._by_masked_token_ids}
+        return {**functions, "text_pair": self._by_sentence_pair} if self.takes_pairs else functions
 
     def outputs(self, inputs: Inputs) -> Outputs:
-        """The best pieces for each `[MASK]`: `mask_count` [B], `pieces` and `probabilities` [B, P, K].
+        """The best pieces for each `[MASK]`, [B, P, K].
 
-        Rows with fewer than P masks have empty pieces of probability 0 in the rest.
+        In rows with fewer than P masks, the rest is filled with empty pieces of probability 0.
         """
         positions, mask_counts = self._mask_positions(inputs["token_ids"])
         return self._candidates(self.model({**inputs, "mask_positions": positions}, training=False), mask_counts)
 
     def _by_sentence_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
-        """As `outputs`, with `is_next_probability` [B]: how likely the second text follows the first."""
+        """The same as `outputs`, with the probability [B] that the second text follows the first."""
         inputs = self.text_inputs.of_pairs(text, text_pair)
         positions, mask_counts = self._mask_positions(inputs["token_ids"])
         logits = self.model({**inputs, "mask_positions": positions}, training=False)
@@ -56,20 +57,28 @@ class ServedPretrainer(ServedTextModel):
         ]
         with tf.control_dependencies(checks):
             logits = self.model({**inputs, "mask_positions": tf.identity(positions)}, training=False)
-        return {name: tf.cast(logits[name], tf.float32) for name in ("masked_lm", "next_sentence")}
+        next_sentence = tf.cast(logits["next_sentence"], tf.float32)
+        return {"masked_lm": self._of_pieces(logits["masked_lm"]), "next_sentence": next_sentence}
 
     def _mask_positions(self, token_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where `[MASK]` stands, int32 [B, P], and how often, int32 [B]."""
+        """The positions of `[MASK]`, int32 [B, P], and how many there are, int32 [B]."""
         is_masked = tf.equal(token_ids, self.text_inputs.vocabulary.mask_id)  # [B, T]
         positions = tf.zeros_like(token_ids) + tf.range(tf.shape(token_ids)[1])[None, :]
         positions = tf.ragged.boolean_mask(positions, is_masked)  # ragged [B, (P)]
         return positions.to_tensor(0), tf.cast(positions.row_lengths(), tf.int32)
 
+    def _of_pieces(self, masked_lm: tf.Tensor) -> tf.Tensor:
+        """The logits of the vocabulary's pieces, float32 [B, P, V].
+
+        Published models often pad their embeddings to more rows than the vocabulary has pieces. No piece belongs to
+        such a row, so its score must neither be returned nor take part in the softmax.
+        """
+        return tf.cast(masked_lm, tf.float32)[:, :, : len(self.text_inputs.vocabulary)]
+
     def _candidates(self, logits: Outputs, mask_counts: tf.Tensor) -> Outputs:
-        vocabulary_size = len(self.text_inputs.vocabulary)
-        # A model may have more rows than the vocabulary has pieces; no piece stands for those.
-        masked_lm = tf.cast(logits["masked_lm"], tf.float32)[:, :, :vocabulary_size]
-        probabilities, ids = tf.math.top_k(tf.nn.softmax(masked_lm), k=min(CANDIDATES, vocabulary_size))  # [B, P, K]
+        probabilities = tf.nn.softmax(self._of_pieces(logits["masked_lm"]))
+        count = min(CANDIDATES, len(self.text_inputs.vocabulary))
+        probabilities, ids = tf.math.top_k(probabilities, k=count)  # [B, P, K]
         is_real = tf.sequence_mask(mask_counts, tf.shape(ids)[1])[:, :, None]
         return {
             "mask_count": mask_counts,

@@ -1,21 +1,29 @@
-"""What the users of a question answering model get: the best spans of the original text, with scores.
+"""Served question answering models: the best spans of the original context, with scores.
 
-The question is cut to its first tokens, the text is looked at in overlapping windows (see context_windows.py and
-answer_search.py), and a span is widened to whole words.
+The question is truncated, the context is read in overlapping windows (see ../graph/answer_search.py), and a span is
+widened to whole words.
 
-Shapes: `B` batch, `W` windows of all texts, `T` tokens of the longest window, `N` candidates, `K` answers.
+Shapes: `B` batch, `W` windows of all contexts, `T` tokens of the longest window, `N` candidates, `K` answers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.export.graph.answer_search import IMPOSSIBLE, AnswerSearch, best_spans, by_text, without_repeats
+from kerasbert.export.graph.answer_search import (
+    IMPOSSIBLE,
+    AnswerSearch,
+    Windows,
+    best_spans,
+    by_text,
+    context_windows,
+    without_repeats,
+)
 from kerasbert.export.graph.client_ids import INPUTS_SPEC
-from kerasbert.export.graph.context_windows import Windows, context_windows
 from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs
 from kerasbert.export.graph.words import cut, word_numbers
-from kerasbert.export.served.model import Outputs, ServedModel, Signature, signature
+from kerasbert.export.served.model import Outputs, ServedModel
 
 ONE_OF = {"answers": "answer", "scores": "score", "probabilities": "probability", "starts": "start", "ends": "end"}
 
@@ -24,13 +32,14 @@ class ServedSpanPredictor(ServedModel):
     """A `BertSpanPredictor`.
 
     Args:
-        search: how answers are looked for.
+        search: how answers are searched for.
         **kwargs: see `ServedModel`.
     """
 
+    FORM = "span_predictor"
     TEXT_FEATURE = "question"
     PAIR_FEATURE = "context"
-    BEYOND_LENGTH = "A longer text is looked at in overlapping windows, up to a limit."
+    BEYOND_LENGTH = "The model reads a longer context in overlapping windows, up to a limit."
 
     def __init__(self, *, search: AnswerSearch, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,18 +47,20 @@ class ServedSpanPredictor(ServedModel):
         self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
         self.find = tf.function(self._answers, input_signature=[TEXT_SPEC, TEXT_SPEC], autograph=False)
 
-    def task_signatures(self) -> dict[str, Signature]:
-        """`serving_default` and `text_pair` of a question and a text, `examples`, `token_ids` with the bare logits."""
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """`serving_default`, `text_pair` and `examples` return answers, `token_ids` the raw logits."""
         return {
-            "serving_default": signature(self._by_question, question=TEXT_SPEC, context=TEXT_SPEC),
-            "text_pair": signature(self._by_pair, text=TEXT_SPEC, text_pair=TEXT_SPEC),
-            "token_ids": signature(self._by_token_ids, **INPUTS_SPEC),
-            "examples": signature(self._by_examples, examples=TEXT_SPEC),
+            "serving_default": self._by_question,
+            "text_pair": self._by_pair,
+            "token_ids": self._by_token_ids,
+            "examples": self._by_examples,
         }
 
     def _by_question(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         question, context = tf.ensure_shape(question, [None]), tf.ensure_shape(context, [None])
-        same = tf.debugging.assert_equal(tf.size(question), tf.size(context), "Each question needs exactly one text.")
+        same = tf.debugging.assert_equal(
+            tf.size(question), tf.size(context), "Each question needs exactly one context."
+        )
         with tf.control_dependencies([same]):
             return self.find(tf.identity(question), tf.identity(context))
 
@@ -70,14 +81,13 @@ class ServedSpanPredictor(ServedModel):
         return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}
 
     def _answers(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
-        """The best answer: `answer`, `score`, `probability`, `start`, `end` [B]; and the best K of them, best first.
+        """Return the best answer [B] and the best K answers [B, K] with scores, probabilities and byte offsets.
 
-        `answers`, `scores`, `probabilities`, `starts`, `ends` are [B, K], `answer_count` [B]: of a text of few words
-        the rest is empty. `starts` and `ends` are bytes of the original text. `no_answer_score` [B] is what to compare
-        `score` with, for a model that was trained to know when there is no answer.
+        A short context may have fewer than K spans: the rest of its row is empty, and `answer_count` [B] says how many
+        there are. `no_answer_score` [B] is meant for models that were trained on questions without an answer.
         """
         batch = tf.shape(context)[0]
-        scores, starts, ends, no_answer = self._candidates(question, context)
+        scores, starts, ends, no_answer, truncated = self._candidates(question, context)
         scores, starts, ends = without_repeats(scores, starts, ends)
         scores, best = tf.math.top_k(scores, k=self._search.candidates)  # [B, N]
         is_answer = scores > IMPOSSIBLE / 2
@@ -93,41 +103,54 @@ class ServedSpanPredictor(ServedModel):
         every = {name: values[:, : self._search.answers] for name, values in every.items()}
         best_one = {ONE_OF[name]: values[:, 0] for name, values in every.items()}
         counts = tf.reduce_sum(tf.cast(is_answer[:, : self._search.answers], tf.int32), axis=1)
-        return {**every, **best_one, "answer_count": counts, "no_answer_score": no_answer}
+        return {
+            **every,
+            **best_one,
+            "answer_count": counts,
+            "no_answer_score": no_answer,
+            "truncated_token_count": truncated,
+        }
 
-    def _candidates(self, question: tf.Tensor, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Score, first and last byte of each text's candidates [B, M], and the score of no answer [B]."""
+    def _candidates(self, question: tf.Tensor, context: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The candidates of each context, and what is known about the whole row.
+
+        Returns:
+            Score, first and last byte of each candidate, [B, M]; the score of no answer, float32 [B]; and the number
+            of tokens of question and context that no window contains, int32 [B].
+        """
         text_to_inputs = self.text_inputs.text_to_inputs
         ids, starts, ends = self.text_inputs.tokens_with_offsets(context)
         room = text_to_inputs.sequence_length - 3
-        asked = text_to_inputs.tokenizer.tokenize(question)
-        asked = tf.cast(asked[:, : min(self._search.max_question_tokens, room // 2)], tf.int32)
-        asked = asked.with_row_splits_dtype(tf.int64)
+        asked = tf.cast(text_to_inputs.tokenizer.tokenize(question), tf.int32).with_row_splits_dtype(tf.int64)
+        whole_lengths = asked.row_lengths()
+        asked = asked[:, : min(self._search.max_question_tokens, room // 2)]
         lengths = asked.row_lengths()
         windows = context_windows(ids, room - lengths, self._search.stride, self._search.max_windows)
         inputs = text_to_inputs.pack(tf.gather(asked, windows.rows), windows.tokens)
         logits = self.run(inputs)
-        # A window's tokens lie behind [CLS], the question and [SEP].
-        behind = tf.cast(tf.gather(lengths, windows.rows), tf.int32) + 2
-        scores, first, last = self._spans(logits, inputs, behind, windows)
+        # A window's tokens come after [CLS], the question and [SEP].
+        offset = tf.cast(tf.gather(lengths, windows.rows), tf.int32) + 2
+        scores, first, last = self._spans(logits, inputs, offset, windows)
         numbers = word_numbers(ids, self.text_inputs.vocabulary.pieces)
-        begins = tf.cast(windows.begins, tf.int32)[:, None] - behind[:, None]
+        begins = tf.cast(windows.begins, tf.int32)[:, None] - offset[:, None]
         batch = tf.shape(context, tf.int64)[0]
         word_starts, word_ends = tf.math.segment_min(starts.values, numbers), tf.math.segment_max(ends.values, numbers)
+        truncated = (whole_lengths - lengths) + (ids.row_lengths() - windows.covered)
         return (
             by_text(scores, windows.rows, batch, 2 * IMPOSSIBLE),
             by_text(_of_words(word_starts, numbers, begins + first), windows.rows, batch, 0),
             by_text(_of_words(word_ends, numbers, begins + last), windows.rows, batch, 0),
             tf.math.segment_min(logits["start_logits"][:, 0] + logits["end_logits"][:, 0], windows.rows),
+            tf.cast(truncated, tf.int32),
         )
 
     def _spans(
-        self, logits: Outputs, inputs: Inputs, behind: tf.Tensor, windows: Windows
+        self, logits: Outputs, inputs: Inputs, offset: tf.Tensor, windows: Windows
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Scores, first and last place of each window's candidates, [W, N]."""
-        places = tf.range(tf.shape(inputs["token_ids"])[1])[None, :]
+        """Score, first and last position of each window's candidates, [W, N]."""
+        positions = tf.range(tf.shape(inputs["token_ids"])[1])[None, :]
         sizes = tf.cast(windows.tokens.row_lengths(), tf.int32)
-        inside = (places >= behind[:, None]) & (places < (behind + sizes)[:, None])  # [W, T]
+        inside = (positions >= offset[:, None]) & (positions < (offset + sizes)[:, None])  # [W, T]
         return best_spans(
             logits["start_logits"],
             logits["end_logits"],
@@ -138,7 +161,10 @@ class ServedSpanPredictor(ServedModel):
 
 
 def _of_words(values: tf.Tensor, numbers: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    """The value of each token's word, 0 for a token that is none: [words], [tokens of all texts], [W, N] -> [W, N]."""
+    """The value of each token's word: [words], [tokens of all contexts], [W, N] -> [W, N].
+
+    Positions outside of the text, which come with impossible scores, get 0.
+    """
     is_token = (tokens >= 0) & (tokens < tf.size(numbers))
     safe = tf.where(is_token, tokens, tf.size(numbers))
     values, numbers = tf.concat([values, [0]], axis=0), tf.concat([numbers, [tf.size(values)]], axis=0)

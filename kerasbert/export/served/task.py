@@ -1,4 +1,4 @@
-"""Finds how a model is served from its kind, and refuses parts that do not fit together."""
+"""Chooses how a model is served, and refuses parts that do not fit together."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -45,13 +45,13 @@ def served_model(
     answer_search: AnswerSearch | None = None,
     **features: str | None,
 ) -> ServedModel:
-    """The functions that serve this model.
+    """Make the functions that serve a model.
 
     Args:
         model: a model of `kerasbert.models`.
         text_to_inputs: its preprocessing.
         labels: the label names of a classifier, in the order of its logits.
-        answer_search: how a `BertSpanPredictor`'s answers are looked for.
+        answer_search: how a `BertSpanPredictor` searches for answers.
         **features: `text_feature` and `pair_feature`, see `ServedModel`.
 
     Raises:
@@ -61,8 +61,8 @@ def served_model(
     kind = next((served for of, served in _SERVED.items() if isinstance(model, of)), None)
     if kind is None:
         raise BadInputError(
-            f"The model must be one of {', '.join(sorted(of.__name__ for of in _SERVED))}. "
-            f"Received: {type(model).__name__}. Export its BertBackbone instead, or put that into one of them."
+            f"`model` must be one of {', '.join(sorted(of.__name__ for of in _SERVED))}. "
+            f"Received: {type(model).__name__}. Export its `BertBackbone`, or build one of these models on it."
         )
     backbone = model if isinstance(model, BertBackbone) else model.backbone
     _check_preprocessing(backbone.bert_config, text_to_inputs)
@@ -80,52 +80,62 @@ def served_model(
 
 
 def _check_backend() -> None:
-    """Refuses models of other backends than TensorFlow."""
+    """Refuse models that run on another Keras backend than TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         raise BadInputError(
-            "A SavedModel is made of TensorFlow functions, so the model must run on Keras' TensorFlow backend. "
-            f"Received: the {keras.backend.backend()} backend. Save the model, and load and export it in a process "
-            "with KERAS_BACKEND=tensorflow."
+            "A SavedModel consists of TensorFlow functions, so the model must run on Keras' TensorFlow backend. "
+            f"Received: the {keras.backend.backend()} backend. Save the model with `kerasbert.checkpoints.save`, and "
+            "export it in a process with the environment variable KERAS_BACKEND=tensorflow."
         )
 
 
 def _check_preprocessing(config: BertConfig, text_to_inputs: TextToInputs) -> None:
-    """Refuses preprocessing that makes ids or lengths that the model has no rows for."""
+    """Refuse preprocessing that produces ids or lengths beyond the model's embeddings.
+
+    A vocabulary with fewer pieces than the model has word embeddings is fine: published models are often padded.
+    """
     if not isinstance(text_to_inputs, TextToInputs):
-        raise BadInputError(f"`text_to_inputs` must be a `TextToInputs`. Received: {type(text_to_inputs).__name__}.")
+        raise BadInputError(
+            "`text_to_inputs` must be the `TextToInputs` that the model was trained with. "
+            f"Received: {type(text_to_inputs).__name__}. "
+            "The order of the arguments is (model, folder, text_to_inputs, labels)."
+        )
     if len(text_to_inputs.vocabulary) > config.vocab_size:
         raise BadInputError(
             "The vocabulary must not have more pieces than the model has word embeddings. "
             f"Received: {len(text_to_inputs.vocabulary)} pieces, vocab_size={config.vocab_size}. "
-            "Give the preprocessing that the model was trained with."
+            "Use the preprocessing that the model was trained with."
         )
     if text_to_inputs.sequence_length > config.max_position_embeddings:
         raise BadInputError(
-            "The preprocessing must not make longer inputs than the model has positions. "
+            "The longest input must not be longer than the model's position table. "
             f"Received: sequence_length={text_to_inputs.sequence_length}, "
-            f"max_position_embeddings={config.max_position_embeddings}. Give a smaller `sequence_length`."
+            f"max_position_embeddings={config.max_position_embeddings}. Use "
+            f"a `sequence_length` of at most {config.max_position_embeddings}."
         )
 
 
 def _check_two_segments(config: BertConfig) -> None:
-    """Refuses a model that cannot tell a question from a text."""
+    """Refuse a model with a single segment, which cannot tell a question from its context."""
     if config.type_vocab_size < 2:
         raise BadInputError(
-            "A model of pairs must tell two segments apart. "
+            "A model that reads pairs of texts must have two segments. "
             f"Received: type_vocab_size={config.type_vocab_size}. Use a backbone with type_vocab_size=2."
         )
 
 
 def _checked_labels(labels: Iterable[str] | None, num_labels: int) -> list[str]:
-    """The label names in the order of the logits."""
+    """Return the label names as a list, or refuse them."""
     if labels is None:
         return [f"LABEL_{index}" for index in range(num_labels)]
     names = [labels] if isinstance(labels, str) else list(labels)
     if any(not isinstance(name, str) for name in names):
-        raise BadInputError(f"`labels` must be strings. Received: labels={names!r}.")
+        raise BadInputError(
+            f"`labels` must be strings. Received: labels={names!r}. For example, labels=['negative', 'positive']."
+        )
     if len(names) != num_labels or len(set(names)) != num_labels:
         raise BadInputError(
             f"`labels` must name each of the model's {num_labels} labels once. Received: {len(names)} names, "
-            f"{len(set(names))} of them different: {names!r}. Give one name for each logit, in their order."
+            f"{len(set(names))} of them different: {names!r}. Pass one name for each logit, in the order of the logits."
         )
     return names

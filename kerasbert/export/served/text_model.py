@@ -1,54 +1,52 @@
-"""The signatures of models that answer for one text or one pair of texts, in any of the forms that a text comes in.
+"""The signatures of models that answer for one text or one pair of texts, in any form in which a text arrives.
 
-What they answer is in the subclasses: see served_classifier.py and its siblings.
+The subclasses in classifier.py, encoder.py and pretrainer.py decide what the answer is.
 
 Shapes: `B` batch, `T` tokens of the longest row.
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from kerasbert.export.graph.client_ids import INPUTS_SPEC
-from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs
-from kerasbert.export.served.model import Outputs, ServedModel, Signature, signature
+from kerasbert.export.graph.text_inputs import Inputs
+from kerasbert.export.served.model import Outputs, ServedModel
 
 
 class ServedTextModel(ServedModel):
-    """A model whose answer depends on the packed inputs only. See `ServedModel` for the arguments."""
+    """A model whose answer depends only on the packed inputs. See `ServedModel` for the arguments."""
 
     PAIR_IS_OPTIONAL = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # One function that all signatures call, so that the graph holds the model once.
+        # All signatures call this one function, so that the graph contains the model once.
         self.run = tf.function(self.outputs, input_signature=[INPUTS_SPEC], autograph=False)
 
     @abc.abstractmethod
     def outputs(self, inputs: Inputs) -> Outputs:
-        """What the model answers, as its users expect it: every tensor has the batch first."""
+        """The model's answer, as its users expect it. Every tensor has the batch as its first dimension."""
 
-    def task_signatures(self) -> dict[str, Signature]:
-        """`serving_default` and `text`, `token_ids`, `examples`, and `text_pair` where there are two segments."""
-        by_text = signature(self._by_text, text=TEXT_SPEC)
-        signatures = {
-            "serving_default": by_text,
-            "text": by_text,
-            "token_ids": signature(self._by_token_ids, **INPUTS_SPEC),
-            "examples": signature(self._by_examples, examples=TEXT_SPEC),
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """`serving_default`, `text`, `token_ids`, `examples`, and `text_pair` if the model has two segments."""
+        functions = {
+            "serving_default": self._by_text,
+            "text": self._by_text,
+            "token_ids": self._by_token_ids,
+            "examples": self._by_examples,
         }
-        if self.takes_pairs:
-            signatures["text_pair"] = signature(self._by_pair, text=TEXT_SPEC, text_pair=TEXT_SPEC)
-        return signatures
+        return {**functions, "text_pair": self._by_pair} if self.takes_pairs else functions
 
     @property
     def takes_pairs(self) -> bool:
-        """Whether the model tells two segments apart."""
+        """Whether a row may contain two texts."""
         return self.backbone.bert_config.type_vocab_size >= 2
 
     def inputs_of_examples(self, examples: tf.Tensor) -> Inputs:
-        """Serialized tf.Examples, string [B], to the model's inputs. The second text is there or not, row by row."""
+        """Turn serialized tf.Examples, string [B], into the model's inputs. Any row may lack the second text."""
         features: dict[str, Any] = {self.text_feature: tf.io.FixedLenFeature([], tf.string)}
         if self.takes_pairs:
             features[self.pair_feature] = tf.io.RaggedFeature(tf.string)
@@ -58,7 +56,7 @@ class ServedTextModel(ServedModel):
             return self.text_inputs.of_texts(text)
         pairs = parsed[self.pair_feature]
         at_most_one = tf.debugging.Assert(
-            tf.reduce_all(pairs.row_lengths() <= 1), [f"An example has at most one `{self.pair_feature}`."]
+            tf.reduce_all(pairs.row_lengths() <= 1), [f"An example must have at most one `{self.pair_feature}`."]
         )
         with tf.control_dependencies([at_most_one]):
             second = tf.concat([pairs, tf.fill([pairs.nrows(), 1], "")], axis=1)[:, :1].flat_values

@@ -1,10 +1,10 @@
-"""What the users of a token classifier get: the entities of a text, with their labels and where they are.
+"""Served token classifiers: the entities of a text, with their labels and positions.
 
-Shapes: `B` batch, `T` tokens of the longest row, `C` labels, `E` entities of the text that has most, `N` pieces and `W`
-words of all texts one after the other.
+Shapes: `B` batch, `T` tokens of the longest row, `C` labels, `E` entities of the row with the most entities, `N`
+pieces and `W` words of all rows, one after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,20 +14,23 @@ from kerasbert.data.tables.tagged import OUTSIDE
 from kerasbert.export.graph.client_ids import INPUTS_SPEC
 from kerasbert.export.graph.text_inputs import TEXT_SPEC
 from kerasbert.export.graph.words import cut, word_numbers
-from kerasbert.export.served.model import Outputs, ServedModel, Signature, signature
+from kerasbert.export.served.model import Outputs, ServedModel
 from kerasbert.preprocessing.ragged_rows import row_numbers
 
 
 class ServedTokenClassifier(ServedModel):
     """A `BertTokenClassifier`.
 
-    A word has the label of its first piece, as those labels are all that the usual training data tells. Words with the
-    same label behind each other are one entity, unless a prefix such as `B-` says that another begins.
+    A word has the label of its first piece, because training data usually labels words, not pieces. Consecutive words
+    with the same label are one entity, unless a prefix such as `B-` says that another one begins.
 
     Args:
-        labels: the label names in the order of the logits: `O` for none, and others with or without prefixes.
+        labels: the label names in the order of the logits: `O` for words outside of entities, and others with or
+            without prefixes.
         **kwargs: see `ServedModel`.
     """
+
+    FORM = "token_classifier"
 
     def __init__(self, *, labels: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,14 +40,13 @@ class ServedTokenClassifier(ServedModel):
         self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
         self.find = tf.function(self._entities, input_signature=[TEXT_SPEC], autograph=False)
 
-    def task_signatures(self) -> dict[str, Signature]:
-        """`serving_default` and `text`, `examples`, and `token_ids` with the bare logits."""
-        by_text = signature(self._by_text, text=TEXT_SPEC)
+    def task_functions(self) -> dict[str, Callable[..., Outputs]]:
+        """`serving_default`, `text` and `examples` return entities, `token_ids` the raw logits."""
         return {
-            "serving_default": by_text,
-            "text": by_text,
-            "token_ids": signature(self._by_token_ids, **INPUTS_SPEC),
-            "examples": signature(self._by_examples, examples=TEXT_SPEC),
+            "serving_default": self._by_text,
+            "text": self._by_text,
+            "token_ids": self._by_token_ids,
+            "examples": self._by_examples,
         }
 
     def _by_text(self, text: tf.Tensor) -> Outputs:
@@ -62,13 +64,13 @@ class ServedTokenClassifier(ServedModel):
         return tf.cast(self.model(inputs, training=False), tf.float32)
 
     def _entities(self, text: tf.Tensor) -> Outputs:
-        """`entity_count` [B], and the `entities` as strings with `labels`, `probabilities`, `starts`, `ends` [B, E].
+        """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].
 
-        `starts` and `ends` are bytes of the original text. `probabilities` are means over the entity's words. What
-        lies behind the preprocessing's `sequence_length` is not looked at.
+        Tokens beyond the preprocessing's `sequence_length` are not read. `truncated_token_count` [B] says how many.
         """
         pieces = self.text_inputs.tokens_with_offsets(text)
         room = self.text_inputs.text_to_inputs.sequence_length - 2
+        truncated = tf.maximum(pieces[0].row_lengths() - room, 0)
         ids, starts, ends = (values[:, :room] for values in pieces)
         words = self._words(ids, starts.values, ends.values)
         found = _merged(words, tf.shape(text)[0])
@@ -82,10 +84,11 @@ class ServedTokenClassifier(ServedModel):
             "probabilities": found["probabilities"].to_tensor(0.0),
             "starts": found["starts"].to_tensor(0),
             "ends": found["ends"].to_tensor(0),
+            "truncated_token_count": tf.cast(truncated, tf.int32),
         }
 
     def _words(self, ids: tf.RaggedTensor, starts: tf.Tensor, ends: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Row, bytes, probability and label of each word: dictionary of [W]."""
+        """The row, byte offsets, probability and label of each word: dictionary of [W]."""
         logits = self.run(self.text_inputs.text_to_inputs.pack(ids))  # [B, T, C]
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         # The pieces themselves, without [CLS], [SEP] and padding.
@@ -107,7 +110,7 @@ class ServedTokenClassifier(ServedModel):
 
 
 def _merged(words: dict[str, tf.Tensor], batch: tf.Tensor) -> dict[str, tf.RaggedTensor]:
-    """Words of [W] -> entities, ragged [B, (E)]: `labels` (numbers of types), `starts`, `ends`, `probabilities`."""
+    """Merge words [W] into entities, ragged [B, (E)]. `labels` are indices into the sorted entity types."""
     rows, types = words["rows"], words["types"]
     goes_on = (rows[1:] == rows[:-1]) & (types[1:] == types[:-1]) & ~words["begins"][1:] & ~words["finishes"][:-1]
     begins = ~tf.concat([tf.zeros_like(rows[:1], tf.bool), goes_on], axis=0)

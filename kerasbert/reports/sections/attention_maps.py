@@ -1,7 +1,8 @@
-"""Draws where each piece of a text looks: one small map per head, and the mean of each layer's heads.
+"""Draws the attention within a text: a small map for each head, and the mean of each layer's heads.
 
-Takes the probabilities as an array. Running a model that returns them is the business of `kerasbert.layers`.
-Shapes: L layers, N heads, T pieces.
+The layers in `kerasbert.layers` return the probabilities.
+
+Shapes: `L` layers, `N` heads, `T` pieces.
 """
 
 from collections.abc import Sequence
@@ -23,24 +24,26 @@ _SPECIAL = ("[CLS]", "[SEP]")
 
 
 def attention(pieces: Sequence[object], probabilities: object) -> tuple[Block, ...]:
-    """The maps of all heads of one layer, or of as many layers as a page can hold, evenly chosen.
+    """Draw the maps of all heads of one layer, or of several layers: evenly spaced, as many as fit on a page.
 
     Args:
-        pieces: the T pieces of the text, special ones included, padding left out.
-        probabilities: attention after the softmax, [N, T, T] or [L, N, T, T]; row = the piece that looks.
+        pieces: the T pieces of the text, with special tokens and without padding.
+        probabilities: attention after the softmax, [N, T, T] or [L, N, T, T]. Row = the piece that attends.
 
     Raises:
-        ValueError: an array of another shape, or values that are no probabilities.
+        ValueError: the array has another shape, or its values are not probabilities.
     """
     names = [plain_text(piece) for piece in pieces]
     maps = _checked(probabilities, len(names))
     layers = _chosen_layers(*maps.shape[:2])
     shown = min(len(names), _MOST_PIECES)
-    caption = "A row is a piece that looks, a column a piece that it looks at; each row adds up to 100%."
+    caption = (
+        "Each row shows how a piece distributes its attention over the pieces in the columns; a row adds up to 100%."
+    )
     if shown < len(names):
-        caption += f" The first {shown} of {len(names)} pieces are drawn."
+        caption += f" The first {shown} of {len(names)} pieces are shown."
     if len(layers) < len(maps):
-        caption += f" {len(layers)} of {len(maps)} layers are drawn."
+        caption += f" {len(layers)} of {len(maps)} layers are shown."
     entries = [LegendEntry(percent(share, 0), "cell-right", round(share**_GAMMA, 3)) for share in (0.01, 0.1, 0.5, 1.0)]
     blocks: list[Block] = [Legend(tuple(entries), caption)]
     for layer in layers:
@@ -56,29 +59,29 @@ def _checked(probabilities: object, pieces: int) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"`attention` must be numbers of shape [N, T, T] or [L, N, T, T]. Received: {error}. "
-            "Give one square map per head."
+            "Pass one square map for each head."
         ) from error
     if maps.ndim not in (3, 4) or maps.size == 0 or maps.shape[-2:] != (pieces, pieces):
         raise ValueError(
-            "`attention` must have shape [N, T, T] or [L, N, T, T], T being the number of pieces. "
-            f"Received: shape {maps.shape}, {pieces} pieces. Give one text's attention, without padding."
+            "`attention` must have shape [N, T, T] or [L, N, T, T], where T is the number of pieces. "
+            f"Received: shape {maps.shape}, {pieces} pieces. Pass the attention of one text, without padding."
         )
     if not ((maps >= -1e-3) & (maps <= 1 + 1e-3)).all():
         raise ValueError(
-            "`attention` must hold probabilities from 0 to 1. Received: values from "
-            f"{maps.min():g} to {maps.max():g}. Give the scores after the softmax."
+            "`attention` must contain probabilities from 0 to 1. Received: values from "
+            f"{maps.min():g} to {maps.max():g}. Pass the values after the softmax."
         )
     return maps.clip(0, 1).reshape(-1, *maps.shape[-3:])
 
 
 def _chosen_layers(layers: int, heads: int) -> list[int]:
-    """As many layers as keep the page light, the last one always."""
+    """As many layers as keep the page small, always with the last one."""
     count = min(layers, max(1, _MOST_HEADS // heads))
     return sorted({round(index) for index in np.linspace(layers - 1, 0, count)})
 
 
 def _layer(name: str, names: list[str], maps: np.ndarray, shown: int, is_last: bool) -> list[Block]:
-    """The mean of a layer's heads, large, and each head, small. All layers but the last are opened on demand."""
+    """A large map of the mean of a layer's heads, and a small one of each head. Only the last layer is open."""
     mean = maps.mean(axis=0)
     title = f"{name}, mean of {len(maps)} heads" if len(maps) > 1 else f"{name}, its only head"
     blocks: list[Block] = [
@@ -94,7 +97,7 @@ def _layer(name: str, names: list[str], maps: np.ndarray, shown: int, is_last: b
 
 
 def _map(title: str, names: list[str], probabilities: np.ndarray, shown: int, size: float) -> str:
-    """One map. Where the cells are too small for a name, the names are left to the layer's large map."""
+    """Draw one map. If the cells are too small for the names of the pieces, only the layer's large map has them."""
     room = size / shown
     font_size = min(12.0, room * 0.85)
     labelled = font_size >= 7
@@ -124,20 +127,20 @@ def _map(title: str, names: list[str], probabilities: np.ndarray, shown: int, si
 
 
 def _in_words(names: Sequence[str], probabilities: np.ndarray) -> str:
-    """What a row looks at on average: itself, its neighbours, the special pieces."""
+    """The average attention of a piece to itself, to its neighbours and to special tokens, in words."""
     special = np.array([name in _SPECIAL for name in names])
     itself = float(np.trace(probabilities) / len(names))
     words = f"On average {percent(itself, 0)} of a piece's attention goes to itself"
     if len(names) > 1:
-        beside = float((np.trace(probabilities, 1) + np.trace(probabilities, -1)) / len(names))
-        words += f", {percent(beside, 0)} to its neighbours"
+        adjacent = float((np.trace(probabilities, 1) + np.trace(probabilities, -1)) / len(names))
+        words += f", {percent(adjacent, 0)} to its neighbours"
     if special.any():
         words += f", {percent(float(probabilities[:, special].sum() / len(names)), 0)} to [CLS] and [SEP]"
     return words + "."
 
 
 def _strongest(names: Sequence[str], probabilities: np.ndarray) -> str:
-    """The strongest link between two different pieces, special ones left out where there are others."""
+    """The strongest link between two different pieces, without special tokens if there are other pieces."""
     text = np.array([name not in _SPECIAL for name in names])
     links = probabilities * ~np.eye(len(names), dtype=bool)
     if text.sum() > 1:

@@ -1,6 +1,6 @@
-"""Draws which label was taken for which, for two labels as for a hundred, and lists the most frequent mistakes.
+"""Draws which labels a model confuses, for two labels or a hundred, and lists the most frequent errors.
 
-Counts only: how a model is evaluated is the business of `kerasbert.training`.
+`kerasbert.training` evaluates models. This module only shows the counts.
 """
 
 from collections.abc import Sequence
@@ -15,65 +15,68 @@ from kerasbert.reports.wording import percent, plain_text, shortened, text_width
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_MISTAKES = 12
-# Colour strength = share ** _GAMMA, so that one mistake in a hundred can still be seen.
+_MOST_ERRORS = 12
+# Colour strength = share ** _GAMMA, so that one error in a hundred is still visible.
 _GAMMA = 0.55
 
 
 def confusion_matrix(matrix: object, labels: Sequence[object]) -> tuple[Block, ...]:
-    """The matrix with rows as shares of the true label, the most frequent mistakes, and metrics per label.
+    """Draw the matrix with rows as shares of the true label, and list frequent errors and metrics per label.
 
     Args:
         matrix: counts [C, C]; row = true label, column = predicted label.
         labels: the C names in the order of the rows.
 
     Raises:
-        ValueError: the matrix is not square, not made of counts, or of another size than `labels`.
+        ValueError: the matrix is not square, contains something other than counts, or does not fit `labels`.
     """
     counts = _counts(matrix)
     names = [plain_text(label) for label in labels]
     if counts.shape != (len(names), len(names)):
         raise ValueError(
-            f"`matrix` must have one row and one column per label. "
+            f"`matrix` must have one row and one column for each label. "
             f"Received: shape {counts.shape}, {len(names)} labels. "
             "Count each true label in a row and each predicted label in a column."
         )
     right, total = int(np.trace(counts)), int(counts.sum())
-    caption = "Rows are true labels, columns are predicted ones; numbers are texts, colours are shares of the row. "
-    caption += f"{right:,} of {total:,} texts lie on the diagonal ({percent(right / total)})." if total else "No text."
+    caption = (
+        "Rows are true labels, columns are predicted labels. Numbers count texts, colours show shares of the row. "
+    )
+    caption += f"{right:,} of {total:,} texts are on the diagonal ({percent(right / total)})." if total else "No texts."
     drawing = Figure("", _drawing(counts, names, caption), caption, _legend())
     blocks: list[Block] = [Figures((drawing,), size="wide")]
-    mistakes = _mistakes(counts, names)
-    if mistakes.rows:
-        blocks.append(mistakes)
+    errors = _errors(counts, names)
+    if errors.rows:
+        blocks.append(errors)
     blocks.append(Details(f"Precision and recall of each of the {len(names)} labels", (_per_label(counts, names),)))
     return tuple(blocks)
 
 
 def _counts(matrix: object) -> np.ndarray:
-    """The matrix as whole numbers [C, C]."""
+    """The matrix as integers [C, C]."""
     try:
         counts = np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`matrix` must be numbers in rows of one length. Received: {error}. Give one count per pair of labels."
+            f"`matrix` must be rows of numbers, all of the same length. Received: {error}. "
+            "Pass one count for each pair of labels."
         ) from error
     if counts.ndim != 2 or counts.size == 0:
         raise ValueError(
-            f"`matrix` must be square, one row per label. Received: shape {counts.shape}. "
-            "Give a list of rows of counts."
+            f"`matrix` must be square, with one row for each label. Received: shape {counts.shape}. "
+            "Pass a list of rows of counts."
         )
     wrong = ~(counts < 2**53) | (counts < 0) | (counts != np.floor(counts))
     if wrong.any():
         raise ValueError(
-            f"`matrix` must hold counts: whole numbers of 0 or more. Received: {counts[wrong][0]}. "
-            "Give counts; the report works out the shares."
+            f"`matrix` must contain counts, i.e. whole numbers of at least 0. Received: {counts[wrong][0]}. "
+            "Pass counts; the report computes the shares."
         )
     return counts.astype(np.int64)
 
 
 def _drawing(counts: np.ndarray, names: Sequence[str], caption: str) -> str:
-    """The matrix as coloured cells. Few labels get large cells; many get cells that a count still fits in."""
+    """Draw the matrix as coloured cells: large ones for few labels, and just large enough for a count for many."""
     size = len(names)
     short = [shortened(name, 30 if size <= 40 else 24) for name in names]
     cell = float(np.interp(size, [2, 6, 16, 40, 77], [90, 62, 40, 18, 11]))
@@ -106,7 +109,7 @@ def _drawing(counts: np.ndarray, names: Sequence[str], caption: str) -> str:
 
 
 def _pixels(shares: np.ndarray) -> np.ndarray:
-    """[C, C] shares -> [C, C, 4]: blue on the diagonal, orange off it, the more of it the more opaque."""
+    """[C, C] shares -> [C, C, 4]: blue on the diagonal, orange elsewhere, more opaque for larger shares."""
     pixels = np.empty((*shares.shape, 4))
     pixels[..., :3] = WRONG_RGB
     pixels[np.arange(len(shares)), np.arange(len(shares)), :3] = RIGHT_RGB
@@ -115,7 +118,7 @@ def _pixels(shares: np.ndarray) -> np.ndarray:
 
 
 def _paint_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
-    """The counts that are not zero, as large as the cells allow."""
+    """Draw the counts that are not zero, as large as the cells allow."""
     for row, place in zip(*np.nonzero(counts), strict=True):
         strong = shares[row, place] ** _GAMMA > 0.72
         text = _fitting(int(counts[row, place]), cell)
@@ -131,7 +134,7 @@ def _paint_counts(axes: "Axes", counts: np.ndarray, shares: np.ndarray, cell: fl
 
 
 def _fitting(count: int, cell: float) -> str:
-    """The count, in thousands or millions where the cell is too small for all its digits."""
+    """The count, in thousands or millions if the cell is too small for all its digits."""
     full = f"{count:,}"
     if count < 1000 or len(full) * 5 < cell:
         return full
@@ -139,18 +142,18 @@ def _fitting(count: int, cell: float) -> str:
 
 
 def _legend() -> tuple[LegendEntry, ...]:
-    """What the colours stand for."""
+    """The meaning of the colours."""
     shares = (0.01, 0.1, 0.5, 1.0)
-    right = [LegendEntry("right: 100% of the row", "cell-right")]
+    right = [LegendEntry("correct: 100% of the row", "cell-right")]
     wrong = [LegendEntry(f"{percent(share, 0)}", "cell-wrong", round(share**_GAMMA, 3)) for share in shares[:-1]]
-    return (*right, *wrong[::-1][:-1], LegendEntry("mistaken: 1% of the row", "cell-wrong", wrong[0].strength))
+    return (*right, *wrong[::-1][:-1], LegendEntry("wrong: 1% of the row", "cell-wrong", wrong[0].strength))
 
 
-def _mistakes(counts: np.ndarray, names: Sequence[str]) -> Table:
-    """The pairs of labels that were mixed up most often."""
+def _errors(counts: np.ndarray, names: Sequence[str]) -> Table:
+    """The pairs of labels that are confused most often."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_MISTAKES]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_ERRORS]
     pairs = [
         (row, place) for row, place in zip(*np.unravel_index(order, wrong.shape), strict=True) if wrong[row, place]
     ]
@@ -162,14 +165,14 @@ def _mistakes(counts: np.ndarray, names: Sequence[str]) -> Table:
     return table(
         ["True label", "Predicted label", "Texts", "Share"],
         rows,
-        "Most frequent mistakes",
-        "Share is of the true label's texts.",
+        "Most frequent errors",
+        "Share of the texts with the true label.",
         2,
     )
 
 
 def _per_label(counts: np.ndarray, names: Sequence[str]) -> Table:
-    """Precision, recall and F1 of each label; nothing where a label never came up."""
+    """Precision, recall and F1 of each label, empty if a label does not occur."""
     right, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     rows = [
         [

@@ -1,6 +1,6 @@
-"""Draws how long the texts are, in tokens: one outline per set of texts, and a table of the usual metrics.
+"""Draws how long the texts are, in tokens: an outline for each set of texts, and a table of statistics.
 
-Counting tokens is the business of `kerasbert.preprocessing`.
+`kerasbert.preprocessing` counts the tokens.
 """
 
 from collections.abc import Mapping
@@ -23,41 +23,41 @@ _MARGINS = (58.0, 20.0, 26.0, 44.0)
 
 @dataclass(frozen=True)
 class Lengths:
-    """The lengths of one set of texts: each length that occurs, and how often."""
+    """The lengths of one set of texts: each length that occurs, and how often it occurs."""
 
     name: str
     values: np.ndarray
     counts: np.ndarray
 
     def percentile(self, share: float) -> int:
-        """The smallest length that `share` of the texts do not exceed."""
+        """Return the smallest length that a share of the texts does not exceed."""
         reached = np.searchsorted(self.counts.cumsum(), share * self.counts.sum())
         return int(self.values[min(reached, len(self.values) - 1)])
 
     def mean(self) -> float:
-        """The mean length."""
+        """Return the mean length."""
         return float((self.values * self.counts).sum() / self.counts.sum())
 
     def share_over(self, limit: int) -> float:
-        """The share of texts that are longer than `limit`."""
+        """Return the share of texts that are longer than `limit`."""
         return float(self.counts[self.values > limit].sum() / self.counts.sum())
 
 
 def length_histogram(lengths_by_name: Mapping[str, object], limit: int | None = None) -> tuple[Block, ...]:
-    """The histogram and the table.
+    """Make the histogram and the table.
 
     Args:
-        lengths_by_name: for each set of texts its lengths in tokens: a list or an array, or a mapping of length to
+        lengths_by_name: for each set of texts, its lengths in tokens: a list or an array, or a mapping of length to
             the number of texts of that length.
-        limit: the model's sequence length, which is marked; what is longer is cut.
+        limit: the model's sequence length, which is marked. Longer texts are truncated.
 
     Raises:
-        ValueError: lengths that are no whole numbers of 0 or more.
+        ValueError: a length is not a whole number of at least 0.
     """
     if not isinstance(lengths_by_name, Mapping):
         raise ValueError(
             f"`lengths_by_name` must map a name to lengths. Received: {type(lengths_by_name).__name__}. "
-            'Give for instance {"train": [12, 40, 7]}.'
+            'For example, {"train": [12, 40, 7]}.'
         )
     sets = [_lengths(plain_text(name), lengths) for name, lengths in lengths_by_name.items()]
     sets = [lengths for lengths in sets if len(lengths.values)]
@@ -65,20 +65,20 @@ def length_histogram(lengths_by_name: Mapping[str, object], limit: int | None = 
         return ()
     if limit is not None and (not isinstance(limit, (int, np.integer)) or isinstance(limit, bool) or limit < 1):
         raise ValueError(
-            f"`limit` must be a whole number above 0. Received: limit={limit!r}. "
-            "Give the model's sequence length in tokens."
+            f"`limit` must be an integer of at least 1. Received: limit={limit!r}. "
+            "Pass the model's sequence length in tokens."
         )
     edges, cut = _edges(sets, limit)
     caption = " ".join(_in_words(lengths, limit) for lengths in sets)
     if cut:
-        caption += " The last bar holds all texts that are longer still."
+        caption += " The last bar contains all longer texts."
     legend = tuple(LegendEntry(lengths.name, f"line-{index % len(SERIES) + 1}") for index, lengths in enumerate(sets))
     svg = _drawing(sets, edges, limit, caption)
     return (Figures((Figure("", svg, caption, legend),), size="wide"), _table(sets, limit))
 
 
 def _lengths(name: str, lengths: object) -> Lengths:
-    """Lengths in either form, as sorted values and counts."""
+    """Return lengths of either form as sorted values and counts."""
     try:
         if isinstance(lengths, Mapping):
             values = np.array([float(length) for length in lengths])
@@ -88,7 +88,7 @@ def _lengths(name: str, lengths: object) -> Lengths:
             counts = np.ones_like(values)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Lengths must be numbers of tokens. Received: {error} in {name!r}. Give one whole number per text."
+            f"Lengths must be numbers of tokens. Received: {error} in {name!r}. Pass one whole number for each text."
         ) from error
     wrong = ~np.isfinite(values) | (values < 0) | (values != np.floor(values))
     wrong |= (values >= 2**53) | ~(counts >= 0) | (counts >= 2**53)
@@ -97,7 +97,8 @@ def _lengths(name: str, lengths: object) -> Lengths:
             f"shape {values.shape}" if values.ndim != 1 else f"length {values[wrong][0]:g}, {counts[wrong][0]:g} times"
         )
         raise ValueError(
-            f"Lengths must be whole numbers of 0 or more. Received: {received} in {name!r}. Give one number per text."
+            f"Lengths must be whole numbers of at least 0. Received: {received} in {name!r}. "
+            "Pass one number for each text."
         )
     kept = counts > 0
     unique, where = np.unique(values[kept], return_inverse=True)
@@ -105,7 +106,7 @@ def _lengths(name: str, lengths: object) -> Lengths:
 
 
 def _edges(sets: list[Lengths], limit: int | None) -> tuple[np.ndarray, bool]:
-    """Bars of one whole width, up to where nearly all texts lie; and whether some texts are longer than that."""
+    """The edges of bars with the same whole width, and whether some texts are longer than the last edge."""
     longest = max(int(lengths.values[-1]) for lengths in sets)
     nearly_all = max(lengths.percentile(0.995) for lengths in sets)
     end = min(longest, max(nearly_all, limit or 0))
@@ -116,7 +117,7 @@ def _edges(sets: list[Lengths], limit: int | None) -> tuple[np.ndarray, bool]:
 
 
 def _drawing(sets: list[Lengths], edges: np.ndarray, limit: int | None, caption: str) -> str:
-    """The outlines, each as shares of its own set, so that sets of different sizes can be compared."""
+    """Draw each outline as shares of its own set, so that sets of different sizes can be compared."""
 
     def paint(axes: "Axes") -> None:
         axes.grid(True, axis="y")
@@ -149,10 +150,10 @@ def _in_words(lengths: Lengths, limit: int | None) -> str:
 
 
 def _table(sets: list[Lengths], limit: int | None) -> Block:
-    """One row per set of texts."""
+    """The table, with a row for each set of texts."""
     columns: list[str] = ["Texts", "Number", "Tokens", "Mean", "Median", "95% have at most", "Longest"]
     if limit is not None:
-        columns.append("Cut share")
+        columns.append("Truncated share")
     rows: list[list[object]] = []
     for lengths in sets:
         row: list[object] = [lengths.name, int(lengths.counts.sum()), int((lengths.values * lengths.counts).sum())]

@@ -1,6 +1,6 @@
-"""What a page is made of: sections of blocks, plain data that the template lays out.
+"""The parts of a page: sections that consist of blocks, as plain data that the template lays out.
 
-Each block has a `kind`, by which the template knows it. Nothing here draws or writes.
+The template tells blocks apart by their `kind`. Nothing here draws or writes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from kerasbert.reports.wording import column, column_is_numeric, plain_text, sho
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """A mark of a figure and its meaning. `swatch` is a class of page.css, `strength` its opacity."""
+    """A mark in a figure and its meaning. `swatch` is a class of page.css, `strength` its opacity."""
 
     name: str
     swatch: str
@@ -23,7 +23,7 @@ class LegendEntry:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its heading, its legend and a caption that says what is seen."""
+    """A drawing with its heading, its legend and a caption that says what it shows."""
 
     title: str
     svg: str
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Drawings side by side, as many in a row as the window has room for. `size` is "wide", "panel" or "small"."""
+    """Figures side by side, as many in a row as fit into the window. `size` is "wide", "panel" or "small"."""
 
     kind: ClassVar[str] = "figures"
     items: tuple[Figure, ...]
@@ -42,7 +42,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: its heading, and whether its cells are set flush right."""
+    """A table's column: its heading, and whether its cells are right-aligned."""
 
     name: str
     numeric: bool
@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under headings. The first column names the row."""
+    """Rows of texts under column headings. The first column names the row."""
 
     kind: ClassVar[str] = "table"
     columns: tuple[Column, ...]
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Tiles:
-    """The few metrics that a reader looks for first."""
+    """The few numbers that a reader looks for first."""
 
     kind: ClassVar[str] = "tiles"
     items: tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Legend:
-    """One legend for several metrics, with a sentence on how to read them."""
+    """One legend for several figures, with a sentence on how to read them."""
 
     kind: ClassVar[str] = "legend"
     entries: tuple[LegendEntry, ...]
@@ -78,7 +78,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that a reader opens on demand."""
+    """Blocks that are hidden until a reader opens them."""
 
     kind: ClassVar[str] = "details"
     summary: str
@@ -91,7 +91,7 @@ Block = Figures | Table | Tiles | Legend | Details
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a note under it, and the blocks. `level` 1 opens a part of the page, 2 is a section of it."""
+    """A heading, a note below it, and blocks. `level` 1 starts a part of the page, 2 is a section in it."""
 
     title: str
     blocks: tuple[Block, ...] = ()
@@ -106,21 +106,23 @@ def table(
     caption: str = "",
     text_columns: int = 1,
 ) -> Table:
-    """A table of raw values, each column formatted as a whole.
+    """Make a table of raw values, with each column formatted as a whole.
 
     Args:
-        columns: the headings.
-        rows: one sequence per row in the order of `columns`, or a mapping of heading to value.
+        columns: the column headings.
+        rows: for each row, a sequence in the order of `columns` or a mapping of heading to value.
         title: a heading above the table.
-        caption: a sentence below it.
-        text_columns: how many columns from the left are always texts.
+        caption: a sentence below the table.
+        text_columns: the number of columns, from the left, that are always texts.
 
     Raises:
-        ValueError: a row has more or fewer values than there are columns, or is no row at all.
+        ValueError: a row has more or fewer values than there are columns, or is not a sequence or mapping.
     """
     names = [plain_text(name) for name in columns]
     if not names:
-        raise ValueError("`columns` must name at least one column. Received: columns=[]. Name the columns of the rows.")
+        raise ValueError(
+            "`columns` must name at least one column. Received: columns=[]. Add a name for each value of a row."
+        )
     cells = [_row(index, row, list(columns)) for index, row in enumerate(rows)]
     by_column: list[list[object]] = [[row[index] for row in cells] for index in range(len(names))]
     texts = [column(name, values) for name, values in zip(names, by_column, strict=True)]
@@ -136,23 +138,23 @@ def table(
 def _row(index: int, row: object, columns: list[object]) -> list[object]:
     """The row's values in the order of the columns."""
     if isinstance(row, Mapping):
-        strangers = [key for key in row if key not in columns]
-        if strangers:
+        unknown = [key for key in row if key not in columns]
+        if unknown:
             raise ValueError(
-                f"Each key of a row must be one of `columns`. Received: rows[{index}] with {strangers}, "
-                f"columns={columns}. Add the column or drop the key."
+                f"Each key of a row must be one of `columns`. Received: rows[{index}] with {unknown}, "
+                f"columns={columns}. Add the column or remove the key."
             )
         return [row.get(name) for name in columns]
     if isinstance(row, np.ndarray):
         row = row.tolist()
     if isinstance(row, (str, bytes)) or not isinstance(row, Sequence):
         raise ValueError(
-            "`rows` must hold one list or mapping per row. "
-            f"Received: rows[{index}]={shortened(repr(row), 60)}. Wrap its values in a list."
+            "`rows` must contain a list or mapping for each row. "
+            f"Received: rows[{index}]={shortened(repr(row), 60)}. Put its values into a list."
         )
     if len(row) != len(columns):
         raise ValueError(
             f"Each row must have one value per column. Received: rows[{index}] with {len(row)} values, "
-            f"{len(columns)} columns. Fill what is missing with None."
+            f"{len(columns)} columns. Use None for missing values."
         )
     return list(row)

@@ -1,6 +1,7 @@
-"""Draws what training wrote down as it went: one panel per metric, a line per split, the phases marked.
+"""Draws what training logged: a figure for each metric, with a line for each split and the phases marked.
 
-Rows are those of `history.jsonl`. Steps that start again in a later phase are laid end to end, so the axis is time.
+The rows are those of `history.jsonl`. If a later phase counts its steps from the beginning, they are drawn after
+those of the earlier phase, so that the axis is time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ _WIDTH, _HEIGHT = 420.0, 260.0
 _MARGINS = (50.0, 10.0, 26.0, 42.0)
 _MOST_POINTS = 600
 _SMOOTHED_FROM = 80
-# What has exploded is drawn as a gap, as are NaN and infinity.
+# Larger values are drawn as gaps, like NaN and infinity.
 _BEYOND_MEASURE = 1e30
 _MAIN = ("loss", "accuracy", "f1", "precision", "recall")
 
@@ -47,7 +48,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the axis of steps, with the name of what was trained there."""
+    """A part of the step axis, with the name of the phase that was trained there."""
 
     name: str
     first: float
@@ -55,10 +56,10 @@ class Phase:
 
 
 def training_curves(history_rows: Iterable[Mapping[str, Any]]) -> tuple[Block, ...]:
-    """The panels of all metrics; the losses and accuracies come first, what else was logged can be opened.
+    """Draw all metrics: losses and accuracies first, the others in a part of the page that can be opened.
 
     Raises:
-        ValueError: a row without `step`, or a step that is no whole number of 0 or more.
+        ValueError: a row has no `step`, or a step that is not a whole number of at least 0.
     """
     rows = [_checked(index, row) for index, row in enumerate(history_rows)]
     phases, starts = _phases(rows)
@@ -75,17 +76,17 @@ def training_curves(history_rows: Iterable[Mapping[str, Any]]) -> tuple[Block, .
 
 
 def _checked(index: int, row: object) -> Mapping[str, Any]:
-    """The row, if it says at which step it was written."""
+    """Return the row if it has a step."""
     if not isinstance(row, Mapping):
         raise ValueError(
             f"A row of the history must be a mapping. Received: row {index + 1} is {row!r}. "
-            'Give rows such as {"phase": "short", "step": 10, "split": "train", "loss": 2.3}.'
+            'For example, {"phase": "short", "step": 10, "split": "train", "loss": 2.3}.'
         )
     step = row.get("step")
     if not is_number(step) or not 0 <= step < 2**53 or step != int(step):
         raise ValueError(
-            f"`step` must be a whole number of 0 or more. Received: step={step!r} in row {index + 1} of the history. "
-            "Write the step at which the row's metrics were measured."
+            f"`step` must be a whole number of at least 0. Received: step={step!r} in row {index + 1} of the history. "
+            "Add the step at which the row's metrics were measured."
         )
     return row
 
@@ -95,7 +96,7 @@ def _is_metric(name: str, value: object) -> bool:
 
 
 def _rank(name: str) -> int:
-    """Losses first, then accuracies, then the rest."""
+    """The place of a metric on the page: losses first, then accuracies, then the rest."""
     return next((index for index, word in enumerate(_MAIN) if word in str(name).split("_")), len(_MAIN))
 
 
@@ -104,7 +105,7 @@ def _phase_of(row: Mapping[str, Any]) -> str:
 
 
 def _phases(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Phase], dict[str, float]]:
-    """The phases in the order in which they came, and what to add to the steps of each."""
+    """The phases in order, and the number to add to the steps of each."""
     steps: dict[str, list[float]] = {}
     trained: dict[str, list[float]] = {}
     for row in rows:
@@ -115,7 +116,7 @@ def _phases(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Phase], dict[str, f
     starts: dict[str, float] = {}
     for name, of_phase in steps.items():
         end = phases[-1].last if phases else 0.0
-        # A step is trained once: a phase whose steps were all trained before counts from 1 again.
+        # A step is trained only once, so a phase that starts at an earlier step counts from 1 again.
         begins_again = bool(phases) and min(trained.get(name, of_phase)) <= end
         starts[name] = end if begins_again else 0.0
         phases.append(Phase(name, end, starts[name] + max(of_phase)))
@@ -123,7 +124,7 @@ def _phases(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Phase], dict[str, f
 
 
 def _curves(name: str, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, float]) -> list[Curve]:
-    """The metric's curve per split. Where a step was written twice, as after a resume, the later row counts."""
+    """The metric's curve for each split. If a step was logged twice, e.g. after a resume, the later row counts."""
     by_split: dict[str, dict[float, float]] = {}
     for row in rows:
         if _is_metric(name, row.get(name)):
@@ -141,7 +142,7 @@ def _curves(name: str, rows: Sequence[Mapping[str, Any]], starts: Mapping[str, f
 def _panel(
     name: str, rows: Sequence[Mapping[str, Any]], phases: Sequence[Phase], starts: Mapping[str, float]
 ) -> Figure:
-    """One metric's drawing with its caption."""
+    """The figure of one metric."""
     curves = _curves(name, rows, starts)
     seen = [phase for phase in phases if any(_during(phase, curve).any() for curve in curves)]
     shares = is_share(name, [value for curve in curves for value in curve.values])
@@ -160,7 +161,7 @@ def _panel(
 
     caption = " ".join(_in_words(name, curve) for curve in curves)
     if smoothed:
-        caption += " Thin: as logged. Bold: running mean."
+        caption += " Thin lines: as logged. Bold lines: running mean."
     if len(phases) > 1:
         caption += f" Phases: {', '.join(phase.name or 'unnamed' for phase in seen)}."
     legend = tuple(LegendEntry(curve.split, f"line-{index % len(SERIES) + 1}") for index, curve in enumerate(curves))
@@ -173,18 +174,18 @@ def _during(phase: Phase, curve: Curve) -> np.ndarray:
 
 
 def _paint_curve(axes: "Axes", curve: Curve, colour: str, smoothed: bool) -> None:
-    """A line; a long noisy one is drawn thin, with its running mean over it. Few points get a mark each."""
+    """Draw a line. A long, noisy one is drawn thin, with its running mean over it. Few points are marked."""
     steps, values = _thinned(curve.steps, curve.values)
     if smoothed:
         axes.plot(steps, values, color=colour, linewidth=1, alpha=0.35)
-        steps, values = steps, _running_mean(values, max(5, len(values) // 30))
+        values = _running_mean(values, max(5, len(values) // 30))
     axes.plot(
         steps, values, color=colour, marker="o" if len(steps) <= 40 else None, markersize=4, markeredgewidth=0, zorder=3
     )
 
 
 def _paint_phases(axes: "Axes", phases: Sequence[Phase]) -> None:
-    """A dashed line where a phase begins, and the phases' names above, where they fit."""
+    """Draw a dashed line where a phase begins, and the names of the phases above it if there is room."""
     low, high = axes.get_xlim()
     pixels = (_WIDTH - _MARGINS[0] - _MARGINS[1]) / max(high - low, 1e-9)
     for index, phase in enumerate(phases):
@@ -202,7 +203,7 @@ def _paint_phases(axes: "Axes", phases: Sequence[Phase]) -> None:
 
 
 def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most `_MOST_POINTS` points, each the mean of its neighbours: more than that no window can show."""
+    """Reduce a curve to `_MOST_POINTS` points, each the mean of its neighbours: no window can show more."""
     if len(steps) <= _MOST_POINTS:
         return steps, values
     edges = np.linspace(0, len(steps), _MOST_POINTS + 1).astype(int)[:-1]
@@ -211,7 +212,7 @@ def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """The mean over `window` neighbours, over fewer at both ends. Values that are not finite are left out."""
+    """The mean over `window` neighbours, or fewer at both ends, without values that are not finite."""
     ones = np.ones(window)
     finite = np.isfinite(values)
     count = np.convolve(finite.astype(float), ones, mode="same")
@@ -226,12 +227,12 @@ def _tick(value: float) -> str:
 
 
 def _in_words(name: str, curve: Curve) -> str:
-    """From where to where the curve went, and the best value on the way."""
+    """The first, last and best value of a curve, in words."""
     split = curve.split[:1].upper() + curve.split[1:]
     finite = np.flatnonzero(np.isfinite(curve.values))
     lost = len(curve.values) - len(finite)
     if not len(finite):
-        return f"{split}: no value that can be drawn."
+        return f"{split}: no finite value."
     values, steps = curve.values[finite], curve.steps[finite]
     words = f"{split}: {named_number(name, values[0])}"
     if len(values) > 1:
@@ -239,4 +240,4 @@ def _in_words(name: str, curve: Curve) -> str:
     if len(values) > 1 and curve.split != "train" and _rank(name) < len(_MAIN):
         best = int(values.argmin() if _rank(name) == 0 else values.argmax())
         words += f" (best {named_number(name, values[best])} at step {steps[best]:,.0f})"
-    return words + (f"; {lost} too large to draw, or no number." if lost else ".")
+    return words + (f"; too large to draw or not a number: {lost}." if lost else ".")

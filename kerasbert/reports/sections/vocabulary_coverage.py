@@ -1,6 +1,6 @@
-"""Draws how a vocabulary fits a corpus: the rates that tell, the lengths of the pieces, the coverage of the text.
+"""Draws how well a vocabulary fits a corpus: key rates, the lengths of the pieces, and the coverage of the text.
 
-The counting is done in vocabulary_statistics.py.
+vocabulary_statistics.py does the counting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,24 @@ _MARGINS = (54.0, 10.0, 12.0, 44.0)
 
 
 def vocabulary(statistics: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Tiles, the lengths of the pieces, the coverage of the text, and the most frequent pieces; what is given of it.
+    """Draw key rates, the lengths of the pieces, the coverage of the text and the most frequent pieces.
 
     Args:
-        statistics: what `vocabulary_statistics` returns, or any part of it.
+        statistics: the result of `vocabulary_statistics`, or any part of it. Missing parts are left out.
 
     Raises:
-        ValueError: a statistic of the wrong form.
+        ValueError: a statistic has the wrong form.
     """
     if not isinstance(statistics, Mapping):
         raise ValueError(
-            f"`statistics` must be a mapping. Received: {type(statistics).__name__}. Give `vocabulary_statistics(...)`."
+            f"`statistics` must be a mapping. Received: {type(statistics).__name__}. "
+            "Pass the result of `vocabulary_statistics`."
         )
-    metrics = [
+    figures = [
         _lengths_figure(_counts_by_length(statistics.get("pieces_by_length") or {})),
         _coverage_figure(_coverage(statistics.get("coverage") or [])),
     ]
-    drawn = tuple(figure for figure in metrics if figure)
+    drawn = tuple(figure for figure in figures if figure)
     blocks: list[Block] = []
     tiles = _tiles(statistics)
     if tiles:
@@ -52,14 +53,16 @@ def vocabulary(statistics: Mapping[str, Any]) -> tuple[Block, ...]:
 
 
 def _tiles(statistics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The rates that tell whether the vocabulary fits the text."""
+    """The rates that show whether the vocabulary fits the text."""
     found: dict[str, float] = {}
     for name in ("size", "special_pieces", "tokens", "words", "whole_words", "unknown_words", "used_pieces"):
         value = statistics.get(name)
         if value is None:
             continue
         if not is_number(value) or not 0 <= value < 2**53:
-            raise ValueError(f"`{name}` must be a count. Received: {name}={value!r}. Give a whole number of 0 or more.")
+            raise ValueError(
+                f"`{name}` must be a count. Received: {name}={value!r}. Pass a whole number of at least 0."
+            )
         found[name] = value
     tiles = []
     if "size" in found:
@@ -78,7 +81,7 @@ def _tiles(statistics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _counts_by_length(given: object) -> dict[str, dict[int, int]]:
-    """The number of pieces per kind and length."""
+    """The number of pieces of each kind and length."""
     try:
         return {
             plain_text(kind): {_count(length): _count(count) for length, count in counts.items()}
@@ -86,8 +89,8 @@ def _counts_by_length(given: object) -> dict[str, dict[int, int]]:
         }
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"`pieces_by_length` must map a kind of piece to counts per length. Received: {error}. "
-            'Give for instance {"word starts": {"3": 120}}.'
+            f"`pieces_by_length` must map each kind of piece to counts by length. Received: {error}. "
+            'For example, {"word starts": {"3": 120}}.'
         ) from error
 
 
@@ -101,20 +104,20 @@ def _coverage(given: object) -> list[tuple[int, float]]:
     except (TypeError, ValueError, OverflowError) as caught:
         error = caught
     raise ValueError(
-        f"`coverage` must be pairs of a rank of 1 or more and a share from 0 to 1. Received: {error}. "
-        "Give for instance [[10, 0.25], [100, 0.6]]."
+        f"`coverage` must be pairs of a rank of at least 1 and a share from 0 to 1. Received: {error}. "
+        "For example, [[10, 0.25], [100, 0.6]]."
     ) from error
 
 
 def _count(value: Any) -> int:
-    """A whole number of 0 or more; JSON's keys are texts."""
+    """A whole number of at least 0, which may be a string, because the keys of JSON objects are strings."""
     if int(value) != float(value) or not 0 <= int(value) < 2**53:
-        raise ValueError(f"{value!r} is no count")
+        raise ValueError(f"{value!r} is not a count")
     return int(value)
 
 
 def _lengths_figure(by_length: Mapping[str, Mapping[int, int]]) -> Figure | None:
-    """How long the pieces are, a bar per kind."""
+    """The figure of the lengths of the pieces, with a bar for each kind."""
     kinds = [kind for kind, counts in by_length.items() if sum(counts.values())]
     if not kinds:
         return None
@@ -149,7 +152,7 @@ def _lengths_figure(by_length: Mapping[str, Mapping[int, int]]) -> Figure | None
 
 
 def _coverage_figure(coverage: Sequence[tuple[int, float]]) -> Figure | None:
-    """How much of the text the most frequent pieces make up."""
+    """The figure of how much of the text the most frequent pieces make up."""
     if not coverage:
         return None
     ranks, shares = np.array(sorted(coverage)).T
@@ -177,14 +180,14 @@ def _coverage_figure(coverage: Sequence[tuple[int, float]]) -> Figure | None:
 
 
 def _frequent_figure(statistics: Mapping[str, Any]) -> Figure | None:
-    """The most frequent pieces with their counts."""
+    """The figure of the most frequent pieces with their counts."""
     given = statistics.get("frequent_pieces") or []
     try:
         pairs = [(shortened(plain_text(piece), 16), _count(count)) for piece, count in given][:MOST_FREQUENT]
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"`frequent_pieces` must be pairs of piece and count. Received: {error}. "
-            'Give for instance [["the", 120], ["##s", 40]].'
+            'For example, [["the", 120], ["##s", 40]].'
         ) from error
     if not pairs:
         return None

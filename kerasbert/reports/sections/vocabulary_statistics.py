@@ -1,7 +1,7 @@
-"""Counts how a vocabulary fits a corpus.
+"""Counts how well a vocabulary fits a corpus.
 
-Takes pieces and ids as plain data and gives plain data; vocabulary.py draws it. Learning a vocabulary and tokenizing
-are the business of `kerasbert.preprocessing`.
+Takes pieces and token ids as plain data, and returns plain data that vocabulary_coverage.py draws. Vocabularies are
+learned and texts tokenized in `kerasbert.preprocessing`.
 """
 
 from collections import Counter
@@ -21,23 +21,23 @@ def vocabulary_statistics(
     unknown_piece: str = "[UNK]",
     continuation_prefix: str = "##",
 ) -> dict[str, Any]:
-    """Counts what `Report.add_vocabulary` shows. Texts are read one by one, so they may come from a generator.
+    """Compute the statistics that `Report.add_vocabulary` shows.
 
     Args:
-        pieces: the vocabulary, in the order of the ids.
-        encoded_texts: the token ids of each text, with or without special pieces, which are not counted.
-        special_pieces: pieces that stand for no text.
-        unknown_piece: the special piece that stands for a word which the vocabulary cannot spell.
-        continuation_prefix: how a piece begins that goes on with a word.
+        pieces: the pieces of the vocabulary, in the order of their ids.
+        encoded_texts: the token ids of each text, e.g. from a generator. Special tokens are not counted.
+        special_pieces: pieces that do not stand for text.
+        unknown_piece: the special piece for words that the vocabulary cannot spell.
+        continuation_prefix: the prefix of pieces that continue a word.
 
     Returns:
-        A dict that JSON can hold: `size`; `special_pieces`, those of the vocabulary; `pieces_by_length`, for "word
-        starts" and "continuations" the number of pieces per number of characters; `tokens`, `words`, `whole_words`
-        (one piece is the word), `unknown_words`; `used_pieces`; `frequent_pieces`, pairs of piece and count;
+        A dict of JSON values: `size`; `special_pieces`, their number in the vocabulary; `pieces_by_length`, the number
+        of pieces by number of characters, for "word starts" and "continuations"; `tokens`, `words`, `whole_words`
+        (words that are a single piece), `unknown_words`; `used_pieces`; `frequent_pieces`, pairs of piece and count;
         `coverage`, pairs of k and the share of tokens that the k most frequent pieces make up.
 
     Raises:
-        ValueError: a token id that is not in the vocabulary.
+        ValueError: a token id is not in the vocabulary.
 
     Example:
         >>> found = vocabulary_statistics(["[UNK]", "play", "##ing", "chess"], [[1, 2, 3], [0, 3]])
@@ -85,7 +85,7 @@ def _checked_ids(text: Sequence[int], size: int) -> np.ndarray:
 
 
 def _usage(pieces: Sequence[str], counts: np.ndarray, tokens: int) -> dict[str, Any]:
-    """How many pieces occur at all, which ones most often, and how much of the text the most frequent make up."""
+    """How many pieces occur, which occur most often, and how much of the text the most frequent ones make up."""
     order = np.argsort(-counts, kind="stable")
     used = int((counts > 0).sum())
     frequent = [[pieces[index], int(counts[index])] for index in order[: min(MOST_FREQUENT, used)]]

@@ -1,0 +1,389 @@
+"""The signatures of every served model: name, purpose, inputs and outputs, as one table.
+
+Everything else is derived from this table: the `input_signature` of each exported function, the descriptions in the
+model card, and the tables in docs/export.md. `SIGNATURES` lists the signatures of each form in which a model is served;
+the functions that compute them are in served/.
+
+A tensor is written as `type [size, size, ...]`. The first size of every tensor is the batch, because servers join
+requests along it. The meaning of the other sizes is in `SIZES`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import tensorflow as tf
+
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+
+SIZES = {
+    "batch": "rows of the request",
+    "tokens": "tokens of the longest row of the request, including [CLS] and [SEP]",
+    "hidden": "the hidden size of the encoder",
+    "layers": "the encoder's layers; in `attention_layers`, the layers that each row asks for",
+    "heads": "attention heads of a layer",
+    "labels": "the model's labels, or the numbers that a regression model predicts",
+    "entities": "entities of the row with the most entities",
+    "answers": "the number of answers returned, 5 by default",
+    "choices": "choices of the row with the most choices",
+    "masks": "`[MASK]` tokens of the row with the most of them",
+    "candidates": "pieces proposed for each `[MASK]`, 5",
+    "vocabulary": "pieces in vocab.txt",
+    "vector": "the size of a sentence's vector",
+}
+
+
+class Tensor(NamedTuple):
+    """One input or output of a signature.
+
+    Attributes:
+        type: data type and shape, for example "float32 [batch, labels]".
+        meaning: a sentence for people who call the served model.
+    """
+
+    type: str
+    meaning: str
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The names of the sizes, without data type.
+
+        Example:
+            >>> Tensor("float32 [batch, labels]", "The logits.").sizes
+            ('batch', 'labels')
+        """
+        return tuple(re.findall(r"[a-z]+", self.type.partition(" ")[2]))
+
+    def spec(self, name: str) -> tf.TensorSpec:
+        """The `tf.TensorSpec` of an input with this type, of any size in each dimension."""
+        return tf.TensorSpec([None] * len(self.sizes), tf.as_dtype(self.type.partition(" ")[0]), name=name)
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """What one signature is for, and what goes in and out.
+
+    Attributes:
+        purpose: a sentence for people who call the served model.
+        inputs: the input tensors by name. All of them must be fed.
+        outputs: the output tensors by name.
+        method: the TF Serving method that calls the signature.
+        condition: when the signature or one of its outputs exists, for those that not every model has.
+    """
+
+    purpose: str
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    method: str = PREDICT
+    condition: str = ""
+
+
+# === Inputs ===
+
+TEXT = {"text": Tensor("string [batch]", "The texts, in UTF-8.")}
+PAIR = {**TEXT, "text_pair": Tensor("string [batch]", "The second text of each row.")}
+EXAMPLES = {
+    "examples": Tensor(
+        "string [batch]", "Serialized tf.Examples with the features `text` and, if there is a second text, `text_pair`."
+    )
+}
+TEXT_EXAMPLES = {"examples": Tensor("string [batch]", "Serialized tf.Examples with the feature `text`.")}
+METHOD_EXAMPLES = {"inputs": EXAMPLES["examples"]}
+TOKEN_IDS = {
+    "token_ids": Tensor("int32 [batch, tokens]", "The ids of the pieces, including [CLS] and [SEP]."),
+    "segment_ids": Tensor("int32 [batch, tokens]", "0 for the first text and its special tokens, 1 for the second."),
+    "padding_mask": Tensor("int32 [batch, tokens]", "1 for a real token, 0 for padding."),
+}
+
+# === Outputs that several signatures share ===
+
+_MASK = {"padding_mask": TOKEN_IDS["padding_mask"]}
+_PIECES = {"pieces": Tensor("string [batch, tokens]", "The word pieces, including special tokens and padding.")}
+_TRUNCATED = Tensor(
+    "int32 [batch]",
+    "How many tokens of the row the model did not read, because the row is too long. 0 if it read everything.",
+)
+
+# === The answer of each form ===
+
+BACKBONE_ANSWER = {
+    "sequence_output": Tensor("float32 [batch, tokens, hidden]", "The last hidden state of each token."),
+    "pooled_output": Tensor("float32 [batch, hidden]", "BERT's pooled output, computed from [CLS]."),
+    **_MASK,
+}
+CLASSIFIER_ANSWER = {
+    "label": Tensor("string [batch]", "The most probable label."),
+    "probability": Tensor("float32 [batch]", "The probability of `label`."),
+    "labels": Tensor("string [batch, labels]", "All labels, the most probable one first."),
+    "probabilities": Tensor(
+        "float32 [batch, labels]",
+        "The probabilities of `labels`. They add up to 1, unless the model allows several labels at once: then each "
+        "label has a probability of its own.",
+    ),
+    "logits": Tensor("float32 [batch, labels]", "The model's raw scores, in the order of assets/labels.json."),
+}
+REGRESSOR_ANSWER = {
+    "prediction": Tensor("float32 [batch]", "The predicted number; [batch, labels] if the model predicts several."),
+    "logits": Tensor("float32 [batch, labels]", "The model's raw scores, before any activation."),
+}
+ENTITIES = {
+    "entity_count": Tensor("int32 [batch]", "The number of entities in the row. What comes after them is empty."),
+    "entities": Tensor("string [batch, entities]", "The entities, cut from the original text."),
+    "labels": Tensor("string [batch, entities]", "The label of each entity, without prefixes such as `B-`."),
+    "probabilities": Tensor("float32 [batch, entities]", "The mean probability of the entity's words."),
+    "starts": Tensor("int32 [batch, entities]", "The byte of the text's UTF-8 at which the entity starts."),
+    "ends": Tensor("int32 [batch, entities]", "The byte after the entity's last byte."),
+    "truncated_token_count": _TRUNCATED,
+}
+ANSWERS = {
+    "answer": Tensor("string [batch]", "The best answer, cut from the original context."),
+    "score": Tensor("float32 [batch]", "Its score. Compare it with `no_answer_score`."),
+    "probability": Tensor("float32 [batch]", "Its probability among the best spans."),
+    "start": Tensor("int32 [batch]", "The byte of the context's UTF-8 at which it starts."),
+    "end": Tensor("int32 [batch]", "The byte after its last byte."),
+    "answers": Tensor("string [batch, answers]", "The best answers, the best one first."),
+    "scores": Tensor("float32 [batch, answers]", "Their scores."),
+    "probabilities": Tensor("float32 [batch, answers]", "Their probabilities."),
+    "starts": Tensor("int32 [batch, answers]", "Where they start."),
+    "ends": Tensor("int32 [batch, answers]", "Where they end."),
+    "answer_count": Tensor("int32 [batch]", "The number of answers in the row. What comes after them is empty."),
+    "no_answer_score": Tensor(
+        "float32 [batch]",
+        "The score of having no answer. A model that was trained on such questions has no answer where this is "
+        "larger than `score`.",
+    ),
+    "truncated_token_count": _TRUNCATED,
+}
+CHOICE = {
+    "choice": Tensor("string [batch]", "The most probable choice."),
+    "choice_index": Tensor("int32 [batch]", "Its index among the row's choices, from 0."),
+    "probability": Tensor("float32 [batch]", "Its probability."),
+    "probabilities": Tensor("float32 [batch, choices]", "The probability of each choice, in the order of the request."),
+    "logits": Tensor("float32 [batch, choices]", "The model's raw score of each choice."),
+}
+EMBEDDING = {"embedding": Tensor("float32 [batch, vector]", "The vector of the text.")}
+SIMILARITY = {
+    "similarity": Tensor("float32 [batch]", "The cosine of the two vectors: 1 for the same direction, -1 opposite."),
+    "embedding": Tensor("float32 [batch, vector]", "The vector of the first text."),
+    "pair_embedding": Tensor("float32 [batch, vector]", "The vector of the second text."),
+}
+FILLED_MASKS = {
+    "mask_count": Tensor("int32 [batch]", "The number of `[MASK]`s in the row. What comes after them is empty."),
+    "pieces": Tensor("string [batch, masks, candidates]", "The most probable pieces for each `[MASK]`, best first."),
+    "probabilities": Tensor("float32 [batch, masks, candidates]", "The probabilities of `pieces`."),
+}
+FILLED_PAIR = {
+    **FILLED_MASKS,
+    "is_next_probability": Tensor("float32 [batch]", "The probability that the second text follows the first."),
+}
+
+# === Signatures that every form has ===
+
+COMMON = {
+    "embed": SignatureInfo(
+        "Returns one vector for each text.",
+        TEXT,
+        {
+            "embedding": Tensor("float32 [batch, hidden]", "The mean of the hidden states of the text's tokens."),
+            "pooled_output": BACKBONE_ANSWER["pooled_output"],
+        },
+        condition="`pooled_output` is missing if the model was trained without BERT's pooler.",
+    ),
+    "tokenize": SignatureInfo(
+        "Shows how the model splits each text into tokens.",
+        TEXT,
+        {
+            "token_ids": TOKEN_IDS["token_ids"],
+            **_PIECES,
+            "starts": Tensor(
+                "int32 [batch, tokens]",
+                "The byte of the text's UTF-8 at which the piece starts; 0 for special tokens and padding.",
+            ),
+            "ends": Tensor("int32 [batch, tokens]", "The byte after the piece's last byte; 0 likewise."),
+            **_MASK,
+        },
+    ),
+    "attention": SignatureInfo(
+        "Returns the attention probabilities of all layers. The reply grows with the square of the text's length; use "
+        "`attention_layers` for long texts.",
+        TEXT,
+        {
+            "attention": Tensor(
+                "float32 [batch, layers, heads, tokens, tokens]", "How much each token attends to each other token."
+            ),
+            **_PIECES,
+            **_MASK,
+        },
+    ),
+    "attention_layers": SignatureInfo(
+        "Returns the attention probabilities of the layers that the request names.",
+        {
+            **TEXT,
+            "layers": Tensor(
+                "int32 [batch, layers]", "For each text, the layers to return: 0 is the first, after the embeddings."
+            ),
+        },
+        {
+            "attention": Tensor(
+                "float32 [batch, layers, heads, tokens, tokens]",
+                "How much each token attends to each other token, in the order of the row's `layers`.",
+            ),
+            **_PIECES,
+            **_MASK,
+        },
+    ),
+}
+
+
+def _answers_to_text(answer: Mapping[str, Tensor], purpose: str) -> dict[str, SignatureInfo]:
+    """The signatures of a model that answers for one text or, if it has two segments, for a pair of texts."""
+    return {
+        "serving_default": SignatureInfo(purpose, TEXT, answer),
+        "text": SignatureInfo("The same as `serving_default`.", TEXT, answer),
+        "text_pair": SignatureInfo(
+            f"{purpose} Each row is a pair of texts.",
+            PAIR,
+            answer,
+            condition="Only if the model has two segments (`type_vocab_size` of at least 2).",
+        ),
+        "token_ids": SignatureInfo(f"{purpose} The client tokenizes.", TOKEN_IDS, answer),
+        "examples": SignatureInfo(f"{purpose} Takes tf.Examples.", EXAMPLES, answer),
+    }
+
+
+_CLASSIFY = SignatureInfo(
+    "Answers TF Serving's Classify calls.",
+    METHOD_EXAMPLES,
+    {
+        "classes": Tensor("string [batch, labels]", "All labels, the most probable one first."),
+        "scores": Tensor("float32 [batch, labels]", "The probabilities of `classes`."),
+    },
+    CLASSIFY,
+)
+_REGRESS = SignatureInfo(
+    "Answers TF Serving's Regress calls.",
+    METHOD_EXAMPLES,
+    {"outputs": Tensor("float32 [batch]", "The predicted number.")},
+    REGRESS,
+    condition="Only if the model predicts a single number.",
+)
+_ENTITIES = SignatureInfo("Finds the entities in each text.", TEXT, ENTITIES)
+_ASKED = {
+    "question": Tensor("string [batch]", "The questions, in UTF-8."),
+    "context": Tensor("string [batch]", "For each question, the text to search for the answer."),
+}
+_CHOICES = {**TEXT, "choices": Tensor("string [batch, choices]", "The choices of each text.")}
+
+# Form -> what people call such a model.
+TITLES = {
+    "backbone": "Text encoder",
+    "classifier": "Text classifier",
+    "regressor": "Text regression model",
+    "token_classifier": "Named entity recognition model",
+    "span_predictor": "Question answering model",
+    "multiple_choice": "Multiple choice model",
+    "sentence_encoder": "Sentence encoder",
+    "pretrainer": "Masked language model",
+}
+
+# Form -> name of the signature -> what it is.
+SIGNATURES: dict[str, dict[str, SignatureInfo]] = {
+    "backbone": {**_answers_to_text(BACKBONE_ANSWER, "Returns the encoder's hidden states."), **COMMON},
+    "classifier": {
+        **_answers_to_text(CLASSIFIER_ANSWER, "Classifies each text."),
+        "classify": _CLASSIFY,
+        **COMMON,
+    },
+    "regressor": {
+        **_answers_to_text(REGRESSOR_ANSWER, "Predicts a number for each text."),
+        "regress": _REGRESS,
+        **COMMON,
+    },
+    "token_classifier": {
+        "serving_default": _ENTITIES,
+        "text": SignatureInfo("The same as `serving_default`.", TEXT, ENTITIES),
+        "token_ids": SignatureInfo(
+            "Returns the scores of each token. The client tokenizes.",
+            TOKEN_IDS,
+            {
+                "logits": Tensor("float32 [batch, tokens, labels]", "The raw scores, in the order of labels.json."),
+                **_MASK,
+            },
+        ),
+        "examples": SignatureInfo("Finds the entities in each text. Takes tf.Examples.", TEXT_EXAMPLES, ENTITIES),
+        **COMMON,
+    },
+    "span_predictor": {
+        "serving_default": SignatureInfo("Answers each question with a part of its context.", _ASKED, ANSWERS),
+        "text_pair": SignatureInfo(
+            "The same as `serving_default`, with other input names.",
+            {"text": _ASKED["question"], "text_pair": _ASKED["context"]},
+            ANSWERS,
+        ),
+        "token_ids": SignatureInfo(
+            "Returns the scores of each token as the start and the end of an answer. The client tokenizes.",
+            TOKEN_IDS,
+            {
+                "start_logits": Tensor("float32 [batch, tokens]", "The raw score of an answer that starts here."),
+                "end_logits": Tensor("float32 [batch, tokens]", "The raw score of an answer that ends here."),
+            },
+        ),
+        "examples": SignatureInfo(
+            "Answers each question. Takes tf.Examples.",
+            {
+                "examples": Tensor(
+                    "string [batch]", "Serialized tf.Examples with the features `question` and `context`."
+                )
+            },
+            ANSWERS,
+        ),
+        **COMMON,
+    },
+    "multiple_choice": {
+        "serving_default": SignatureInfo("Chooses one of the choices of each text.", _CHOICES, CHOICE),
+        "token_ids": SignatureInfo(
+            "Returns the score of each choice. The client tokenizes.",
+            {name: Tensor("int32 [batch, choices, tokens]", tensor.meaning) for name, tensor in TOKEN_IDS.items()},
+            {"logits": CHOICE["logits"]},
+        ),
+        "examples": SignatureInfo(
+            "Chooses one of the choices of each text. Takes tf.Examples.",
+            {"examples": Tensor("string [batch]", "Serialized tf.Examples with the features `text` and `choices`.")},
+            CHOICE,
+        ),
+        **COMMON,
+    },
+    "sentence_encoder": {
+        **_answers_to_text(EMBEDDING, "Returns one vector for each text."),
+        "text_pair": SignatureInfo("Compares two texts, each of them encoded on its own.", PAIR, SIMILARITY),
+        "examples": SignatureInfo("Returns one vector for each text. Takes tf.Examples.", TEXT_EXAMPLES, EMBEDDING),
+        **COMMON,
+        "embed": SignatureInfo("The same as `serving_default`.", TEXT, EMBEDDING),
+    },
+    "pretrainer": {
+        **_answers_to_text(FILLED_MASKS, "Proposes pieces for each `[MASK]` in the text."),
+        "text_pair": SignatureInfo(
+            "Proposes pieces for each `[MASK]`, and says whether the second text follows the first.",
+            PAIR,
+            FILLED_PAIR,
+            condition="Only if the model has two segments (`type_vocab_size` of at least 2).",
+        ),
+        "token_ids": SignatureInfo(
+            "Returns the scores of both pretraining tasks. The client tokenizes.",
+            {**TOKEN_IDS, "mask_positions": Tensor("int32 [batch, masks]", "Where the masked tokens are, from 0.")},
+            {
+                "masked_lm": Tensor("float32 [batch, masks, vocabulary]", "The raw score of each piece."),
+                "next_sentence": Tensor(
+                    "float32 [batch, 2]", "The raw scores of the second text following (first) and not following."
+                ),
+            },
+        ),
+        **COMMON,
+    },
+}
+
+# The signatures that TF Serving calls by another method than Predict.
+METHODS = {name: info.method for form in SIGNATURES.values() for name, info in form.items() if info.method != PREDICT}
