@@ -1,12 +1,12 @@
-"""Times an exported model against the live one, and what each way through it costs.
+"""Compares the speed of an exported model with the live model.
 
-All ways run in turns, so that a busy machine slows all alike; medians in milliseconds go as one JSON object to the
-standard output. Nothing is asserted.
+All variants take turns, so that a busy machine slows all of them equally. The medians in milliseconds are written to
+standard output as one JSON object. Nothing is asserted.
 
-* `live`: the Keras model in a tf.function, on ids that are made already.
-* `token_ids`, `text`: the exported signatures; the difference of the two is the tokenizer.
-* `frozen text`: the text signature with its weights turned into constants, to see what that would bring.
-* `fixed padding`: the live model on ids padded to the full length, as a model is run that does not look at the batch.
+* `live`: the Keras model in a tf.function, on token ids.
+* `token_ids`, `text`: the exported signatures. The difference between them is the tokenizer.
+* `frozen text`: the text signature with its weights as constants, to see how much that would save.
+* `fixed padding`: the live model on ids that are padded to the full length, whatever the batch needs.
 
     python -m benchmarks.exported_model --layers 6 --hidden 384 --rounds 20
 """
@@ -30,7 +30,7 @@ from kerasbert.models import BertBackbone, BertSequenceClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 
 LENGTH = 128
-# Batch size and tokens of each text; a pair of numbers is one short text among long ones.
+# The number of tokens of each text in the batch.
 CASES = {
     "1 text of 16": [16],
     "1 text of 128": [128],
@@ -41,7 +41,7 @@ CASES = {
 
 
 def make_model(layers: int, hidden: int) -> tuple[BertSequenceClassifier, TextToInputs]:
-    """A classifier with random weights and a vocabulary of the usual size."""
+    """Make a classifier with random weights and a vocabulary of the usual size."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(30000)), "##x"]
     config = BertConfig(
         vocab_size=len(pieces),
@@ -54,8 +54,10 @@ def make_model(layers: int, hidden: int) -> tuple[BertSequenceClassifier, TextTo
     return model, TextToInputs(WordPieceTokenizer(Vocabulary(pieces)), sequence_length=LENGTH)
 
 
-def ways(model: Any, text_to_inputs: TextToInputs, signatures: Any, texts: tf.Tensor) -> dict[str, Callable[[], Any]]:
-    """What is timed, by name."""
+def variants(
+    model: Any, text_to_inputs: TextToInputs, signatures: Any, texts: tf.Tensor
+) -> dict[str, Callable[[], Any]]:
+    """The functions to time, by name."""
     inputs = text_to_inputs(texts)
     fixed = TextToInputs(text_to_inputs.tokenizer, LENGTH, padding="fixed")(texts)
     specs = [{name: tf.TensorSpec([None, None], tf.int32) for name in inputs}]
@@ -71,7 +73,7 @@ def ways(model: Any, text_to_inputs: TextToInputs, signatures: Any, texts: tf.Te
 
 
 def medians(timed: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Milliseconds of each way, run in turns."""
+    """Return the median milliseconds of each variant. The variants take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     for round_number in range(rounds + 2):
         for name, run in timed.items():
@@ -83,7 +85,7 @@ def medians(timed: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
 
 
 def main() -> None:
-    """Exports a model, times it and prints the metrics."""
+    """Export a model, time it and print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
@@ -101,7 +103,7 @@ def main() -> None:
         metrics["load seconds"] = round(time.perf_counter() - begin, 2)
         for name, tokens in CASES.items():
             texts = tf.constant([" ".join(f"w{place}" for place in range(count - 2)) for count in tokens])
-            timed = ways(model, text_to_inputs, module.signatures, texts)
+            timed = variants(model, text_to_inputs, module.signatures, texts)
             metrics[name] = medians(timed, arguments.rounds)
     json.dump(metrics, sys.stdout, indent=2)
 

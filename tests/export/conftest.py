@@ -1,4 +1,4 @@
-"""Small models with random weights, their exports, made once for the session, and TensorFlow without its Python."""
+"""Small models with random weights, their exports (made once per session), and TensorFlow without Python."""
 
 import base64
 import json
@@ -106,7 +106,7 @@ def _signatures(folder):
 
 @pytest.fixture(scope="session")
 def native():
-    """Runs calls in TensorFlow's C library, as TF Serving does, in a process without Python's TensorFlow.
+    """Run calls in TensorFlow's C library, as TF Serving does, in a process that does not import TensorFlow.
 
     Each call is a signature's name and its inputs. Each reply is the outputs by name, or the status code and message.
     """
@@ -149,7 +149,7 @@ def native():
 
 
 def _fed(value):
-    """A tensor as native_session.py reads it."""
+    """Encode a tensor for native_session.py."""
     array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else object)
     if array.dtype == object:
         texts = [text if isinstance(text, bytes) else text.encode() for text in array.ravel().tolist()]
@@ -163,7 +163,7 @@ def _fed(value):
 
 
 def _fetched(output):
-    """A tensor as native_session.py writes it."""
+    """Decode a tensor of native_session.py."""
     values = output["values"]
     if output["dtype"] == tf.string.as_datatype_enum:
         values = np.array([base64.b64decode(value) for value in values], dtype=object)

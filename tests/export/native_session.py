@@ -1,4 +1,4 @@
-"""Runs a SavedModel as TF Serving does: TensorFlow's C library, no Python runtime of TensorFlow.
+"""Runs a SavedModel as TF Serving does: with TensorFlow's C library, without TensorFlow's Python code.
 
 A program, not a test: `python native_session.py < request.json > reply.json`. The request names the libraries to load,
 the folder, and the calls; each reply has the outputs or the status code and message that the session answered with.
@@ -49,7 +49,7 @@ def load_library(framework, core, op_libraries):
 
 
 def check(library, status):
-    """Raises what a status says."""
+    """Raise the error of a status."""
     code = library.TF_GetCode(status)
     if code:
         raise SessionError(code, library.TF_Message(status).decode(errors="replace"))
@@ -102,7 +102,7 @@ def values_of(library, tensor):
 
 
 def outputs_of(library, graph, names):
-    """TF_Output array of tensor names such as "serving_default_text:0"."""
+    """A TF_Output array of tensor names, e.g. "serving_default_text:0"."""
     outputs = (Output * len(names))()
     for position, name in enumerate(names):
         operation, index = name.rsplit(":", 1)
@@ -126,7 +126,7 @@ def run(library, session, graph, call):
 
 
 def main():
-    """Answers the request on the standard input."""
+    """Answer the request on standard input."""
     request = json.load(sys.stdin)
     library = load_library(request["framework"], request["core"], request["op_libraries"])
     session, graph = load_session(library, request["folder"])

@@ -42,7 +42,7 @@ def test_the_working_folder_counts_as_part_of_the_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["gs://bucket/model", "", None, 5])
-def test_what_is_no_local_path_is_refused(classifier, text_to_inputs, folder):
+def test_anything_but_a_local_path_is_refused(classifier, text_to_inputs, folder):
     with pytest.raises(ValueError, match="`folder` must be"):
         export.save(classifier, folder, text_to_inputs)
 

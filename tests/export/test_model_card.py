@@ -1,4 +1,4 @@
-"""The model card says what the model is, from the model, and what only its maker knows, from the maker."""
+"""The model card describes the model, and repeats what only its maker knows."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def version_folder(classifier, text_to_inputs, tmp_path_factory):
     return export.save(classifier, folder, text_to_inputs, labels=["x", "y", "ü"], model_card=FACTS, warm_up=None)
 
 
-def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, classifier):
+def test_the_card_contains_the_facts_and_describes_the_model(version_folder, classifier):
     card = json.loads((version_folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
     for name in ("data", "metrics", "intended_use"):
         assert card[name] == FACTS[name]
@@ -40,6 +40,7 @@ def test_the_card_holds_what_was_said_and_what_the_model_is(version_folder, clas
     assert card["first_serving_version"] == "2.12"
     assert card["versions"]["tensorflow"] == tf.__version__
     text = card["signatures"]["text"]
+    assert text["meanings"]["label"] == "The most probable label."
     assert text["inputs"] == {"text": "string [batch]"}
     assert text["outputs"]["probabilities"] == "float32 [batch, 3]"
     assert card["signatures"]["classify"]["method"] == "tensorflow/serving/classify"
@@ -56,7 +57,7 @@ def test_the_card_of_a_sentence_encoder_gives_the_size_of_its_vectors(make_backb
     assert "2 layers, hidden size 16\n* Vectors of 5 numbers\n" in text
 
 
-def test_people_can_read_it_too(version_folder):
+def test_the_readme_is_for_people(version_folder):
     text = (version_folder / "assets.extra" / "README.md").read_text(encoding="utf-8")
     assert text.startswith("# Text classifier\n\nClassifies each text. The model takes raw text")
     for line in (
@@ -73,7 +74,7 @@ def test_people_can_read_it_too(version_folder):
         assert line in text.split("\n")
 
 
-def test_without_facts_it_says_so(classifier_folder):
+def test_missing_facts_are_not_stated(classifier_folder):
     card = json.loads((classifier_folder / "assets" / "model_card.json").read_text(encoding="utf-8"))
     assert (card["data"], card["metrics"]) == ("Not stated.", "Not stated.")
 

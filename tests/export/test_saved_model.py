@@ -1,4 +1,4 @@
-"""The exported model answers as the live one does, whatever the batch, and the version folder stands alone."""
+"""The exported model gives the same answers as the live model for any batch, and its folder needs no other file."""
 
 import json
 import shutil
@@ -114,7 +114,7 @@ def test_embeddings_are_means_over_the_real_tokens(backbone, text_to_inputs, bac
         np.testing.assert_allclose(answer["pooled_output"][row], encoded["pooled_output"][0], atol=TOLERANCE)
 
 
-def test_a_backbone_gives_its_hidden_states(backbone, text_to_inputs, backbone_signatures):
+def test_a_backbone_returns_its_hidden_states(backbone, text_to_inputs, backbone_signatures):
     inputs = TextToInputs(text_to_inputs.tokenizer, sequence_length=24)(TEXTS)
     encoded = backbone(inputs, training=False)
     for answer in (backbone_signatures["text"](text=tf.constant(TEXTS)), backbone_signatures["token_ids"](**inputs)):
@@ -123,7 +123,7 @@ def test_a_backbone_gives_its_hidden_states(backbone, text_to_inputs, backbone_s
         np.testing.assert_array_equal(answer["padding_mask"], inputs["padding_mask"])
 
 
-def test_tokenize_gives_what_the_model_sees_and_where_it_came_from(text_to_inputs, classifier_signatures):
+def test_tokenize_returns_the_tokens_and_their_byte_offsets(text_to_inputs, classifier_signatures):
     answer = {
         name: values.numpy() for name, values in classifier_signatures["tokenize"](text=tf.constant(TEXTS)).items()
     }
@@ -180,7 +180,9 @@ def test_a_masked_language_model_fills_its_masks(pretrainer, text_to_inputs, voc
     assert not answer["probabilities"][1].numpy().any()
 
 
-def test_a_pretrainer_tells_how_likely_the_second_text_follows(pretrainer, text_to_inputs, pretrainer_signatures):
+def test_a_pretrainer_returns_the_probability_that_the_second_text_follows(
+    pretrainer, text_to_inputs, pretrainer_signatures
+):
     answer = pretrainer_signatures["text_pair"](text=tf.constant(TEXTS), text_pair=tf.constant(PAIRS))
     inputs = dict(text_to_inputs((TEXTS, PAIRS)))
     inputs["mask_positions"] = tf.zeros([len(TEXTS), 1], tf.int32)
@@ -210,7 +212,7 @@ def test_tokenize_keeps_the_masks_of_a_masked_language_model(pretrainer_signatur
 
 
 @pytest.mark.parametrize("num_labels", [1, 2])
-def test_a_regression_model_gives_its_numbers(make_backbone, text_to_inputs, tmp_path, num_labels):
+def test_a_regression_model_returns_its_numbers(make_backbone, text_to_inputs, tmp_path, num_labels):
     model = BertSequenceClassifier(make_backbone(), num_labels=num_labels, problem_type="regression")
     signatures = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     answer = signatures.signatures["text"](text=tf.constant(TEXTS))
@@ -244,7 +246,7 @@ def test_mixed_precision_answers_in_float32(make_backbone, text_to_inputs, tmp_p
     np.testing.assert_allclose(answer["pooled_output"], tf.cast(expected, tf.float32), atol=2e-2)
 
 
-def test_the_folder_holds_all_that_it_needs(classifier, classifier_folder, vocabulary, tmp_path):
+def test_the_folder_contains_everything_it_needs(classifier, classifier_folder, vocabulary, tmp_path):
     moved = shutil.copytree(classifier_folder, tmp_path / "elsewhere" / "7")
     assets = moved / "assets"
     assert (assets / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1] == list(vocabulary.pieces)
@@ -254,7 +256,7 @@ def test_the_folder_holds_all_that_it_needs(classifier, classifier_folder, vocab
     names = {name for name, _ in tf.train.list_variables(str(moved / "variables" / "variables"))}
     saved = {name for name in names if name.startswith("weights/")}
     assert len(saved) == len(classifier.weights)
-    assert names - saved <= {"_CHECKPOINTABLE_OBJECT_GRAPH"}, "only weights, no optimizer"
+    assert names - saved <= {"_CHECKPOINTABLE_OBJECT_GRAPH"}, "weights only, no optimizer"
 
 
 @pytest.mark.slow

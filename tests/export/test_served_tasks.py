@@ -1,4 +1,4 @@
-"""Entities, answers, choices and sentence vectors equal what plain Python makes of the live model's logits."""
+"""Entities, answers, choices and sentence vectors equal those computed in plain Python from the live model's logits."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def pieces_with_offsets(text_to_inputs, text):
 
 
 def entities_in_python(model, text_to_inputs, text):
-    """The entities of one text, word by word."""
+    """Find the entities of one text, word by word."""
     ids, starts, ends, continues = (part[:22] for part in pieces_with_offsets(text_to_inputs, text))
     probabilities = tf.nn.softmax(model(text_to_inputs([text]), training=False))[0].numpy()
     words = []

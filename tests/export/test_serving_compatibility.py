@@ -1,4 +1,4 @@
-"""A model with an op that the named TF Serving lacks is refused, with the op's name and who has it."""
+"""A model with an op that a version of TF Serving lacks is refused, with the op and the first version that has it."""
 
 import importlib.resources
 import json
@@ -17,14 +17,14 @@ from kerasbert.export.serving_compatibility import parsed_version
 
 
 def saved(function, folder, *, spec=None):
-    """A SavedModel of one function."""
+    """Write a SavedModel of one function."""
     module = tf.Module()
     module.function = tf.function(function, input_signature=[spec or tf.TensorSpec([None], tf.string)])
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.function})
     return folder
 
 
-def test_our_models_need_only_what_tf_serving_2_12_links(classifier_folder):
+def test_our_models_need_only_ops_of_tf_serving_2_12(classifier_folder):
     export.check_serving_version(classifier_folder, "2.12")
     assert export.first_serving_version(classifier_folder) == "2.12"
 
@@ -110,7 +110,7 @@ def test_the_list_agrees_with_the_installed_tensorflow():
     assert expected - installed <= {"TfLiteSubgraphExecute"}
 
 
-def test_names_that_only_logs_show_are_taken_out(classifier_folder):
+def test_names_that_only_appear_in_logs_are_removed(classifier_folder):
     message = saved_model_pb2.SavedModel()
     message.ParseFromString((classifier_folder / "saved_model.pb").read_bytes())
     nodes = message.meta_graphs[0].graph_def.node

@@ -34,7 +34,7 @@ def test_a_number_that_does_not_grow_is_refused(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", ["2", 2.0, True])
-def test_a_version_is_a_whole_number(tmp_path, version):
+def test_a_version_must_be_an_integer(tmp_path, version):
     with pytest.raises(ValueError, match="must be an integer"):
         take(tmp_path, version)
 
@@ -55,7 +55,7 @@ def test_writers_at_the_same_time_take_different_numbers(tmp_path):
     assert sorted(map(int, taken)) == list(range(1, 9))
 
 
-def test_a_failed_write_gives_the_number_back(tmp_path):
+def test_a_failed_write_releases_the_number(tmp_path):
     with pytest.raises(OSError, match="full"), next_version_folder(tmp_path):
         raise OSError("full")
     assert take(tmp_path) == "1"

@@ -14,7 +14,7 @@ CLASSIFIER_SIGNATURES = {
 
 
 def logs(folder):
-    """The records of a version, as TF Serving's classes read them."""
+    """Read the records of a version with TF Serving's own classes."""
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     return [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
@@ -63,7 +63,7 @@ def test_the_message_has_every_type_of_tensor():
     assert again == log
 
 
-def test_the_records_can_be_chosen_or_left_out(classifier, text_to_inputs, tmp_path):
+def test_the_requests_can_be_chosen_or_left_out(classifier, text_to_inputs, tmp_path):
     small = export.WarmUp(lengths=[5], batch_sizes=[2])
     path = export.save(classifier, tmp_path, text_to_inputs, warm_up=small)
     assert len(logs(path)) == len(CLASSIFIER_SIGNATURES)
@@ -72,13 +72,13 @@ def test_the_records_can_be_chosen_or_left_out(classifier, text_to_inputs, tmp_p
     assert (tmp_path / "unversioned" / "saved_model.pb").exists()
 
 
-def test_more_than_the_server_takes_are_refused(classifier, text_to_inputs, tmp_path):
-    with pytest.raises(ValueError, match=r"at most 1000 .* Received: 1080"):
+def test_more_requests_than_the_server_accepts_are_refused(classifier, text_to_inputs, tmp_path):
+    with pytest.raises(ValueError, match=r"at most 1000 .* Received: 1200"):
         export.save(classifier, tmp_path, text_to_inputs, warm_up=export.WarmUp([3], range(1, 121)))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [{"lengths": [0]}, {"batch_sizes": [1.5]}, {"batch_sizes": [True]}])
 def test_impossible_sizes_are_refused(arguments):
-    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be whole numbers"):
+    with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be integers"):
         export.WarmUp(**arguments)

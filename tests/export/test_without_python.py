@@ -1,4 +1,4 @@
-"""Loaded as TF Serving loads it, the model answers the same, and nothing that is fed can kill the process.
+"""In TensorFlow's C library, as in TF Serving, the model gives the same answers, and no input can crash the process.
 
 TF Serving does not compare what is fed with the signature, so the graph itself must: an INVALID_ARGUMENT becomes a 400.
 """
@@ -14,7 +14,7 @@ from kerasbert.preprocessing import AddedToken, TextToInputs, WordPieceTokenizer
 TOLERANCE = 1e-5
 INVALID_ARGUMENT = 3
 TEXTS = ["the good day", "", "playing, plays!", "ÖÖ 日本 xyz", "bad " * 60]
-# Texts that a tokenizer might stumble over.
+# Texts that could break a tokenizer.
 HOSTILE = [
     b"\xff\xfe bad \xc3",
     b"\x00\x01\n\t\r ",
@@ -31,7 +31,7 @@ SCALAR, TABLE, EMPTY_TABLE = np.array("x", object), np.array([["x", "y"], ["z", 
 
 
 def text_calls(name, *inputs):
-    """Calls of a signature whose inputs are all strings of [batch]: good ones, and wrong shapes of each input."""
+    """Make calls of a signature whose inputs are all strings [batch]: valid ones, and wrong shapes of each input."""
     good = [{key: np.array(texts, object) for key in inputs} for texts in (TEXTS, HOSTILE[:4], [])]
     good += [{key: np.array([text], object) for key in inputs} for text in HOSTILE]
     wrong = [
@@ -43,7 +43,7 @@ def text_calls(name, *inputs):
 
 
 def check(native, folder, good, wrong):
-    """All good calls are answered with one row for each that was fed; all wrong ones are the caller's fault."""
+    """Check that valid calls return one row for each row of the request, and invalid ones are the caller's fault."""
     replies = native(folder, good + wrong)
     for (name, inputs), reply in zip(good, replies, strict=False):
         batch = len(next(iter(inputs.values())))
@@ -58,7 +58,7 @@ def check(native, folder, good, wrong):
     return replies
 
 
-def test_it_answers_as_the_live_model_does(native, classifier, classifier_folder, text_to_inputs):
+def test_the_answers_equal_those_of_the_live_model(native, classifier, classifier_folder, text_to_inputs):
     texts = np.array(TEXTS, object)
     calls = [("serving_default", {"text": texts}), ("text_pair", {"text": texts, "text_pair": texts[::-1]})]
     calls += [("embed", {"text": texts}), ("tokenize", {"text": texts})]
@@ -72,7 +72,7 @@ def test_it_answers_as_the_live_model_does(native, classifier, classifier_folder
     np.testing.assert_array_equal(tokens["token_ids"], to_inputs(TEXTS)["token_ids"])
 
 
-def test_added_tokens_are_found_and_kill_nothing(native, classifier, vocabulary, tmp_path):
+def test_added_tokens_are_found_and_crash_nothing(native, classifier, vocabulary, tmp_path):
     tokens = [AddedToken("day", single_word=True), AddedToken("play", normalized=False), AddedToken("日")]
     to_inputs = TextToInputs(WordPieceTokenizer(vocabulary, added_tokens=tokens), sequence_length=24)
     folder = export.save(classifier, tmp_path / "model", to_inputs)
@@ -86,7 +86,7 @@ def test_added_tokens_are_found_and_kill_nothing(native, classifier, vocabulary,
     assert {vocabulary.id_of("day"), vocabulary.id_of("play"), vocabulary.id_of("日")} <= set(live[:2].ravel().tolist())
 
 
-def test_no_text_and_no_shape_kills_a_classifier(native, classifier_folder):
+def test_no_text_and_no_shape_crashes_a_classifier(native, classifier_folder):
     good, wrong = [], []
     for name, *inputs in (
         ("text", "text"),
@@ -113,7 +113,7 @@ def test_no_text_and_no_shape_kills_a_classifier(native, classifier_folder):
 
 
 def ids_call(token_ids, segment_ids=None, padding_mask=None):
-    """A call of `token_ids`; what is left out fits the ids."""
+    """Make a call of `token_ids`. Missing inputs get values that fit the ids."""
     token_ids = np.array(token_ids, np.int32)
     zeros = np.zeros_like(token_ids)
     return (
@@ -126,7 +126,7 @@ def ids_call(token_ids, segment_ids=None, padding_mask=None):
     )
 
 
-def test_no_ids_kill_a_classifier(native, classifier_folder):
+def test_no_ids_crash_a_classifier(native, classifier_folder):
     good = [
         ids_call([[2, 5, 3]]),
         ids_call([[2, 5, 3]], padding_mask=[[0, 0, 0]]),
@@ -154,20 +154,20 @@ def test_no_ids_kill_a_classifier(native, classifier_folder):
 
 
 @pytest.mark.slow
-def test_nothing_kills_a_token_classifier(native, make_backbone, text_to_inputs, tmp_path):
+def test_nothing_crashes_a_token_classifier(native, make_backbone, text_to_inputs, tmp_path):
     model = BertTokenClassifier(make_backbone(), num_labels=3)
     folder = export.save(model, tmp_path, text_to_inputs, labels=["O", "B-x", "I-x"])
     check(native, folder, *text_calls("text", "text"))
 
 
 @pytest.mark.slow
-def test_nothing_kills_a_span_predictor(native, make_backbone, text_to_inputs, tmp_path):
+def test_nothing_crashes_a_span_predictor(native, make_backbone, text_to_inputs, tmp_path):
     folder = export.save(BertSpanPredictor(make_backbone()), tmp_path, text_to_inputs)
     check(native, folder, *text_calls("serving_default", "question", "context"))
 
 
 @pytest.mark.slow
-def test_nothing_kills_a_masked_language_model(native, pretrainer, text_to_inputs, tmp_path):
+def test_nothing_crashes_a_masked_language_model(native, pretrainer, text_to_inputs, tmp_path):
     folder = export.save(pretrainer, tmp_path, text_to_inputs)
     good, wrong = text_calls("text", "text")
     good += text_calls("text_pair", "text", "text_pair")[0] + text_calls("tokenize", "text")[0]
