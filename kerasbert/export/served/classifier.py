@@ -6,6 +6,7 @@ Shapes: `B` batch, `C` labels.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kerasbert.export.graph.text_inputs import Inputs
@@ -57,6 +58,12 @@ class ServedRegressor(ServedTextModel):
 
     FORM = "regressor"
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # The model's own output includes its activation, if it has one, e.g. a cross-encoder's sigmoid.
+        outputs = {"prediction": self.model.output, "logits": self.model.classifier.output}
+        self._with_logits = keras.Model(self.model.input, outputs)
+
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
         """Those of every text model and, for a single number, `regress` for TF Serving's Regress calls."""
         functions = super().task_functions()
@@ -64,8 +71,9 @@ class ServedRegressor(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """The predicted number [B], or numbers [B, C], and the raw logits [B, C]."""
-        logits = tf.cast(self.model(inputs, training=False), tf.float32)
-        return {"prediction": logits[:, 0] if self._is_single else logits, "logits": logits}
+        answer = self._with_logits(inputs, training=False)
+        prediction, logits = (tf.cast(answer[name], tf.float32) for name in ("prediction", "logits"))
+        return {"prediction": prediction[:, 0] if self._is_single else prediction, "logits": logits}
 
     @property
     def _is_single(self) -> bool:
