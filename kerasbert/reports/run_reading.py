@@ -1,6 +1,6 @@
-"""Reads what a run left in its folder: `settings.json`, `history.jsonl` and `evaluation.json`.
+"""Reads the files of a run's folder: `settings.json`, `history.jsonl` and `evaluation.json`.
 
-Their form is documented in `kerasbert.run_folder`.
+`kerasbert.run_folder` documents their formats. Any of the files may be missing, and unknown keys are ignored.
 """
 
 import json
@@ -14,18 +14,18 @@ from kerasbert.reports.wording import shortened
 from kerasbert.run_folder import EVALUATION, HISTORY, SETTINGS, Evaluation
 
 _EVALUATION_TYPES = {name: get_origin(hint) or hint for name, hint in get_type_hints(Evaluation).items()}
-_JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
+_JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "an integer"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of a run. What its folder does not hold is empty.
+    """The data of a run. Fields whose file is missing are empty.
 
-    Args:
+    Attributes:
         folder: the run's folder.
-        settings: what the run was started with.
-        history: what was logged during training, in order.
-        evaluation: what came out, in the form that this file's docstring gives.
+        settings: the content of `settings.json`.
+        history: the rows of `history.jsonl`, in order.
+        evaluation: the content of `evaluation.json`.
     """
 
     folder: Path
@@ -35,24 +35,27 @@ class Run:
 
 
 def read_run(run_dir: str | os.PathLike[str]) -> Run:
-    """Reads a run's folder.
+    """Read a run's folder.
+
+    Args:
+        run_dir: the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote.
 
     Raises:
-        BadInputError: the folder is none, holds none of the three files, or one of them is damaged; the message names
-            the file, and the line where there is one.
+        BadInputError: the path is not a folder, the folder contains none of the three files, or one of them is damaged.
+            The message names the file and, if possible, the line.
     """
     folder = Path(run_dir)
     if not folder.is_dir():
         raise BadInputError(
             f"A run must be a folder. "
-            f"Received: {str(folder)!r}, which is {'a file' if folder.exists() else 'not there'}. "
-            "Give the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote."
+            f"Received: {str(folder)!r}, which is {'a file' if folder.exists() else 'missing'}. "
+            "Use the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote."
         )
     if not any((folder / name).is_file() for name in (SETTINGS, HISTORY, EVALUATION)):
         raise BadInputError(
-            f"A run's folder must hold {SETTINGS}, {HISTORY} or {EVALUATION}. "
-            f"Received: {str(folder)!r}, which holds none. "
-            "Give the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote."
+            f"A run's folder must contain {SETTINGS}, {HISTORY} or {EVALUATION}. "
+            f"Received: {str(folder)!r}, which contains none of them. "
+            "Use the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote."
         )
     evaluation = _read_object(folder / EVALUATION)
     _check_types(folder / EVALUATION, evaluation)
@@ -60,7 +63,7 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
 
 
 def _read_text(path: Path) -> str:
-    """The file's text; nothing if there is no such file."""
+    """The text of a file, or an empty text if the file is missing."""
     if not path.exists():
         return ""
     try:
@@ -68,59 +71,59 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise BadInputError(
             f"A run's files must be UTF-8. Received: {str(path)!r}, whose byte {error.start} is not. "
-            "Restore the file or write it again."
+            "Restore the file, or run the command that wrote it again."
         ) from error
     except OSError as error:
         raise BadInputError(
             f"A run's files must be readable. Received: {str(path)!r}: {error.strerror}. "
-            "Check what it is and its rights."
+            "Check that it is a file and that you may read it."
         ) from error
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """The file's JSON object; empty if there is no such file."""
+    """The JSON object in a file, or an empty object if the file is missing."""
     if not path.exists():
         return {}
     return _parse_object(_read_text(path), f"{str(path)!r}")
 
 
 def _parse_object(text: str, where: str) -> dict[str, Any]:
-    """One JSON object."""
+    """Parse one JSON object."""
     try:
         found = json.loads(text, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}" if "\n" in text else f"column {error.colno}"
         raise BadInputError(
             f"A run's files must be JSON. Received: {where}, {at}: {error.msg}. "
-            "It is cut off or damaged: restore it, or delete what is damaged."
+            "The file is cut off or damaged: restore it, or delete the damaged part."
         ) from error
     except (RecursionError, ValueError) as error:
         raise BadInputError(
             f"A run's files must be JSON that can be read. Received: {where}: {error}. "
-            "Restore it, or delete what is damaged."
+            "Restore the file, or delete the damaged part."
         ) from error
     if not isinstance(found, dict):
         raise BadInputError(
-            f"A run's files must hold JSON objects. Received: {where}: {_shown(found)}. "
-            'Restore it; an object looks like {"step": 1}.'
+            f"A run's files must contain JSON objects. Received: {where}: {_shown(found)}. "
+            'Restore the file. For example, {"step": 1} is an object.'
         )
     return found
 
 
 def _shown(value: object) -> str:
-    """The beginning of a value as JSON has it."""
+    """The beginning of a value as JSON."""
     return shortened(json.dumps(value), 60)
 
 
 def _parse_int(digits: str) -> int:
-    """A whole number that arrays can hold."""
+    """Parse an integer that fits into an array."""
     if len(digits) > 18:
-        raise ValueError(f"a whole number of {len(digits)} digits is too large")
+        raise ValueError(f"an integer of {len(digits)} digits is too large")
     return int(digits)
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
-    """The lines of the history, with the line number in each complaint."""
+    """Read the rows of the history. Errors name the line."""
     rows = []
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         if not line.strip():
@@ -130,7 +133,7 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
         step = row.get("step")
         if isinstance(step, bool) or not isinstance(step, (int, float)) or not 0 <= step < 2**63 or step != int(step):
             raise BadInputError(
-                f"`step` must be a whole number of 0 or more. Received: {where}: step={_shown(step)}. "
+                f"`step` must be a whole number of at least 0. Received: {where}: step={_shown(step)}. "
                 "Restore the line, or delete it."
             )
         rows.append(row)
@@ -138,11 +141,11 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def _check_types(path: Path, evaluation: dict[str, Any]) -> None:
-    """Whether each key that a report reads holds the JSON type that it must."""
+    """Check the JSON type of each key that a report reads."""
     for name, expected in _EVALUATION_TYPES.items():
         value = evaluation.get(name)
         if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
             raise BadInputError(
                 f"`{name}` must be {_JSON_NAMES[expected]}. Received: {str(path)!r}: {name}={_shown(value)}. "
-                "Evaluate again, or delete the key."
+                "Evaluate the model again, or delete the key."
             )

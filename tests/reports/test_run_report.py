@@ -124,13 +124,13 @@ def test_two_runs_on_one_page(run_dir, read_page):
 
 
 def test_a_path_that_is_not_a_run_is_refused(tmp_path):
-    with pytest.raises(BadInputError, match=r"must be a folder.*not there.*Give the folder"):
+    with pytest.raises(BadInputError, match=r"must be a folder.*missing.*Use the folder"):
         write_run_report(tmp_path / "nowhere")
     file = tmp_path / "file"
     file.write_text("x")
     with pytest.raises(BadInputError, match=r"must be a folder.*a file"):
         write_run_report(file)
-    with pytest.raises(BadInputError, match=r"settings\.json, history\.jsonl or evaluation\.json.*which holds none"):
+    with pytest.raises(BadInputError, match=r"settings\.json, history\.jsonl or evaluation\.json.*which contains none"):
         write_run_report(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
@@ -140,8 +140,8 @@ def test_a_path_that_is_not_a_run_is_refused(tmp_path):
     [
         ('{"phase": "short", "step": 3, "lo', "Unterminated string"),
         ('{"phase": "short", "step": 3', "delimiter"),
-        ("[1, 2]", "must hold JSON objects"),
-        ("null", "must hold JSON objects"),
+        ("[1, 2]", "must contain JSON objects"),
+        ("null", "must contain JSON objects"),
         ('{"phase": "short", "loss": 2.5}', "`step` must be a whole number"),
         ('{"step": "three"}', "`step` must be a whole number"),
         ('{"step": -1}', "`step` must be a whole number"),
@@ -190,24 +190,24 @@ def test_a_truncated_object_is_named_with_its_line(run_dir, name):
         ("split", 3, "`split` must be a string"),
         ("metrics", [0.9], "`metrics` must be an object"),
         ("confusion_matrix", "40 2", "`confusion_matrix` must be a list"),
-        ("confusion_matrix", [[1, 2], [3]], "rows of one length"),
-        ("confusion_matrix", [[1, 2], [3, 4]], "one row and one column per label"),
-        ("confusion_matrix", [[1, 2, 3]], "one row and one column per label"),
+        ("confusion_matrix", [[1, 2], [3]], "all of the same length"),
+        ("confusion_matrix", [[1, 2], [3, 4]], "one row and one column for each label"),
+        ("confusion_matrix", [[1, 2, 3]], "one row and one column for each label"),
         ("confusion_matrix", [[0.5, 0, 0], [0, 1, 0], [0, 0, 1]], "must contain counts"),
         ("confusion_matrix", [[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "must contain counts"),
         ("labels", None, "must come with `labels`"),
         ("comparison", {"columns": ["Model"]}, "`comparison` must contain a list `rows`"),
         ("comparison", {"columns": ["Model"], "rows": [[1, 2]]}, "one value per column"),
-        ("comparison", {"columns": ["Model"], "rows": ["x"]}, "one list or mapping per row"),
+        ("comparison", {"columns": ["Model"], "rows": ["x"]}, "a list or mapping for each row"),
         ("lengths", {"train": ["x"]}, "must be numbers of tokens"),
-        ("lengths", {"train": [-4]}, "whole numbers of 0 or more"),
-        ("sequence_length", 0, "`limit` must be a whole number above 0"),
+        ("lengths", {"train": [-4]}, "whole numbers of at least 0"),
+        ("sequence_length", 0, "`limit` must be an integer of at least 1"),
         ("vocabulary", {"size": -1}, "`size` must be a count"),
         ("vocabulary", {"coverage": [[0, 0.5]]}, "`coverage` must be pairs"),
         ("vocabulary", {"frequent_pieces": ["the"]}, "`frequent_pieces` must be pairs"),
         ("vocabulary", {"pieces_by_length": {"word starts": [3]}}, "`pieces_by_length` must map"),
         ("attention", {"pieces": ["a"]}, "must contain a list `attention`"),
-        ("attention", {"pieces": ["a"], "attention": [[[0.5, 0.5]]]}, "T being the number of pieces"),
+        ("attention", {"pieces": ["a"], "attention": [[[0.5, 0.5]]]}, "where T is the number of pieces"),
         ("attention", {"pieces": ["a"], "attention": [[[7.0]]]}, "probabilities from 0 to 1"),
         ("answers", [{"label": "io"}], "a mapping with a `text`"),
         ("answers", [{"text": "a", "rest": {"label": "io"}}], "number from 0 to 1"),

@@ -1,1 +1,1 @@
-"""The sections of a report, one module per section."""
+"""What does each section of a report show? One module for each section."""
