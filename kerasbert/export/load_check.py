@@ -31,10 +31,6 @@ def check_servable_path(folder: str | os.PathLike[str]) -> None:
 
     Example:
         >>> check_servable_path("models/my model #2")
-        >>> check_servable_path("models/lr=[0.001]")
-        Traceback (most recent call last):
-            ...
-        kerasbert.errors.BadInputError: The path of an exported model must not contain '['...
     """
     if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
         raise BadInputError(

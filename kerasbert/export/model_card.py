@@ -19,7 +19,8 @@ from kerasbert.errors import BadInputError
 from kerasbert.export.saved_model_file import read_saved_model, signature_definitions, tensor_text
 from kerasbert.export.served.model import ServedModel
 from kerasbert.export.serving_compatibility import first_serving_version
-from kerasbert.export.signatures import SIGNATURES, TITLES, Tensor
+from kerasbert.export.signature_tensors import Tensor
+from kerasbert.export.signatures import SIGNATURES, TITLES
 from kerasbert.version import __version__
 
 JSON_FILE = Path("assets") / "model_card.json"

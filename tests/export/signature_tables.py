@@ -5,7 +5,8 @@ python -m tests.export.signature_tables
 
 from pathlib import Path
 
-from kerasbert.export.signatures import METHODS, SIGNATURES, SIZES, TITLES, SignatureInfo, Tensor
+from kerasbert.export.signature_tensors import SIZES, Tensor
+from kerasbert.export.signatures import METHODS, SIGNATURES, TITLES, SignatureInfo
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 BEGIN, END = "<!-- Written by tests/export/signature_tables.py -->\n", "<!-- End of the tables -->\n"

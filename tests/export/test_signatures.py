@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from kerasbert.export.served.task import served_model
-from kerasbert.export.signatures import SIGNATURES, SIZES, TITLES
+from kerasbert.export.signature_tensors import SIZES
+from kerasbert.export.signatures import SIGNATURES, TITLES
 from kerasbert.models import (
     BertMultipleChoice,
     BertPretrainer,

@@ -16,7 +16,8 @@ import tensorflow as tf
 from kerasbert.errors import BadInputError
 from kerasbert.export.graph.client_ids import check_range, checked_inputs
 from kerasbert.export.graph.text_inputs import Inputs, TextInputs
-from kerasbert.export.signatures import SIGNATURES, Tensor
+from kerasbert.export.signature_tensors import Tensor
+from kerasbert.export.signatures import SIGNATURES
 from kerasbert.layers import Pooling
 
 Outputs = dict[str, tf.Tensor]
