@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasbert import export
 from kerasbert.errors import BadInputError
+from kerasbert.export.served.task import served_model
 from kerasbert.models import BertSequenceClassifier
 from kerasbert.preprocessing import TextToInputs
 
@@ -211,14 +212,24 @@ def test_tokenize_keeps_the_masks_of_a_masked_language_model(pretrainer_signatur
     assert spans == [[("the", "the"), masked, ("d", "d"), ("##a", "ä"), masked, masked], [], [masked], [("a", "a")]]
 
 
-@pytest.mark.parametrize("num_labels", [1, 2])
-def test_a_regression_model_returns_its_numbers(make_backbone, text_to_inputs, tmp_path, num_labels):
-    model = BertSequenceClassifier(make_backbone(), num_labels=num_labels, problem_type="regression")
+@pytest.mark.parametrize(("num_labels", "activation"), [(1, "sigmoid"), (2, None)])
+def test_a_regression_model_returns_its_numbers(make_backbone, text_to_inputs, tmp_path, num_labels, activation):
+    model = BertSequenceClassifier(make_backbone(), num_labels, problem_type="regression", activation=activation)
     signatures = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     answer = signatures.signatures["text"](text=tf.constant(TEXTS))
     expected = live_logits(model, text_to_inputs, TEXTS)
-    np.testing.assert_allclose(answer["logits"], expected, atol=TOLERANCE)
+    logits = answer["logits"].numpy()
+    # The logits are raw: a cross-encoder's sigmoid is applied to them once.
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)) if activation else logits, expected, atol=TOLERANCE)
     np.testing.assert_allclose(answer["prediction"], expected[:, 0] if num_labels == 1 else expected, atol=TOLERANCE)
+
+
+def test_classes_have_the_scores_of_the_models_own_activation(make_backbone, text_to_inputs):
+    model = BertSequenceClassifier(make_backbone(), num_labels=3, activation="sigmoid")
+    answer = served_model(model, text_to_inputs, LABELS).signatures()["text"](text=tf.constant(TEXTS))
+    logits = live_logits(model, text_to_inputs, TEXTS)
+    np.testing.assert_allclose(answer["logits"], logits, atol=TOLERANCE)
+    np.testing.assert_allclose(answer["probabilities"], -np.sort(-1 / (1 + np.exp(-logits)), axis=1), atol=TOLERANCE)
 
 
 def test_several_labels_at_once_have_probabilities_of_their_own(make_backbone, text_to_inputs, tmp_path):

@@ -4,8 +4,7 @@ import re
 
 import numpy as np
 
-from kerasbert.reports import Report, write_run_report
-from kerasbert.reports.sections import vocabulary_statistics
+from kerasbert.reports import Report, vocabulary_statistics, write_run_report
 
 EVIL = (
     "<script>alert('x')</script>\" onload=\"a & b' $\\frac{1}{2}$ {{ 7*7 }} 名前 "

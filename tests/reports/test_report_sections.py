@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from kerasbert.reports import Report
-from kerasbert.reports.sections import vocabulary_statistics
+from kerasbert.reports import Report, vocabulary_statistics
 
 
 @pytest.fixture

@@ -35,9 +35,7 @@ class ServedClassifier(ServedTextModel):
     def outputs(self, inputs: Inputs) -> Outputs:
         """The best label with its probability [B], all of them [B, C] with the best first, and the raw logits."""
         logits = tf.cast(self.model(inputs, training=False), tf.float32)
-        is_exclusive = self.model.problem_type == "single_label_classification"
-        probabilities = tf.nn.softmax(logits) if is_exclusive else tf.nn.sigmoid(logits)
-        sorted_probabilities, order = tf.math.top_k(probabilities, k=len(self.labels))
+        sorted_probabilities, order = tf.math.top_k(self.model.scores(logits), k=len(self.labels))
         labels = tf.gather(tf.constant(self.labels, tf.string), order)
         return {
             "label": labels[:, 0],
