@@ -70,7 +70,8 @@ def save(
         >>> from kerasbert.models import BertBackbone
         >>> from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat"])
-        >>> backbone = BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=7))
+        >>> sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+        >>> backbone = BertBackbone.from_config(BertConfig(vocab_size=7, **sizes))
         >>> text_to_inputs = TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=16)
         >>> save(backbone, tempfile.mkdtemp(), text_to_inputs, warm_up=None).name
         '1'

@@ -31,6 +31,14 @@ def check_serving_version(saved_model: str | os.PathLike[str], minimum: str) -> 
     Raises:
         BadInputError: an op is missing in that version (the message names each op and the first version that has
             it), or the version is not listed.
+
+    Example:
+        >>> import tempfile
+        >>> import tensorflow as tf
+        >>> module, folder = tf.Module(), tempfile.mkdtemp()
+        >>> module.double = tf.function(lambda x: x + x, input_signature=[tf.TensorSpec([None], tf.float32)])
+        >>> tf.saved_model.save(module, folder)
+        >>> check_serving_version(folder, "2.12")
     """
     wanted = parsed_version(minimum)
     missing = {name: first for name, first in first_versions(saved_model).items() if first is None or first > wanted}
@@ -69,7 +77,20 @@ def parsed_version(version: str) -> Version:
 
 
 def first_serving_version(saved_model: str | os.PathLike[str]) -> str | None:
-    """Return the oldest listed version of TF Serving that has all ops of a SavedModel, or None if there is none."""
+    """Return the oldest listed version of TF Serving that has all ops of a SavedModel, or None if there is none.
+
+    Args:
+        saved_model: the version folder.
+
+    Example:
+        >>> import tempfile
+        >>> import tensorflow as tf
+        >>> module, folder = tf.Module(), tempfile.mkdtemp()
+        >>> module.double = tf.function(lambda x: x + x, input_signature=[tf.TensorSpec([None], tf.float32)])
+        >>> tf.saved_model.save(module, folder)
+        >>> first_serving_version(folder)
+        '2.12'
+    """
     firsts = list(first_versions(saved_model).values())
     return None if None in firsts else _text(max(first for first in firsts if first is not None))
 

@@ -26,6 +26,10 @@ class Run:
         settings: the content of `settings.json`.
         history: the rows of `history.jsonl`, in order.
         evaluation: the content of `evaluation.json`.
+
+    Example:
+        >>> Run(Path("runs/fine-tune"), evaluation={"metrics": {"accuracy": 0.9}}).settings
+        {}
     """
 
     folder: Path
@@ -43,6 +47,13 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
     Raises:
         BadInputError: the path is not a folder, the folder contains none of the three files, or one of them is damaged.
             The message names the file and, if possible, the line.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "history.jsonl").write_text('{"step": 1, "loss": 2.5}')
+        >>> read_run(folder).history
+        [{'step': 1, 'loss': 2.5}]
     """
     folder = Path(run_dir)
     if not folder.is_dir():

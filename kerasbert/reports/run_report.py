@@ -31,6 +31,13 @@ def write_run_report(
         BadInputError: the folder is not a run's folder, one of its files is damaged (the message names the file and
             line), or the extra `report` is not installed.
         OSError: the page cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "history.jsonl").write_text('{"step": 1, "loss": 2.5}')
+        >>> write_run_report(folder).name
+        'report.html'
     """
     folder = Path(run_dir)
     report = Report(title or f"Run {folder.resolve().name}", created=created)
@@ -48,6 +55,12 @@ def add_run(report: Report, run: Run, heading: str = "") -> None:
 
     Raises:
         BadInputError: the content of one of the run's files cannot be shown. The message names the file.
+
+    Example:
+        >>> report = Report("Two runs")
+        >>> add_run(report, Run(Path("first"), settings={"seed": 1}), heading="First")
+        >>> [section.title for section in report.sections]
+        ['First', 'Settings']
     """
     if heading:
         report.add_part(heading)
