@@ -5,6 +5,7 @@ other threads of this process, and with them the other clients, waiting.
 """
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ MAX_RANK = 32
 MAX_BYTES = 2**31
 # The number of values to convert in a single call.
 PIECE = 2**13
+# The pause after each piece of a reply. Large replies are written in a thread of their own.
+PAUSE_SECONDS = 1e-4
 
 
 class TensorParseError(ValueError):
@@ -78,6 +81,8 @@ def write(proto: Any, array: np.ndarray) -> None:
         flat = flat.view(_PARTS[dtype.field])
     field = getattr(proto, dtype.field)
     for start in range(0, len(flat), PIECE):
+        if start:
+            time.sleep(PAUSE_SECONDS)  # so that another thread gets the interpreter lock
         field.extend(flat[start : start + PIECE].tolist())
 
 

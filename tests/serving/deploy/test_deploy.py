@@ -57,18 +57,20 @@ def test_the_settings_are_read_by_the_server(echo_version, tmp_path):
 
 
 def test_the_config_map_holds_the_same_settings():
-    from kerasbert_serving.server.models.config_files import _MESSAGES, _read, read_model_config_file
-
-    data = manifest("ConfigMap")["data"]
-    assert data.keys() == {"models.config", "batching.config", "monitoring.config"}
     from google.protobuf import text_format
 
-    config = DEPLOY / "config"
-    ours = read_model_config_file(config / "models.config")
-    assert text_format.Parse(data["models.config"], type(ours)()) == ours
-    for name, message in (("batching.config", "BatchingParameters"), ("monitoring.config", "MonitoringConfig")):
-        ours = _read(config / name, _MESSAGES[message]())
-        assert text_format.Parse(data[name], type(ours)()) == ours
+    from kerasbert_serving import protos
+
+    data = manifest("ConfigMap")["data"]
+    messages = {
+        "models.config": protos.ModelServerConfig,
+        "batching.config": protos.BatchingParameters,
+        "monitoring.config": protos.MonitoringConfig,
+    }
+    assert data.keys() == messages.keys()
+    for name, message in messages.items():
+        ours = text_format.Parse((DEPLOY / "config" / name).read_text(), message())
+        assert text_format.Parse(data[name], message()) == ours
 
 
 def test_the_canary_walk(echo_version, tmp_path):
