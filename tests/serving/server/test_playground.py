@@ -32,7 +32,7 @@ def open_page(browser, server, fragment=""):
     browser.open("about:blank")
     browser.events.clear()
     browser.open(f"{server.rest_url}/{fragment}")
-    browser.until("document.getElementById('about').textContent !== 'One moment…'")
+    browser.until("document.getElementById('about').textContent !== 'Loading…'")
 
 
 def complaints(browser):
