@@ -33,7 +33,7 @@ class WaitingBytes:
             ServingError: UNAVAILABLE if the server holds too many bytes of other requests.
         """
         others = self._total - request.size
-        if others and self._total + size > self._limit:
+        if size and others and self._total + size > self._limit:
             raise ServingError(
                 Code.UNAVAILABLE,
                 f"The requests that wait must not have more than {self._limit} bytes in total (`max_waiting_bytes`). "

@@ -26,6 +26,12 @@ MAX_MESSAGE = 1024
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+# The methods whose requests count as waiting bytes. Status and metadata are always available.
+_COUNTED = {
+    protos.METHODS[protos.PREDICTION_SERVICE][name].path
+    for name in ("Predict", "Classify", "Regress", "MultiInference")
+}
+
 # Answers a parsed request, given its size in bytes, with an encoded reply.
 Answer = Callable[[Any, int], Awaitable[bytes]]
 
@@ -65,7 +71,8 @@ class GrpcApi:
             name = ""
             try:
                 with self._core.waiting.request() as waiting:
-                    waiting.add(len(data))
+                    if method.path in _COUNTED:
+                        waiting.add(len(data))
                     request = await off_loop(len(data), lambda: method.request.FromString(data))
                     if measured:
                         name = request.model_spec.name

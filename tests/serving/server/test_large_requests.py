@@ -131,6 +131,7 @@ def test_waiting_requests_are_limited_by_their_bytes(echo_version):
             refused = wait_for_refusal(path)
             assert "must not have more than 1000 bytes in total (`max_waiting_bytes`)" in refused["error"]
             assert grpc_predict(server, 100)[0] is grpc.StatusCode.UNAVAILABLE
+            assert httpx.get(f"{server.rest_url}/v1/models/echo", timeout=60).status_code == 200
             connection.sendall(b"}")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         assert httpx.post(path, json={"instances": [1] * 100}, timeout=60).status_code == 200
