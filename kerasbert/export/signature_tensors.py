@@ -82,7 +82,10 @@ TRUNCATED = Tensor(
 
 BACKBONE_ANSWER = {
     "sequence_output": Tensor("float32 [batch, tokens, hidden]", "The last hidden state of each token."),
-    "pooled_output": Tensor("float32 [batch, hidden]", "BERT's pooled output, computed from [CLS]."),
+    "pooled_output": Tensor(
+        "float32 [batch, hidden]",
+        "BERT's pooled output, computed from [CLS]. Missing if the model was trained without BERT's pooler.",
+    ),
     **MASK,
 }
 CLASSIFIER_ANSWER = {

@@ -44,7 +44,7 @@ class SignatureInfo:
         inputs: the input tensors by name. All of them must be fed.
         outputs: the output tensors by name.
         method: the TF Serving method that calls the signature.
-        condition: when the signature or one of its outputs exists, for those that not every model has.
+        condition: when the signature exists, if not every model has it.
     """
 
     purpose: str
@@ -64,7 +64,6 @@ COMMON = {
             "embedding": Tensor("float32 [batch, hidden]", "The mean of the hidden states of the text's tokens."),
             "pooled_output": BACKBONE_ANSWER["pooled_output"],
         },
-        condition="`pooled_output` is missing if the model was trained without BERT's pooler.",
     ),
     "tokenize": SignatureInfo(
         "Shows how the model splits each text into tokens.",

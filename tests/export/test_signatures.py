@@ -40,10 +40,20 @@ def test_each_model_has_the_signatures_of_the_table(make_backbone, text_to_input
         for spec, tensor in zip(function.input_signature, info.inputs.values(), strict=True):
             assert (spec.dtype.name, spec.shape.rank) == (tensor.type.split(" ")[0], len(tensor.sizes)), name
         outputs = function.get_concrete_function().structured_outputs
-        assert set(outputs) == set(info.outputs), name
+        # The pooler is not part of every model.
+        assert set(info.outputs) - {"pooled_output"} <= set(outputs) <= set(info.outputs), name
         for key, spec in outputs.items():
             tensor = info.outputs[key]
             assert (spec.dtype.name, spec.shape.rank) == (tensor.type.split(" ")[0], tensor.type.count(",") + 1), key
+
+
+def test_a_pooler_of_zeros_is_left_out(make_backbone, text_to_inputs):
+    backbone = make_backbone(num_hidden_layers=1)
+    backbone.pooler.kernel.assign(0 * backbone.pooler.kernel)
+    signatures = served_model(backbone, text_to_inputs).signatures()
+    assert set(signatures["embed"].get_concrete_function().structured_outputs) == {"embedding"}
+    outputs = set(signatures["text"].get_concrete_function().structured_outputs)
+    assert outputs == {"sequence_output", "padding_mask"}
 
 
 def test_every_size_is_explained_and_every_form_has_a_title():

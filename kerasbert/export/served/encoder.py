@@ -18,9 +18,10 @@ class ServedBackbone(ServedTextModel):
     FORM = "backbone"
 
     def outputs(self, inputs: Inputs) -> Outputs:
-        """Hidden states [B, T, H], pooled output [B, H], and the padding mask [B, T]."""
+        """Hidden states [B, T, H], the pooled output [B, H] if there is a pooler, and the padding mask [B, T]."""
         encoded = self.model(inputs, training=False)
-        outputs = {name: tf.cast(encoded[name], tf.float32) for name in ("sequence_output", "pooled_output")}
+        names = ("sequence_output", "pooled_output") if self.has_pooler else ("sequence_output",)
+        outputs = {name: tf.cast(encoded[name], tf.float32) for name in names}
         return {**outputs, "padding_mask": inputs["padding_mask"]}
 
 

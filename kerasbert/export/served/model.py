@@ -11,6 +11,8 @@ import abc
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
@@ -68,6 +70,10 @@ class ServedModel(abc.ABC):
             )
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
+        # A model may leave out BERT's pooler, and a checkpoint may lack it: then its weights are zeros.
+        kernel = backbone.pooler.kernel
+        in_model = any(weight is kernel for weight in model.weights)
+        self.has_pooler = in_model and bool(np.any(keras.ops.convert_to_numpy(kernel)))
 
     @abc.abstractmethod
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -95,14 +101,11 @@ class ServedModel(abc.ABC):
         return checked_inputs(inputs, config.vocab_size, config.type_vocab_size, self.text_inputs.vocabulary.cls_id)
 
     def _embed(self, text: tf.Tensor) -> Outputs:
-        """Return the mean hidden state of each text's tokens and BERT's pooled output.
-
-        A model that was trained without BERT's pooler returns no `pooled_output`.
-        """
+        """Return the mean hidden state of each text's tokens and, if there is a pooler, BERT's pooled output."""
         inputs = self.text_inputs.of_texts(text)
         hidden, _ = self._encoded(inputs)
         embedding = self._mean(tf.cast(hidden, tf.float32), inputs["padding_mask"])
-        if not any(weight is self.backbone.pooler.kernel for weight in self.model.weights):
+        if not self.has_pooler:
             return {"embedding": embedding}
         return {"embedding": embedding, "pooled_output": tf.cast(self.backbone.pooler(hidden[:, 0]), tf.float32)}
 
