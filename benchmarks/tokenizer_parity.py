@@ -1,9 +1,10 @@
-"""Counts texts that our tokenizer, google-research/bert's rules and Hugging Face's BertTokenizers split differently.
+"""Counts texts that kerasbert, google-research/bert's rules and Hugging Face's BertTokenizers split differently.
 
-Each Unicode code point, alone, inside words and beside a capital sigma, and more than 100,000 lines of mixed text, with
-a vocabulary of single characters (which shows what [UNK] would hide) and lines with a trained one, too. Differences to
-Google's rules are counted apart where the text holds a character that Unicode assigned after version 13; differences
-of Hugging Face to Google's rules by cause. Takes about ten minutes; `--every 50` looks at each 50th text only.
+The texts are all Unicode code points, alone, inside words and next to a capital sigma, and more than 100,000 lines of
+mixed text. The vocabularies are one of single characters (which shows errors that [UNK] would hide) and, for lines, a
+trained one. Differences between kerasbert and Google's rules are counted separately if the text contains a character
+that Unicode assigned after version 13; differences between Hugging Face and Google's rules are counted by cause. Takes
+about ten minutes; `--every 50` looks at every 50th text only.
 
     python -m benchmarks.tokenizer_parity
 """
@@ -129,7 +130,7 @@ def blocks(texts: list[Any]) -> Iterator[list[Any]]:
 def main() -> None:
     """Counts and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, help="look at each so many-th text")
+    parser.add_argument("--every", type=int, default=1, help="look at every N-th text only")
     every = parser.parse_args().every
     splits: dict[str, Any] = {"kerasbert": ours}
     if importlib.util.find_spec("transformers"):
@@ -138,7 +139,7 @@ def main() -> None:
     metrics: dict[str, Any] = {"unicode of this Python": unicodedata.unidata_version}
     for name, first, last, compare in (
         ("each code point, alone and in words", 0, 2, splits),
-        ("each code point beside a capital sigma", 2, 5, {"kerasbert": ours}),
+        ("each code point next to a capital sigma", 2, 5, {"kerasbert": ours}),
     ):
         metrics[name] = {}
         for chars in blocks(google.code_points()[::every]):

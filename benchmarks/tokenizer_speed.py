@@ -1,8 +1,8 @@
-"""Times our tokenizer against tensorflow-text's FastBertTokenizer on real text, at batch sizes 1, 32 and 1024.
+"""Times kerasbert's tokenizer against tensorflow-text's FastBertTokenizer on real text, at batch sizes 1, 32 and 1024.
 
-Both run in turns within each round, in random order, so that a busy machine slows both alike. Writes medians in
-microseconds a batch, and the ratio of ours to theirs (below 1, ours is faster), as JSON to the standard output. The
-exact mode may cost 1.3 times theirs at most.
+Both run in turns within each round, in random order, so that a busy machine slows both alike. Writes JSON to standard
+output: medians in microseconds for each batch, and the ratio of kerasbert to tf-text (below 1: kerasbert is faster).
+The exact mode may take at most 1.3 times as long as tf-text.
 
     python -m benchmarks.tokenizer_speed --rounds 60
 """
@@ -33,7 +33,7 @@ SHARED_DATA = Path(__file__).parents[1] / "../shared/data"
 def texts_of() -> dict[str, list[str]]:
     """Lines by name: Python's documentation, and where they are at hand Wikipedia's, English, Chinese and spoilt.
 
-    Of the last, a quarter holds a word of about 200 characters, and others capital sigmas, stray bytes and the like.
+    Of the last, a quarter contains a word of about 200 characters; others contain capital sigmas or stray bytes.
     """
     texts = {"Python documentation": "\n".join(topics.topics.values()).split("\n")}
     if SHARED_DATA.is_dir():

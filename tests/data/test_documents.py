@@ -55,7 +55,7 @@ def test_line_end_on_the_border_of_two_blocks(tmp_path, monkeypatch):
         )
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path):
+def test_gzip_is_recognized_by_content_not_by_name(tmp_path):
     packed = gzip.compress(b"One.\nTwo.\n")
     for name in ("a.gz", "a.txt"):
         assert read(write(tmp_path / name, packed))[0] == [["One.", "Two."]]

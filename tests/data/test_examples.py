@@ -72,7 +72,7 @@ def test_no_pair_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_on_the_way_leaves_the_earlier_run(tmp_path):
+def test_an_error_while_writing_keeps_the_earlier_run(tmp_path):
     write_pairs(some_pairs(3), tmp_path / "pairs")
 
     def broken():
@@ -92,7 +92,7 @@ def test_an_unwritable_place(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path):
-    """A limit on the size of files stands for the full disk: the write fails half-way."""
+    """A limit on the size of files simulates a full disk: the write fails half-way."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:

@@ -179,7 +179,7 @@ def test_labels_are_learned_from_training_in_a_stable_order():
     assert Labels(["z", "a"]) == Labels(("z", "a")) != Labels(["a", "z"])
 
 
-def test_a_label_unseen_in_training_is_named_with_its_row_and_the_known_ones(tmp_path):
+def test_an_unknown_label_is_named_with_its_row_and_the_known_labels(tmp_path):
     train = read_labelled(write_table(tmp_path / "train.csv", [("One", "pos"), ("Two", "neg")]))
     test = read_labelled(write_table(tmp_path / "test.csv", [("Three", "pos"), ("Four", "neutral")]))
     labels = train.label_names()
@@ -263,7 +263,7 @@ def test_wrong_arguments(tmp_path):
 # === Splits and bare texts ===
 
 
-def test_a_split_keeps_equal_texts_together_whatever_else_is_there(tmp_path):
+def test_a_split_keeps_equal_texts_together(tmp_path):
     rows = [(f"text {index % 500}", "xy"[index % 2]) for index in range(1000)]
     whole = read_labelled(write_table(tmp_path / "a.csv", rows))
     half = read_labelled(write_table(tmp_path / "b.csv", rows[:250]))
@@ -275,7 +275,7 @@ def test_a_split_keeps_equal_texts_together_whatever_else_is_there(tmp_path):
     assert parts["validation"].targets(whole.label_names()).shape == (len(parts["validation"]),)
 
 
-def test_bare_texts_line_by_line(tmp_path):
+def test_unlabelled_texts_line_by_line(tmp_path):
     path = write_text(tmp_path / "a.txt", "One\n\n  Three \u2028x\r\nFour")
     texts = read_texts(path)
     assert texts.texts == ("One", "", "  Three \u2028x", "Four")
@@ -285,7 +285,7 @@ def test_bare_texts_line_by_line(tmp_path):
         read_texts(write_text(tmp_path / "b.txt", ""))
 
 
-def test_bare_texts_from_tables(tmp_path):
+def test_unlabelled_texts_from_tables(tmp_path):
     path = write_table(tmp_path / "a.csv", [("One", "Two"), ("", "Four")], ("text", "other"))
     assert read_texts(path).texts == ("One", "")
     assert read_texts(path, "other").texts == ("Two", "Four")

@@ -1,4 +1,4 @@
-"""The whole way from text to batches in a process of its own: its memory does not grow with the corpus."""
+"""From text to batches in a separate process: its memory does not grow with the corpus."""
 
 import subprocess
 import sys

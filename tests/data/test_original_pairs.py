@@ -1,4 +1,4 @@
-"""Segment pairs against the published rules of create_pretraining_data.py, written down once more in plain Python."""
+"""Segment pairs against the published rules of create_pretraining_data.py, rewritten in plain Python."""
 
 import random
 

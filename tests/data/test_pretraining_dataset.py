@@ -1,4 +1,4 @@
-"""Pretraining batches: what is in them, that they follow from seed and number, and that a run can begin at any."""
+"""Pretraining batches: their content, that they depend on seed and number only, and that a run can begin at any."""
 
 import numpy as np
 import pytest
@@ -132,7 +132,7 @@ def test_shuffling_reaches_beyond_the_files(folder):
 
 
 @pytest.mark.parametrize(("length_window", "shuffle_buffer"), [(1, 16), (3, 16), (3, 0), (1, 10_000)])
-def test_beginning_at_a_batch_gives_what_an_unbroken_run_gives(folder, length_window, shuffle_buffer):
+def test_beginning_at_a_batch_equals_an_uninterrupted_run(folder, length_window, shuffle_buffer):
     """101 pairs in batches of 8 are 12.6 batches an epoch: the batches here lie in, at and across epochs."""
     arguments = {"length_window": length_window, "shuffle_buffer": shuffle_buffer}
     unbroken = [as_bytes(batch) for batch in batches(45, folder, **arguments)]

@@ -21,7 +21,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_the_report_counts_what_lies_there(corpus):
+def test_the_report_counts_what_was_written(corpus):
     for part, path in corpus.texts.items():
         documents = list(read_documents(path))
         assert corpus.documents[part] == len(documents)
@@ -60,7 +60,7 @@ def test_nothing_held_out_is_in_the_pretraining_text(corpus):
     assert not lines & {line for line in held_out if line}
 
 
-def test_no_text_is_there_twice(corpus):
+def test_no_text_is_repeated(corpus):
     texts = [row["text"] for path in corpus.labelled.values() for row in rows_of(path)]
     assert len(texts) == len(set(texts))
     assert all(len(text.split()) >= 3 for text in texts)
@@ -77,7 +77,7 @@ def test_the_same_interpreter_gives_the_same_bytes(corpus, tmp_path):
         assert hashlib.sha256(old.read_bytes()).digest() == hashlib.sha256(new.read_bytes()).digest()
 
 
-def test_next_sentence_pairs_can_be_made_of_it(corpus):
+def test_next_sentence_pairs_can_be_made_from_it(corpus):
     def tokenize(lines):
         return [list(range(len(line.split()))) for line in lines]
 

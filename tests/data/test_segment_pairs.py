@@ -163,7 +163,7 @@ def test_pairs_do_not_depend_on_how_many_documents_one_call_tokenizes(monkeypatc
     assert as_lists(pairs_of(corpus(60))) == expected
 
 
-def test_a_ragged_tensor_does_as_well_as_lists():
+def test_a_ragged_tensor_works_like_lists():
     def ragged(sentences):
         return tf.ragged.constant(tokenize(sentences), dtype=tf.int32)
 

@@ -1,4 +1,4 @@
-"""The split by hash: stable, in proportion, and not moved by what else is there."""
+"""The split by hash: stable, in proportion, and independent of other texts."""
 
 from collections import Counter
 
@@ -25,7 +25,7 @@ def test_frozen_values_so_that_no_release_moves_a_text():
 
 @settings(deadline=None)
 @given(st.text(), st.floats(0.01, 0.99))
-def test_growing_the_first_part_takes_nothing_out_of_it(key, share):
+def test_growing_the_first_part_removes_nothing_from_it(key, share):
     smaller = stable_split(key, {"train": share, "test": 1 - share})
     larger = stable_split(key, {"train": (1 + share) / 2, "test": (1 - share) / 2})
     assert (smaller, larger) != ("train", "test")

@@ -66,14 +66,14 @@ def test_rows_split_by_their_text(tmp_path: Path) -> None:
         ("a.jsonl", '{"tokens": ["a"]}', "without 'tags'"),
     ],
 )
-def test_what_is_no_tagged_text(tmp_path: Path, name: str, content: str, words: str) -> None:
+def test_invalid_tagged_texts_are_refused(tmp_path: Path, name: str, content: str, words: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(BadInputError, match="Received: ") as error:
         read_tagged(tmp_path / name)
     assert words in str(error.value)
 
 
-def test_an_unseen_tag_is_named(tmp_path: Path) -> None:
+def test_an_unknown_tag_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text(CONLL)
     rows = read_tagged(tmp_path / "a.conll")
     with pytest.raises(BadInputError, match="'B-person' in line 7"):

@@ -168,5 +168,5 @@ def real_lines():
 
 
 def code_points():
-    """Every code point that a text can hold."""
+    """Every code point that a text can contain."""
     return [chr(point) for point in range(0x110000) if not 0xD800 <= point <= 0xDFFF]

@@ -1,7 +1,7 @@
 """The default tokenization gives what google-research/bert's rules give, character by character and line by line.
 
-The reference, google_tokenization.py, asks the running Python's Unicode tables; ours follow version 13.0, so that on a
-newer Python the characters that were assigned since are counted apart, and nothing else may differ.
+The reference, google_tokenization.py, uses the running Python's Unicode tables. kerasbert follows version 13.0, so that
+on a newer Python the characters that were assigned since are excluded, and nothing else may differ.
 """
 
 import functools
@@ -53,7 +53,7 @@ def check(google):
         different = google.differences(texts, vocabulary, **options)
         if not google.SAME_UNICODE:
             different = [found for found in different if google.SINCE_UNICODE_13.isdisjoint(map(ord, found[0]))]
-        assert not different, f"{len(different)} of {len(texts)} texts differ, such as {different[:3]!r}"
+        assert not different, f"{len(different)} of {len(texts)} texts differ, for example {different[:3]!r}"
 
     return check
 

@@ -68,13 +68,13 @@ def test_text_is_searched_as_it_was_written_or_normalized():
     assert pieces(tokenizer_with(AddedToken("[E1]"), lower_case=False), "[e1][E1]") == [[*apart, "[E1]"]]
 
 
-def test_what_is_cut_out_as_written_comes_before_what_normalization_shows():
+def test_tokens_as_written_are_cut_out_before_normalized_ones():
     tokenizer = tokenizer_with(AddedToken("ab"), AddedToken("bcd", normalized=False))
     assert pieces(tokenizer, "abcd ABCD") == [["a", "bcd", "ab", "c", "##d"]]
 
 
 @pytest.mark.parametrize("normalized", [True, False])
-def test_a_single_word_stands_by_itself(normalized):
+def test_a_single_word_is_not_found_within_a_word(normalized):
     tokenizer = tokenizer_with(AddedToken("dog", normalized=normalized, single_word=True), AddedToken("<e>"))
     apart = ["d", "##o", "##g"]
     assert pieces(tokenizer, "dog, dog<dog>dog", "dogs dog", "<e>dog<e>", "dog9 dogé", "dogdog", "a\u0301dog") == [
@@ -89,7 +89,7 @@ def test_a_single_word_stands_by_itself(normalized):
     assert pieces(tokenizer, "中dog文") == [["中", "dog", "文"] if normalized else ["中", *apart, "文"]]
 
 
-def test_tokens_come_from_the_bytes_where_they_stand():
+def test_offsets_are_the_bytes_of_the_tokens():
     tokenizer = tokenizer_with(
         AddedToken("[E1]"), AddedToken("<e>", normalized=False), AddedToken("文中", normalized=False)
     )
@@ -99,7 +99,7 @@ def test_tokens_come_from_the_bytes_where_they_stand():
     ]
 
 
-def test_special_tokens_are_kept_beside_added_ones():
+def test_special_tokens_are_kept_along_with_added_ones():
     tokenizer = tokenizer_with(AddedToken("<e>", special=True), keep_special_tokens=True)
     ids = tokenizer.tokenize(["[MASK]<e>[mask]a"])
     assert pieces(tokenizer, "[MASK]<e>[mask]a")[0][:3] == ["[MASK]", "<e>", "["]
@@ -148,11 +148,11 @@ def test_thousands_of_tokens():
         ([{"content": "<e>"}, AddedToken("<e>")], "'<e>' twice"),
     ],
 )
-def test_tokens_that_are_none(tokens, message):
+def test_invalid_tokens_are_refused(tokens, message):
     with pytest.raises(ValueError, match=message):
         WordPieceTokenizer(VOCABULARY, added_tokens=tokens)
 
 
-def test_tokens_that_are_no_pieces():
+def test_tokens_must_be_pieces():
     with pytest.raises(BadInputError, match=r"'<x>', which Vocabulary.* lacks"):
         tokenizer_with(AddedToken("<x>"))

@@ -1,4 +1,4 @@
-"""Packed rows hold what google-research/bert's truncation leaves, and never exceed the length."""
+"""Packed rows contain what google-research/bert's truncation keeps, and never exceed the length."""
 
 import numpy as np
 import pytest

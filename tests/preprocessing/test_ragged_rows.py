@@ -22,8 +22,8 @@ def test_as_tensorflow_does_it(lengths, splits):
 
 
 @pytest.mark.parametrize("split_cjk", [True, False])
-def test_many_short_texts_and_a_long_one_cost_what_they_hold(split_cjk):
-    """The capital sigma calls for the rules that look at neighbours."""
+def test_memory_for_short_texts_and_a_long_one_grows_with_their_tokens(split_cjk):
+    """The capital sigma triggers the rules that look at neighbours."""
     vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "σ", "##ς"])
     tokenizer = WordPieceTokenizer(vocabulary, split_cjk=split_cjk)
     to_inputs = TextToInputs(tokenizer, sequence_length=16)

@@ -127,7 +127,7 @@ def test_the_graph_needs_no_op_that_older_tf_serving_lacks(options):
     assert not {op for op in ops if "Table" in op or op.endswith("PyFunc")}
 
 
-def test_saves_beside_other_files_and_reads_back(tmp_path):
+def test_saves_next_to_other_files_and_reads_back(tmp_path):
     (tmp_path / "model.safetensors").write_text("weights")
     tokenizer = WordPieceTokenizer(VOCABULARY, lower_case=False, split_cjk=False, max_word_length=50)
     TextToInputs(tokenizer, sequence_length=64, truncation="only_second", padding=8).save(tmp_path)

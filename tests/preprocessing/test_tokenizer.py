@@ -1,4 +1,4 @@
-"""Options, offsets and way back of the tokenizer. That its pieces are the original's is shown in tests/parity."""
+"""Options, offsets and detokenization of the tokenizer. Parity of its pieces with the original: see tests/parity."""
 
 import hashlib
 
@@ -84,7 +84,7 @@ def test_the_word_limit_is_an_option():
     assert pieces(by_bytes, ["x" * 100 + " " + "x" * 101])[0] == ["x"] + ["##x"] * 99 + ["[UNK]"]
 
 
-def test_config_holds_every_argument():
+def test_config_contains_every_argument():
     config = {
         "lower_case": False,
         "strip_accents": True,
@@ -107,7 +107,7 @@ def test_wrong_arguments_are_named(bad):
         WordPieceTokenizer(VOCABULARY, **bad)
 
 
-def test_strange_pieces_do_no_harm():
+def test_unusual_pieces_are_harmless():
     vocabulary = vocabulary_of(
         "\x01", "\0a", "\u200b", "\U000e0001", "\U000e0020", "##", "##\x02", "A", "a b", "a", "ab"
     )
@@ -204,7 +204,7 @@ def test_detokenize():
 
 
 @pytest.mark.parametrize("options", [{}, {"lower_case": False}, {"split_cjk": False}, {"normalization": "tf_text"}])
-def test_edges_do_no_harm(options):
+def test_edge_cases_are_harmless(options):
     tokenizer = WordPieceTokenizer(VOCABULARY, **options)
     texts = ["", " \t\r\n", "\0\x01\x02\x7f\x85", "\u200b\ufeff", b"\xff\xfe\x80", "a" * 1_000_000, "a " * 500_000]
     ids = tokenizer.tokenize(texts)
@@ -244,7 +244,7 @@ def test_our_table_of_tf_texts_rules_equals_its_own(lower_case):
 # ----- The op's table -----
 
 
-def test_a_table_of_ones_own_runs_in_the_op():
+def test_the_op_runs_a_custom_table():
     table = {
         b"\0": b"zero",
         b"a": b"",

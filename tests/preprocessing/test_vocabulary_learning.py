@@ -1,4 +1,4 @@
-"""Learnt vocabularies meet their size, are the same every time, and can spell their corpus."""
+"""Learned vocabularies reach their size, are the same every time, and can spell their corpus."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ def wikitext(lines):
     return WIKITEXT.read_text(encoding="utf-8").split("\n")[:lines]
 
 
-def test_size_is_met_exactly_where_the_text_holds_enough():
+def test_the_size_is_reached_exactly_if_the_text_has_enough_words():
     lines = wikitext(400)
     for size in (500, 1500):
         vocabulary = learn_vocabulary(lines, size)
