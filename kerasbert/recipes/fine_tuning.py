@@ -1,10 +1,10 @@
-"""Fine-tuning on labelled rows: one text or a pair, single label, multi-label, regression, or a label for each word."""
+"""Fine-tuning on labelled texts or pairs: single label, multi-label, regression, or a label for each word."""
 
 import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,12 +23,12 @@ from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_token
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.run_folder import RunFolder
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import History, compile_classifier, evaluate_classifier, fit
+from kerasbert.training import History, class_weights, compile_classifier, evaluate_classifier, fit
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
-# Rows of so many batches are sorted by length together, which saves padding; batches still come in random order.
+# The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
 _LENGTH_WINDOW = 8
-_SEEN_CHARACTERS = 5000  # of a text: no model sees much more
+_SEEN_CHARACTERS = 5000  # of each text; no model sees much more
 
 Rows = LabelledTexts | TaggedTexts
 Classifier = BertSequenceClassifier | BertTokenClassifier
@@ -44,7 +44,16 @@ _DEFAULT_METRICS = {
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning gave: the model, its preprocessing and labels, the history and the final metrics."""
+    """The result of fine-tuning.
+
+    Attributes:
+        model: The fine-tuned model.
+        text_to_inputs: Its preprocessing.
+        labels: Its labels; None for regression.
+        history: The metrics during training.
+        metrics: The final metrics, on the test rows or, without any, on the validation rows.
+        folder: The run's folder.
+    """
 
     model: Classifier
     text_to_inputs: TextToInputs
@@ -59,9 +68,9 @@ class FineTuningRows:
     """The rows of each split.
 
     Attributes:
-        train: to learn from. They alone say which labels there are.
-        validation: to watch during training.
-        test: for the final metrics; None takes those of validation.
+        train: The training rows, which alone define the labels.
+        validation: The rows to validate on during training.
+        test: The rows for the final metrics, or None for the validation rows.
     """
 
     train: Rows
@@ -82,21 +91,21 @@ class FineTuningRows:
 def fine_tune(
     settings: FineTuningSettings, report: ReadReport | None = None, rows: FineTuningRows | None = None
 ) -> FineTuned:
-    """Fine-tunes a classifier, or goes on where a killed run with the same settings stopped.
+    """Fine-tunes a classifier, or resumes an interrupted run with the same settings.
 
     Args:
-        settings: all of them are written to `settings.json`.
-        report: counts of what was read are added to it.
-        rows: rows that were read already. By default the tables that `settings` names are read.
+        settings: The settings, all of which are written to `settings.json`.
+        report: A report to which counts of what was read are added.
+        rows: Rows that were read before. By default the tables that `settings` names are read.
 
     Raises:
-        BadInputError: a table, the vocabulary, the model to start from, `monitor` or the folder cannot be used.
-        TrainingStoppedError: the loss is no number.
+        BadInputError: A table, the vocabulary, the model to start from, `monitor` or the folder cannot be used.
+        TrainingStoppedError: The loss is not a finite number.
     """
     folder = RunFolder(settings.output)
     monitor = monitored_metric(settings)
     rows = rows or read_rows(settings, report)
-    # Targets are made before the model, so that an unseen label is found at once.
+    # Targets are made before the model, so that a label that training does not have is found at once.
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
     backbone, to_inputs = make_backbone(settings, settings.sequence_length)
@@ -105,8 +114,9 @@ def fine_tune(
     steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
-    compile_classifier(model, make_optimizer(settings, steps), loss, jit_compile=settings.jit_compile)
-    # Behind all that can refuse: a folder that was begun takes these settings only.
+    weights = _class_weights(settings, rows, to_inputs)
+    compile_classifier(model, make_optimizer(settings, steps), loss, weights, jit_compile=settings.jit_compile)
+    # After everything that can fail: a run that was started accepts no other settings.
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(
         model,
@@ -115,14 +125,14 @@ def fine_tune(
         run_dir=folder.path,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
-        validate=lambda trained: _evaluate(trained, rows.validation, rows.labels, to_inputs, settings.batch_size),
+        validate=_measure(rows.validation, rows.labels, to_inputs, settings.batch_size),
         validate_every=steps_per_epoch,
         monitor=monitor,
         early_stopping_patience=settings.early_stopping_patience,
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
-    metrics = _evaluate(model, rows.final, rows.labels, to_inputs, settings.batch_size)
+    metrics = _measure(rows.final, rows.labels, to_inputs, settings.batch_size)(model)
     checkpoints.save(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
@@ -156,10 +166,10 @@ def monitored_metric(settings: FineTuningSettings) -> str:
 
 
 def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows: Rows) -> None:
-    """Refuses rows in words that the vocabulary does not know.
+    """Refuses rows with too many words that are not in the vocabulary.
 
     Raises:
-        BadInputError: more of them are unknown than `settings.max_unknown_share` allows.
+        BadInputError: Their share is larger than `settings.max_unknown_share`.
     """
     if isinstance(rows, TaggedTexts):
         texts: Iterator[str] = (" ".join(words) for words in rows.words)
@@ -174,7 +184,7 @@ def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows
 
 
 def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuningRows:
-    """Reads all tables; holds rows out for validation where none are given."""
+    """Reads all tables. Without validation tables, a share of the training rows is held out."""
     train = _read(settings, settings.train, report)
     if settings.validation:
         validation = _read(settings, settings.validation, report)
@@ -206,17 +216,37 @@ def _read(settings: FineTuningSettings, paths: Sequence[str], report: ReadReport
 
 
 def _make_model(backbone: BertBackbone, rows: FineTuningRows) -> Classifier:
-    """The encoder with the head of the task."""
+    """Returns the encoder with the head of the task."""
     num_labels = len(rows.labels) if rows.labels else 1
     if isinstance(rows.train, TaggedTexts):
         return BertTokenClassifier(backbone, num_labels=num_labels)
     return BertSequenceClassifier(backbone, num_labels=num_labels, problem_type=rows.train.problem_type)
 
 
+def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs) -> Any:
+    """The weight of each label in the loss, or None.
+
+    Raises:
+        BadInputError: The task has no labels, or a weight is that of an unknown label.
+    """
+    if settings.class_weights is None:
+        return None
+    if rows.labels is None:
+        raise BadInputError(
+            f"Class weights need a task with labels. Received: `class_weights` for {settings.task}. "
+            "Remove `class_weights`, or use another `task`."
+        )
+    if isinstance(rows.train, TaggedTexts):
+        targets, task = piece_labels(rows.train, rows.labels, to_inputs), "single_label_classification"
+    else:
+        targets, task = rows.train.targets(rows.labels), rows.train.problem_type
+    return class_weights(settings.class_weights, targets, rows.labels.names, task)
+
+
 def _training_batches(
     settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs, start_batch: int
 ) -> tf.data.Dataset:
-    """Shuffled batches from number `start_batch` on, without end."""
+    """Endless shuffled batches, starting with number `start_batch`."""
     order: dict[str, Any] = {
         "seed": settings.seed,
         "shuffle": True,
@@ -231,11 +261,11 @@ def _training_batches(
     return labelled_dataset(train.inputs, train.targets(rows.labels), to_inputs, settings.batch_size, **order)
 
 
-def _evaluate(
-    model: Classifier, rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
-) -> dict[str, Any]:
-    """The task's metrics on some rows."""
+def _measure(
+    rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
+) -> Callable[[Classifier], dict[str, Any]]:
+    """Returns the function that measures a model on some rows, whose dataset is made once for all of its calls."""
     if isinstance(rows, TaggedTexts):
-        return evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
+        return lambda model: evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)
-    return evaluate_classifier(model, batches, list(labels) if labels else None)
+    return lambda model: evaluate_classifier(model, batches, list(labels) if labels else None)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field
 
-from kerasbert.settings.setting_types import Count, Flags, PartShare, Paths, Positive, Task, Text
+from kerasbert.settings.setting_types import ClassWeights, Count, Flags, PartShare, Paths, Positive, Task, Text
 from kerasbert.settings.settings_class import settings_class
 from kerasbert.settings.table_settings import TableSettings
 from kerasbert.settings.training_settings import RunSettings, TrainingSettings
@@ -21,6 +21,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
     )
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
     epochs: Count = Field(3, description="Passes over the training rows.")
+    class_weights: ClassWeights | None = Field(
+        None,
+        description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs with "
+        "commas between them. Labels without a weight have 1. By default all labels have 1.",
+    )
     validation_share: PartShare = Field(
         0.1, description="Share of the rows that is held out for validation. The choice depends on their text only."
     )

@@ -61,6 +61,8 @@ def _inherited(settings_class: type) -> dict[str, SettingInfo]:
 
 def _type_in_words(info: SettingInfo) -> str:
     """A setting's type and range, e.g. "number, > 0 and < 1"."""
+    if info.own_rule:
+        return info.own_rule.text
     if info.choices:
         return ", ".join(f"`{choice}`" for choice in info.choices)
     words = "path" if info.is_path else _TYPES[info.kind]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from kerasbert.settings.setting_types import Flags
+from kerasbert.settings.setting_types import Flags, Rule
 
 _BOUNDS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
 _NUMBERS = {int: "a whole number", float: "a finite number"}
@@ -31,6 +31,7 @@ class SettingInfo:
         choices: the values that a text may have; empty for any.
         bounds: the range of a number: "ge", "gt", "le" and "lt", as in pydantic.
         min_length: the minimum number of characters of a text.
+        own_rule: the rule and an example, where the type does not say them.
         default: the default value, or `dataclasses.MISSING` if a value is required.
         help: what the setting means.
         flags: how a command spells it, where that does not follow from the name.
@@ -46,6 +47,7 @@ class SettingInfo:
     choices: tuple[str, ...]
     bounds: dict[str, float]
     min_length: int
+    own_rule: Rule | None
     default: Any
     help: str
     flags: Flags | None
@@ -65,6 +67,8 @@ class SettingInfo:
             >>> settings_of(FineTuningSettings)["epochs"].rule
             'a whole number, at least 1 and at most 2147483647'
         """
+        if self.own_rule:
+            return self.own_rule.text
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.kind is bool:
@@ -81,8 +85,8 @@ class SettingInfo:
         """A value that would be accepted: the default where that says something."""
         if self.default not in (None, "", (), {}, dataclasses.MISSING):
             return self.default
-        if self.choices:
-            return self.choices[0]
+        if self.own_rule or self.choices:
+            return self.own_rule.example if self.own_rule else self.choices[0]
         if self.kind in _NUMBERS:
             return self.kind(self.bounds.get("ge", self.bounds.get("gt", 0) + 0.1 if self.kind is float else 1))
         examples: dict[type, Any] = {bool: True, dict: {"Trainer": {"cpu": 4}}}
@@ -115,6 +119,7 @@ def _described(name: str, field: FieldInfo) -> SettingInfo:
         choices=choices[0] if choices else (),
         bounds={bound: getattr(part, bound) for part in parts for bound in _BOUNDS if hasattr(part, bound)},
         min_length=max((getattr(part, "min_length", 0) for part in parts), default=0),
+        own_rule=next((part for part in parts if isinstance(part, Rule)), None),
         default=dataclasses.MISSING if default is PydanticUndefined else default,
         help=field.description or "",
         flags=next((part for part in parts if isinstance(part, Flags)), None),

@@ -6,6 +6,7 @@ how YAML reads it) and truth values may be words ("yes", "off"). What is ambiguo
 """
 
 import contextlib
+import json
 import math
 import operator
 import os
@@ -41,6 +42,19 @@ class Flags:
     names: tuple[str, ...]
     value: bool | None = None
     help: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words, where its type does not say it.
+
+    Args:
+        text: The words after "must be".
+        example: A value that would be accepted.
+    """
+
+    text: str
+    example: str
 
 
 def whole_number(value: Any) -> int:
@@ -123,6 +137,29 @@ def yes_or_no(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def class_weights(value: Any) -> Any:
+    """Converts text to class weights: "balanced", "label=weight,label=weight" or a JSON object.
+
+    Raises:
+        ValueError: The text is something else.
+
+    Example:
+        >>> class_weights("spam=4,ham=0.5")
+        {'spam': 4.0, 'ham': 0.5}
+    """
+    if not isinstance(value, str) or value.strip().lower() == "balanced":
+        return "balanced" if isinstance(value, str) else value
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
+    weights = {}
+    for part in value.split(","):
+        label, sign, weight = part.rpartition("=")
+        if not sign:
+            raise ValueError("no weight for a label")
+        weights[label.strip()] = finite_number(weight)
+    return weights
+
+
 def several(value: Any) -> Any:
     """Makes a list of one out of a single text or path."""
     return (value,) if isinstance(value, str | os.PathLike) else value
@@ -151,3 +188,8 @@ SomeShare = Annotated[float, Field(gt=0, le=1), _NUMBER]
 PartShare = Annotated[float, Field(gt=0, lt=1), _NUMBER]
 Rate = Annotated[float, Field(ge=0, lt=1), _NUMBER]
 Megabytes = Annotated[float, Field(ge=0.001, le=10**9), _NUMBER]
+ClassWeights = Annotated[
+    Literal["balanced"] | dict[str, Positive],
+    BeforeValidator(class_weights),
+    Rule("`balanced`, or weights greater than 0 as label=weight,label=weight", "balanced"),
+]

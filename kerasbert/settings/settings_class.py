@@ -121,8 +121,10 @@ def _refused(kind: type, error: ValidationError) -> BadInputError:
     if isinstance(cause, BadInputError):
         return cause
     location = [str(part) for part in details["loc"]]
-    # The place of a list's item is that of the list.
+    # The place of a list's item is that of the list; a setting of several types has its own rule.
     path = [part for part in location if not part.isdigit()]
+    if path[0] in settings_of(kind) and settings_of(kind)[path[0]].own_rule:
+        path = path[:1]
     source = _source_of(kind, path[0])
     name, where = ".".join(path), f" in {source.place}" if source.place else ""
     owner = _owner(kind, path)
@@ -134,7 +136,7 @@ def _refused(kind: type, error: ValidationError) -> BadInputError:
     if details["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return BadInputError(f"`{name}` is required. Received: no value. {_fix(name, info, source)}")
     rule = info.rule if info else "a mapping"
-    value = reprlib.repr(details["input"])
+    value = reprlib.repr(source.values.get(name, details["input"]))
     return BadInputError(f"`{name}` must be {rule}. Received: {name}={value}{where}. {_fix(name, info, source)}")
 
 

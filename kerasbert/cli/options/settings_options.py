@@ -64,6 +64,8 @@ def _names(info: SettingInfo) -> tuple[str, ...]:
 
 def _type(info: SettingInfo) -> click.ParamType:
     """What the option takes."""
+    if info.own_rule:
+        return click.STRING
     if info.choices:
         return click.Choice(info.choices)
     if info.kind is str:
