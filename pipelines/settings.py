@@ -80,7 +80,9 @@ class PipelineSettings:
         "runs/pipelines/PIPELINE_NAME.",
     )
     metadata_path: PathText = Field(
-        "", description="SQLite file for the metadata of local runs. By default PIPELINE_ROOT/metadata.sqlite."
+        "",
+        description="SQLite file for the metadata of local runs. By default PIPELINE_ROOT/metadata.sqlite; for a "
+        "bucket runs/pipelines/PIPELINE_NAME/metadata.sqlite.",
     )
     push_folder: PathText = Field(
         "",
@@ -110,7 +112,9 @@ class PipelineSettings:
         derived = {
             "pipeline_name": name,
             "pipeline_root": root,
-            "metadata_path": self.metadata_path or f"{root}/metadata.sqlite",
+            # SQLite needs a local file.
+            "metadata_path": self.metadata_path
+            or f"{f'runs/pipelines/{name}' if '://' in root else root}/metadata.sqlite",
             "push_folder": self.push_folder or f"{root}/pushed/{name}",
         }
         for setting, value in derived.items():
@@ -141,9 +145,6 @@ class PretrainSettings(PretrainingParameters, PipelineSettings):
         "",
         description="A folder, a file or a pattern. Plain text, plain or gzipped: one sentence a line, a blank line "
         "between documents. Or tables (.csv, .tsv, .jsonl, also with .gz) with `text_column`.",
-    )
-    text_column: Text | None = Field(
-        None, description="Column of tables: each row's text is a document, and each of its lines a sentence."
     )
     schema: PathText | None = Field(
         None,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
+from kerasbert.cli.options.option_names import named_as_options, options_of
+
 if TYPE_CHECKING:
     from kerasbert.data import ReadReport
     from kerasbert.data.text_files import Progress
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def reading_progress(paths: Sequence[str], what: str) -> Iterator[tuple["ReadReport", "Progress"]]:
-    """Yields a report and a hook to hand to a reader; prints the report's warning at the end.
+    """Yields a report and a progress hook for a reader, and prints the report's warning at the end.
 
     Args:
-        paths: what is read: files, folders or patterns.
-        what: a word or two before the bar.
+        paths: What is read: files, folders or patterns.
+        what: A word or two in front of the bar.
     """
     from kerasbert.data import ReadReport, find_text_files
 
@@ -31,6 +33,7 @@ def reading_progress(paths: Sequence[str], what: str) -> Iterator[tuple["ReadRep
 
 
 def echo_warning(report: "ReadReport") -> None:
-    """Says on standard error what could not be read as it stands."""
+    """Prints on standard error what was not read as it is in the files, and notes that name the command's options."""
     if warning := report.warning():
-        click.echo(f"Note: {warning}.", err=True)
+        options = options_of(click.get_current_context().command)
+        click.echo(f"Note: {named_as_options(warning, options)}.", err=True)

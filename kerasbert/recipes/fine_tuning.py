@@ -18,6 +18,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.start import make_backbone, make_optimizer
+from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
@@ -110,6 +111,7 @@ def fine_tune(
         split.targets(rows.labels)
     backbone, to_inputs = make_backbone(settings, settings.sequence_length)
     check_vocabulary(settings, to_inputs, rows.train)
+    note_merged_words(report, to_inputs.tokenizer, _texts(rows.train), settings.start_from)
     model = _make_model(backbone, rows)
     steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
@@ -171,16 +173,21 @@ def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows
     Raises:
         BadInputError: Their share is larger than `settings.max_unknown_share`.
     """
+    check_unknown_words(
+        to_inputs.tokenizer,
+        first_characters(_texts(rows)),
+        settings.max_unknown_share,
+        settings.start_from or settings.vocabulary,
+    )
+
+
+def _texts(rows: Rows) -> Iterator[str]:
+    """The texts of some rows, as far as a model sees them."""
     if isinstance(rows, TaggedTexts):
         texts: Iterator[str] = (" ".join(words) for words in rows.words)
     else:
         texts = itertools.chain(rows.texts, rows.pairs or ())
-    check_unknown_words(
-        to_inputs.tokenizer,
-        first_characters(text[:_SEEN_CHARACTERS] for text in texts),
-        settings.max_unknown_share,
-        settings.start_from or settings.vocabulary,
-    )
+    return (text[:_SEEN_CHARACTERS] for text in texts)
 
 
 def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) -> FineTuningRows:
@@ -190,20 +197,15 @@ def read_rows(settings: FineTuningSettings, report: ReadReport | None = None) ->
         validation = _read(settings, settings.validation, report)
     else:
         share = settings.validation_share
-        parts = train.split({"train": 1 - share, "validation": share})
+        parts = train.split({"train": 1 - share, "validation": share}, report)
         train, validation = parts["train"], parts["validation"]
-        if not len(train) or not len(validation):
-            raise BadInputError(
-                f"Training and validation must both have rows. Received: {len(train)} and {len(validation)} after "
-                f"holding out a share of {share}. Give more rows, or validation rows of your own with `--validation`."
-            )
     return FineTuningRows(train, validation, _read(settings, settings.test, report) if settings.test else None)
 
 
 def _read(settings: FineTuningSettings, paths: Sequence[str], report: ReadReport | None) -> Rows:
     """The rows of some tables."""
     if settings.task == "token_classification":
-        return read_tagged(paths, settings.text_column, settings.label_column, report)
+        return read_tagged(paths, settings.text_column, settings.label_column, report, table_format(settings))
     return read_labelled(
         paths,
         settings.text_column,
@@ -212,6 +214,7 @@ def _read(settings: FineTuningSettings, paths: Sequence[str], report: ReadReport
         cast(ProblemType, settings.task),
         settings.label_separator,
         report,
+        table_format(settings),
     )
 
 

@@ -6,7 +6,7 @@ position embeddings.
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
 from kerasbert.recipes.start import make_backbone, make_optimizer
+from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.run_folder import RunFolder
 from kerasbert.settings import PretrainingSettings
@@ -74,7 +75,7 @@ def pretrain(
     folder = RunFolder(settings.output)
     backbone, to_inputs = make_backbone(settings, max(settings.lengths().values()))
     if records is None:
-        _check_vocabulary(settings, to_inputs)
+        _check_text(settings, to_inputs, report)
     model = BertPretrainer(backbone)
     compile_pretrainer(model, make_optimizer(settings, settings.steps), jit_compile=settings.jit_compile)
     makers = {}
@@ -118,11 +119,17 @@ def evaluate_on_records(
     return evaluate_pretrainer(model, maker.held_out_batches())
 
 
-def _check_vocabulary(settings: PretrainingSettings, to_inputs: TextToInputs) -> None:
-    """Refuses text in words that the vocabulary does not know."""
-    lines = itertools.chain.from_iterable(read_documents(settings.texts))
+def _check_text(settings: PretrainingSettings, to_inputs: TextToInputs, report: ReadReport | None) -> None:
+    """Refuses text with too many words that are not in the vocabulary, and notes words that become the same."""
     source = settings.start_from or settings.vocabulary
-    check_unknown_words(to_inputs.tokenizer, first_characters(lines), settings.max_unknown_share, source)
+    lines = list(first_characters(itertools.chain.from_iterable(_read(settings, settings.texts))))
+    check_unknown_words(to_inputs.tokenizer, lines, settings.max_unknown_share, source)
+    note_merged_words(report, to_inputs.tokenizer, lines, settings.start_from)
+
+
+def _read(settings: PretrainingSettings, paths: Sequence[str], report: ReadReport | None = None) -> Iterator[list[str]]:
+    """The documents of some files."""
+    return read_documents(paths, report, text_column=settings.text_column, table_format=table_format(settings))
 
 
 def _write_all(makers: Iterable["_InstanceMaker"], report: ReadReport | None) -> None:
@@ -182,7 +189,7 @@ class _InstanceMaker:
                     raise
                 raise BadInputError(
                     f"Held-out text must allow next-sentence pairs too. {error} "
-                    "Give more documents, or held-out text of your own with `--held-out`."
+                    "Give more documents, or held-out text of your own with `held_out`."
                 ) from error
 
     def batches(self, start_batch: int) -> tf.data.Dataset:
@@ -225,8 +232,8 @@ class _InstanceMaker:
         """The documents of one split."""
         settings = self._settings
         if settings.held_out:
-            return read_documents(settings.texts if split == "train" else settings.held_out, report)
-        return _chosen(read_documents(settings.texts, report), split == "held_out", settings.held_out_share)
+            return _read(settings, settings.texts if split == "train" else settings.held_out, report)
+        return _chosen(_read(settings, settings.texts, report), split == "held_out", settings.held_out_share)
 
 
 def _chosen(documents: Iterable[list[str]], held_out: bool, share: float) -> Iterator[list[str]]:

@@ -8,18 +8,20 @@ from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTu
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
 from kerasbert.settings.setting_info import SettingInfo, settings_of
 from kerasbert.settings.settings_class import Source, settings_class, settings_from
-from kerasbert.settings.table_settings import TableSettings
+from kerasbert.settings.table_settings import FormatSettings, TableSettings, TextTableSettings
 from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 __all__ = [
     "FineTuningParameters",
     "FineTuningSettings",
+    "FormatSettings",
     "PretrainingParameters",
     "PretrainingSettings",
     "RunSettings",
     "SettingInfo",
     "Source",
     "TableSettings",
+    "TextTableSettings",
     "TrainingSettings",
     "settings_class",
     "settings_from",

@@ -4,11 +4,12 @@ from pydantic import Field
 
 from kerasbert.settings.setting_types import Count, Flag, Length, PartShare, Paths, Share, SomeShare
 from kerasbert.settings.settings_class import settings_class
+from kerasbert.settings.table_settings import TextTableSettings
 from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 
 @settings_class
-class PretrainingParameters(TrainingSettings):
+class PretrainingParameters(TrainingSettings, TextTableSettings):
     """What the command and the pipeline share."""
 
     steps: Count = Field(10_000, description="Number of training steps (batches).")

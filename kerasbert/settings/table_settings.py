@@ -1,18 +1,56 @@
-"""The settings that say how labelled tables are read."""
+"""The settings that say how tables and text files are read."""
+
+from typing import Annotated
 
 from pydantic import Field
 
-from kerasbert.settings.setting_types import NotEmptyText, Text
+from kerasbert.settings.setting_types import Flag, Flags, NotEmptyText, Text
 from kerasbert.settings.settings_class import settings_class
 
 
 @settings_class
-class TableSettings:
-    """The columns of a table of labelled texts."""
+class FormatSettings:
+    """How files are written. By default this is found out from each file."""
+
+    delimiter: NotEmptyText | None = Field(
+        None,
+        description="Delimiter of the columns of tables: one character, or comma, semicolon, tab, pipe or space. By "
+        "default the one that the file shows.",
+    )
+    encoding: NotEmptyText | None = Field(None, description="Text encoding, e.g. cp1252 or utf-16. By default UTF-8.")
+    has_header: Annotated[Flag, Flags(("--header/--no-header",))] = Field(
+        True,
+        description="Whether the first line of a table names its columns. Without a header, columns are chosen by "
+        "number, counted from 1.",
+    )
+
+
+@settings_class
+class TextTableSettings(FormatSettings):
+    """The format of text files that may be tables with a column of texts."""
+
+    text_column: Text | None = Field(
+        None,
+        description="Column of the texts, if the files are tables: each row's text is a document, and each of its "
+        "lines a sentence. By default the files are plain text.",
+    )
+
+
+@settings_class
+class TableSettings(FormatSettings):
+    """The format and the columns of tables of labelled texts."""
 
     text_column: Text = Field("text", description="Column of the texts.")
     pair_column: Text | None = Field(None, description="Column of the second texts, for tasks on pairs.")
     label_column: Text = Field("label", description="Column of the labels.")
     label_separator: NotEmptyText = Field(
         ";", description="Separator between the labels of one row (multi-label classification)."
+    )
+    word_column: NotEmptyText | None = Field(
+        None,
+        description="Column of the words in files with one word per line (token classification): a number, counted "
+        "from 1, or a name. By default the layout is recognized.",
+    )
+    tag_column: NotEmptyText | None = Field(
+        None, description="Column of the tags in files with one word per line, chosen in the same way."
     )

@@ -1,16 +1,19 @@
-"""`kerasbert embed`: one vector a text, as a NumPy file or as JSON lines."""
+"""`kerasbert embed`: one vector per text, as a NumPy file or as JSON lines."""
 
 import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
+from kerasbert.cli.options.settings_options import settings_options
+from kerasbert.cli.options.table_options import format_of
 from kerasbert.cli.options.text_options import read_given_texts, text_options
 from kerasbert.cli.reading_progress import echo_warning
+from kerasbert.settings import FormatSettings, TableSettings, settings_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,15 +22,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @text_options
-@click.option("--text-column", default="text", show_default=True, help="Column of the texts.")
-@click.option("--output", "-o", type=click.Path(), help="A .npy or .jsonl file in place of JSONL on standard output.")
+@settings_options(TableSettings, "text_column", *settings_of(FormatSettings))
+@click.option(
+    "--output", "-o", type=click.Path(), help=".npy or .jsonl file to write. By default JSONL on standard output."
+)
 @click.option(
     "--pooling",
     type=click.Choice(["mean", "cls", "max", "mean_sqrt_len", "weighted_mean", "last"]),
-    help="In place of the model's own (sentence-transformers); mean where it has none.",
+    help="Pooling. By default the model's own (sentence-transformers folders), otherwise mean.",
 )
-@click.option("--normalize/--no-normalize", default=None, help="Vectors of length 1. By default as the model says.")
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts in a batch.")
+@click.option(
+    "--normalize/--no-normalize", default=None, help="Scale vectors to length 1. By default as the model says."
+)
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
 def embed(
     model: str,
     texts: tuple[str, ...],
@@ -37,10 +44,11 @@ def embed(
     pooling: str | None,
     normalize: bool | None,
     batch_size: int,
+    **file_format: Any,
 ) -> None:
-    """Make one vector of each of TEXTS, or of the texts of files, with MODEL (a folder of any layout).
+    """Compute one vector for each of TEXTS, or for the texts in files, with MODEL (a folder of any layout).
 
-    A .npy file holds float32 [texts, numbers of a vector], in the order of the texts.
+    A .npy file contains float32 [texts, vector size], in the order of the texts.
 
     \b
     Example:
@@ -54,7 +62,7 @@ def embed(
     if output and Path(output).suffix not in (".npy", ".jsonl"):
         raise click.BadParameter(f"must end in .npy or .jsonl. Received: '{output}'.", param_hint="--output")
     report = ReadReport()
-    rows = read_given_texts(texts, files, text_column, None, report)
+    rows = read_given_texts(texts, files, text_column, None, report, format_of(file_format))
     encoder = load_sentence_encoder(model, pooling, normalize)
     hidden = not sys.stderr.isatty()
     with tqdm(total=len(rows), unit="text", desc="Embedding", disable=hidden, leave=False) as bar:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kerasbert.cli.options.run_options import echo_metrics
-from kerasbert.cli.options.table_options import table_options
+from kerasbert.cli.options.table_options import format_of, table_options
 from kerasbert.cli.reading_progress import echo_warning
 
 
@@ -30,7 +30,10 @@ def evaluate(model: str, tables: tuple[str, ...], output: str | None, batch_size
 
     classifier = load_classifier(model)
     report = ReadReport()
-    rows = read_labelled(tables, problem_type=classifier.problem_type, report=report, **columns)
+    file_format = format_of(columns)
+    rows = read_labelled(
+        tables, table_format=file_format, problem_type=classifier.problem_type, report=report, **columns
+    )
     metrics = measure(classifier, rows, batch_size)
     echo_warning(report)
     echo_metrics(f"On {len(rows)} rows:", metrics)

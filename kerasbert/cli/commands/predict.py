@@ -1,10 +1,11 @@
-"""`kerasbert predict`: a fine-tuned model's answers, one JSON object a line."""
+"""`kerasbert predict`: a fine-tuned model's answers, one JSON object per line."""
 
 import json
+from typing import Any
 
 import click
 
-from kerasbert.cli.options.table_options import table_options
+from kerasbert.cli.options.table_options import format_of, table_options
 from kerasbert.cli.options.text_options import read_given_texts, text_options
 from kerasbert.cli.reading_progress import echo_warning
 
@@ -13,8 +14,8 @@ from kerasbert.cli.reading_progress import echo_warning
 @click.argument("model")
 @text_options
 @table_options(with_label=False)
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts in a batch.")
-@click.option("--output", "-o", type=click.Path(), help="A JSONL file in place of standard output.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
+@click.option("--output", "-o", type=click.Path(), help="JSONL file to write. By default standard output.")
 def predict(
     model: str,
     texts: tuple[str, ...],
@@ -23,6 +24,7 @@ def predict(
     pair_column: str | None,
     batch_size: int,
     output: str | None,
+    **file_format: Any,
 ) -> None:
     """Label TEXTS, or the texts of files, with the fine-tuned MODEL (a folder).
 
@@ -37,7 +39,7 @@ def predict(
     from kerasbert.recipes.prediction import predict as answer_rows
 
     report = ReadReport()
-    rows = read_given_texts(texts, files, text_column, pair_column, report)
+    rows = read_given_texts(texts, files, text_column, pair_column, report, format_of(file_format))
     classifier = load_classifier(model)
     lines = (json.dumps(answer, ensure_ascii=False) for answer in answer_rows(classifier, rows, batch_size))
     if output:

@@ -1,10 +1,15 @@
-"""The options that name the columns of a table."""
+"""The options that say how tables are written and what their columns are."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasbert.cli.options.settings_options import settings_options
-from kerasbert.settings import TableSettings
+from kerasbert.settings import FormatSettings, TableSettings, settings_of
+
+if TYPE_CHECKING:
+    from kerasbert.data import TableFormat
+
+_FORMAT = (*settings_of(FormatSettings), "word_column", "tag_column")
 
 
 def table_options(with_label: bool = True) -> Callable[[Any], Any]:
@@ -13,5 +18,14 @@ def table_options(with_label: bool = True) -> Callable[[Any], Any]:
     Args:
         with_label: Whether the table has labels.
     """
-    labels = () if with_label else ("label_column", "label_separator")
+    labels = () if with_label else ("label_column", "label_separator", "word_column", "tag_column")
     return settings_options(TableSettings, without=labels)
+
+
+def format_of(values: dict[str, Any]) -> "TableFormat":
+    """Removes the options on the format of files from a command's values, and returns them as the readers take them."""
+    from kerasbert.recipes.text_formats import table_format
+
+    kind = TableSettings if "word_column" in values else FormatSettings
+    given = {name: values.pop(name) for name in settings_of(kind) if name in values and name in _FORMAT}
+    return table_format(kind(**given))

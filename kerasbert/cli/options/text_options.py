@@ -1,37 +1,46 @@
-"""The texts that a command is given: on the command line, or in files."""
+"""The texts that a command gets: on the command line, or in files."""
 
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from kerasbert.data import LabelledTexts, ReadReport
+    from kerasbert.data import LabelledTexts, ReadReport, TableFormat
 
 
 def text_options(command: Any) -> Any:
     """A decorator that adds TEXTS and `--file`."""
     option = click.option(
-        "--file", "files", multiple=True, type=click.Path(), help="Plain text, a line a text; or a table."
+        "--file",
+        "files",
+        multiple=True,
+        type=click.Path(),
+        help="Plain text with one text per line, or a table. May be repeated.",
     )
     return click.argument("texts", nargs=-1)(option(command))
 
 
 def read_given_texts(
-    texts: tuple[str, ...], files: tuple[str, ...], text_column: str, pair_column: str | None, report: "ReadReport"
+    texts: tuple[str, ...],
+    files: tuple[str, ...],
+    text_column: str,
+    pair_column: str | None,
+    report: "ReadReport",
+    table_format: "TableFormat",
 ) -> "LabelledTexts":
-    """The texts that were given, or those of the files; both or none is a misspelt command."""
+    """Returns the texts that were given, or those of the files. Both or none is a usage error."""
     from kerasbert.data import LabelledTexts, read_texts
 
     if bool(texts) == bool(files):
         raise click.UsageError("Give texts, or files with --file, and not both.", click.get_current_context())
     if files:
-        return read_texts(files, text_column if _are_tables(files) else None, pair_column, report)
+        return read_texts(files, text_column if _are_tables(files) else None, pair_column, report, table_format)
     readable = tuple(_readable(text) for text in texts)
     return LabelledTexts(readable, None, None, tuple(f"text {index + 1}" for index in range(len(texts))))
 
 
 def _readable(text: str) -> str:
-    """An argument with U+FFFD for bytes that are no UTF-8, as in files; Python hands them on as half surrogates."""
+    """An argument with U+FFFD in place of bytes that are not UTF-8, as in files; Python passes them as surrogates."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
