@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Succeeds if a version of a model is AVAILABLE: model_ready MODEL [PORT] [HOST]
 #
-# The status page answers 200 in any state, so its text must be read. The image of TensorFlow Serving has no curl; bash
+# The status page answers 200 in every state, so its text must be read. TensorFlow Serving's image has no curl, so bash
 # opens the connection itself.
 set -euo pipefail
 

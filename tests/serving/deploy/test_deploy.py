@@ -1,4 +1,4 @@
-"""The deployment files: read by the parsers that read them in production, and held against the server itself."""
+"""The deployment files, read by the parsers that read them in production and compared with the server itself."""
 
 import json
 import re
@@ -13,7 +13,9 @@ import kubernetes_validate
 import promql_parser
 import pytest
 import yaml
+from google.protobuf import text_format
 
+from kerasbert_serving import protos
 from kerasbert_serving.clients import InvalidRequestError, RestClient
 from kerasbert_serving.server import LocalServer
 
@@ -56,24 +58,20 @@ def test_the_settings_are_read_by_the_server(echo_version, tmp_path):
         assert httpx.get(f"{server.rest_url}/monitoring/prometheus/metrics").status_code == 200
 
 
-def test_the_config_map_holds_the_same_settings():
-    from google.protobuf import text_format
-
-    from kerasbert_serving import protos
-
+def test_the_config_map_contains_the_same_settings():
     data = manifest("ConfigMap")["data"]
-    messages = {
-        "models.config": protos.ModelServerConfig,
-        "batching.config": protos.BatchingParameters,
-        "monitoring.config": protos.MonitoringConfig,
-    }
-    assert data.keys() == messages.keys()
-    for name, message in messages.items():
-        ours = text_format.Parse((DEPLOY / "config" / name).read_text(), message())
-        assert text_format.Parse(data[name], message()) == ours
+    assert data.keys() == {"models.config", "batching.config", "monitoring.config"}
+    for name, kind in (
+        ("models.config", protos.ModelServerConfig),
+        ("batching.config", protos.BatchingParameters),
+        ("monitoring.config", protos.MonitoringConfig),
+    ):
+        file = text_format.Parse((DEPLOY / "config" / name).read_text(), kind())
+        assert text_format.Parse(data[name], kind()) == file
+        assert file.ByteSize()
 
 
-def test_the_canary_walk(echo_version, tmp_path):
+def test_the_canary_release_step_by_step(echo_version, tmp_path):
     base = tmp_path / "bert"
     for version in (1, 2):
         shutil.copytree(echo_version, base / str(version))
@@ -129,7 +127,7 @@ def instructions():
     return [line.split(None, 1) for line in lines if line.strip()]
 
 
-def test_the_image_is_made_of_what_is_there():
+def test_the_image_uses_files_that_exist():
     found = instructions()
     assert found[0] == ["FROM", "tensorflow/serving:2.20.0"]
     sources = [
@@ -147,7 +145,7 @@ def test_the_image_is_made_of_what_is_there():
 
 
 @pytest.mark.parametrize("path", ["serving/deploy/docker/Dockerfile", "pipelines/deploy/Dockerfile"])
-def test_hadolint_has_nothing_to_say(path):
+def test_hadolint_finds_no_fault(path):
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, ROOT / path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -158,7 +156,7 @@ def ready(server, model, port=None):
     return subprocess.run(command, capture_output=True, text=True, check=False).returncode == 0
 
 
-def test_ready_is_who_has_an_available_version(echo_version, tmp_path, unused_port):
+def test_a_model_is_ready_if_a_version_is_available(echo_version, tmp_path, unused_port):
     base = tmp_path / "bert"
     shutil.copytree(echo_version, base / "1")
     with LocalServer(model_dir=base, model_name="bert", file_system_poll_wait_seconds=0) as server:
@@ -168,7 +166,7 @@ def test_ready_is_who_has_an_available_version(echo_version, tmp_path, unused_po
         (base / "2").mkdir()
         (base / "2" / "saved_model.pb").write_bytes(b"broken")
         server.refresh()
-        assert ready(server, "bert")  # the one before keeps serving
+        assert ready(server, "bert")  # the previous version keeps serving
         shutil.rmtree(base / "1")
         shutil.rmtree(base / "2")
         server.refresh()
@@ -181,7 +179,7 @@ def test_ready_is_who_has_an_available_version(echo_version, tmp_path, unused_po
 # === Compose ===
 
 
-def test_compose_names_only_what_is_there():
+def test_compose_names_only_files_that_exist():
     path = DEPLOY / "docker" / "compose.yaml"
     [compose] = documents(path)
     services = compose["services"]
@@ -198,7 +196,7 @@ def test_compose_names_only_what_is_there():
     assert (context / build["dockerfile"]).resolve() == (DEPLOY / "docker" / "Dockerfile").resolve()
 
 
-def test_compose_keeps_to_its_specification():
+def test_compose_matches_its_specification():
     text = (DEPLOY / "docker" / "compose.yaml").read_text()
     read = compose_spec.PyCompose.from_yaml(text)
     read.validate()
@@ -208,12 +206,12 @@ def test_compose_keeps_to_its_specification():
 # === Kubernetes ===
 
 
-def test_manifests_keep_to_the_published_schemas():
+def test_manifests_match_the_published_schemas():
     for path in MANIFESTS:
         for document in documents(path):
             if document["kind"] != "Kustomization":
                 kubernetes_validate.validate(document, "1.33", strict=True)
-    # A container of KServe is one of Kubernetes.
+    # A container of KServe is a container of Kubernetes.
     predictor = kserve()["spec"]["predictor"]
     pod = {
         "apiVersion": "v1",
@@ -263,13 +261,13 @@ def containers():
     return [deployed, served]
 
 
-def test_probes_wait_for_load_and_warm_up_and_read_the_state():
+def test_probes_wait_for_loading_and_warm_up_and_read_the_state():
     for container in containers():
         startup, readiness, liveness = (container[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness"))
         assert startup["exec"]["command"] == readiness["exec"]["command"] == READY
         assert startup["failureThreshold"] * startup["periodSeconds"] >= 300
         assert liveness["httpGet"]["path"] == "/v1/models/bert"
-        # The script gives up after 5 seconds by itself.
+        # The script itself gives up after 5 seconds.
         assert min(startup["timeoutSeconds"], readiness["timeoutSeconds"]) > 5
     pod = manifest("Deployment")["spec"]["template"]["spec"]
     pause = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
@@ -294,7 +292,7 @@ def dashboard():
 
 
 def queries():
-    """All queries of the dashboard and the alerts."""
+    """All queries of the dashboard and of the alerts."""
     found = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
     found = [query.replace("$__rate_interval", "5m") for query in found]
     [alerts] = documents(DEPLOY / "monitoring" / "alerts.yaml")
@@ -303,7 +301,7 @@ def queries():
 
 @pytest.fixture(scope="module")
 def exported(echo_server):
-    """The metrics that the server exports after some traffic: the labels of each by its name."""
+    """The labels of the metrics that the server exports after some traffic, by the name of the metric."""
     with httpx.Client(base_url=echo_server.rest_url) as client:
         client.post("/v1/models/echo:predict", content=b'{"instances": [1]}')
         client.post("/v1/models/echo:predict", content=b"{}")
@@ -316,8 +314,8 @@ def exported(echo_server):
     return found
 
 
-def test_queries_ask_for_metrics_and_labels_that_the_server_exports(exported, echo_server):
-    # Labels of metrics that only a warm-up writes; those that Prometheus adds.
+def test_queries_use_metrics_and_labels_that_the_server_exports(exported, echo_server):
+    # Labels of metrics that only a warm-up writes, and labels that Prometheus adds.
     exported[":tensorflow:serving:model_warmup_latency_sum"] |= {"model_path", "status"}
     exported[":tensorflow:serving:model_warmup_latency_count"] |= {"model_path", "status"}
     added = {"instance", "job"}
@@ -335,7 +333,7 @@ def test_queries_are_promql():
         promql_parser.parse(query)
 
 
-def test_the_dashboard_is_whole():
+def test_the_dashboard_is_complete():
     board = dashboard()
     panels = board["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) == 8
