@@ -40,7 +40,7 @@ def column_rows(path: Path, report: ReadReport | None, table_format: TableFormat
         table_format: how the file is written, as far as it is known.
 
     Raises:
-        BadInputError: a line has no tag, or another number of columns than the others; a chosen column is missing.
+        BadInputError: a line lacks the column of the words or of the tags, or a column that is named is missing.
     """
     report = ReadReport() if report is None else report
     lines = list(enumerate(text_lines(path, report, encoding=table_format.encoding), start=1))
