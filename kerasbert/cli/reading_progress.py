@@ -12,7 +12,7 @@ from kerasbert.cli.options.option_names import named_as_options, options_of
 
 if TYPE_CHECKING:
     from kerasbert.data import ReadReport
-    from kerasbert.data.text_files import Progress
+    from kerasbert.data.read_report import Progress
 
 
 @contextlib.contextmanager

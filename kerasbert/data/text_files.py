@@ -4,17 +4,16 @@ This is where gzip, line endings, invalid UTF-8 and binary files are handled, on
 than UTF-8: see text_encoding.py. What a line means: see documents.py (sentences) and labelled.py (rows).
 """
 
-import dataclasses
 import glob
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from kerasbert.data.file_kinds import check_file_kind
+from kerasbert.data.read_report import Progress, ReadReport
 from kerasbert.data.text_encoding import Utf8Reader, check_is_utf8, not_utf8_error
 from kerasbert.errors import BadInputError
 
@@ -22,66 +21,6 @@ PathLike = str | os.PathLike[str]
 
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-@dataclass
-class ReadReport:
-    """What was read so far. Updated while the lines are read.
-
-    Attributes:
-        files: number of files opened.
-        empty_files: number of files in a folder or under a pattern that are empty.
-        bytes: number of bytes read from disk (compressed ones, where a file is gzipped).
-        lines: number of lines that are not blank.
-        documents: number of documents, where documents are read.
-        cut_lines: number of lines that were too long for one sentence and were cut at white space.
-        invalid_lines: number of lines with invalid UTF-8.
-        replaced_characters: number of U+FFFD characters that replace invalid UTF-8.
-        notes: sentences on what was found out about the files or decided, such as a delimiter that was recognized.
-
-    Example:
-        >>> ReadReport(lines=10, invalid_lines=1, replaced_characters=2).warning()
-        '1 of 10 lines contain invalid UTF-8 (2 characters replaced by U+FFFD)'
-    """
-
-    files: int = 0
-    empty_files: int = 0
-    bytes: int = 0
-    lines: int = 0
-    documents: int = 0
-    cut_lines: int = 0
-    invalid_lines: int = 0
-    replaced_characters: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def note(self, sentence: str) -> None:
-        """Adds a note, unless it is there already."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-    def add(self, other: "ReadReport") -> None:
-        """Adds the counts and notes of another report."""
-        for name in (each.name for each in dataclasses.fields(self) if each.name != "notes"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for sentence in other.notes:
-            self.note(sentence)
-
-    def warning(self) -> str | None:
-        """What was not read as it is in the files, and all notes, or None if there is nothing to say."""
-        found = []
-        if self.invalid_lines:
-            found.append(
-                f"{self.invalid_lines} of {self.lines} lines contain invalid UTF-8 "
-                f"({self.replaced_characters} characters replaced by U+FFFD)"
-            )
-        if self.cut_lines:
-            found.append(f"{self.cut_lines} overlong lines were cut")
-        if self.empty_files:
-            found.append(f"{self.empty_files} empty files were skipped")
-        return "; ".join([*found, *self.notes]) or None
-
-
-Progress = Callable[[ReadReport], None]
 
 
 def find_text_files(paths: PathLike | Iterable[PathLike]) -> list[Path]:

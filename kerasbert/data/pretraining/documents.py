@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kerasbert.data.read_report import Progress, ReadReport
 from kerasbert.data.tables.table_format import PLAIN, TableFormat
 from kerasbert.data.tables.table_rows import is_table, table_rows
-from kerasbert.data.text_files import PathLike, Progress, ReadReport, find_text_files, text_lines
+from kerasbert.data.text_files import PathLike, find_text_files, text_lines
 from kerasbert.errors import BadInputError
 
 MAX_LINE_BYTES = 64 * 1024

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from kerasbert.data.read_report import ReadReport
 from kerasbert.data.tables.table_format import DELIMITERS, TableFormat
-from kerasbert.data.text_files import ReadReport, text_lines
+from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
 _SAMPLE_LINES = 200

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasbert.data.text_files import ReadReport, text_lines
+from kerasbert.data.read_report import ReadReport
+from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

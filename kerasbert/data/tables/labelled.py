@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kerasbert.data.read_report import ReadReport
 from kerasbert.data.split_plan import split_rows
 from kerasbert.data.tables.label_cells import label_of
 from kerasbert.data.tables.labels import Labels
 from kerasbert.data.tables.table_format import PLAIN, TableFormat
 from kerasbert.data.tables.table_rows import Row, is_table, table_rows
-from kerasbert.data.text_files import PathLike, ReadReport, find_text_files, text_lines
+from kerasbert.data.text_files import PathLike, find_text_files, text_lines
 from kerasbert.errors import BadInputError
 
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kerasbert.data.file_kinds import check_not_web_page
+from kerasbert.data.read_report import ReadReport
 from kerasbert.data.tables.delimited_rows import delimited_rows
 from kerasbert.data.tables.json_rows import encodable, json_rows
 from kerasbert.data.tables.table_format import PLAIN, TableFormat, column_number
-from kerasbert.data.text_files import ReadReport, text_lines
+from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
 _ENDING_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}

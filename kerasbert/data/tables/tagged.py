@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from kerasbert.data.read_report import ReadReport
 from kerasbert.data.split_plan import split_rows
 from kerasbert.data.tables.delimited_rows import split_values
 from kerasbert.data.tables.labels import Labels
@@ -15,7 +16,7 @@ from kerasbert.data.tables.printed_lists import printed_list
 from kerasbert.data.tables.table_format import PLAIN, TableFormat
 from kerasbert.data.tables.table_rows import is_json, table_rows, usual_delimiter
 from kerasbert.data.tables.tagged_columns import CELL, TaggedRow, column_rows
-from kerasbert.data.text_files import PathLike, ReadReport, find_text_files, text_lines
+from kerasbert.data.text_files import PathLike, find_text_files, text_lines
 from kerasbert.errors import BadInputError
 
 OUTSIDE = "O"

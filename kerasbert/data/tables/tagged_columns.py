@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kerasbert.data.read_report import ReadReport
 from kerasbert.data.tables.column_layout import ColumnLayout, find_layout, is_header, is_numbered
 from kerasbert.data.tables.delimited_rows import find_delimiter, split_values
 from kerasbert.data.tables.table_format import TableFormat, column_number
 from kerasbert.data.tables.table_rows import usual_delimiter
-from kerasbert.data.text_files import ReadReport, text_lines
+from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
 # A no-break space, as in "10\u00a0000", is part of a word.
