@@ -1,9 +1,9 @@
-"""Measures the Beam instance maker: megabytes a second of one core, and peak memory, as the corpus grows.
+"""Measures the Beam instance maker as the corpus grows: megabytes per second of one core, and peak memory.
 
     python -m benchmarks.beam_pretraining_data [--megabytes 4] [--factors 1,4,16]
 
-The text is Python's own documentation, over and over, with a number in each document so that none is the same. Each
-size runs in a process of its own. Prints one JSON object; to be compared, never asserted.
+The text is Python's own documentation, repeated, with a number in each document so that all are different. Each size
+runs in its own process. Prints one JSON object, to compare with an earlier one.
 """
 
 import argparse
@@ -25,13 +25,13 @@ LENGTHS = {"short": 128, "long": 512}
 def main() -> None:
     """Runs each size, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=float, default=4, help="the smallest corpus")
-    parser.add_argument("--factors", default="1,4,16", help="how many times that size")
+    parser.add_argument("--megabytes", type=float, default=4, help="Size of the smallest corpus.")
+    parser.add_argument("--factors", default="1,4,16", help="Multiples of that size.")
     parser.add_argument("--dupe-factor", type=int, default=5)
     parser.add_argument(
-        "--runner-argument", action="append", default=[], help="for Beam, such as --direct_num_workers=2"
+        "--runner-argument", action="append", default=[], help="Argument for Beam, e.g. --direct_num_workers=2."
     )
-    parser.add_argument("--one", type=Path, help="a folder with texts and preprocessing: measure it and nothing else")
+    parser.add_argument("--one", type=Path, help="Only measure this folder with texts and preprocessing.")
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments)))
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def write_corpus(source: Path, folder: Path, size: float) -> None:
-    """Writes text of some size in files of 2 MB, and the preprocessing."""
+    """Writes text of a given size in files of 2 MB, and the preprocessing."""
     documents = list(read_documents(source))
     texts = folder / "texts"
     texts.mkdir(parents=True)
@@ -71,7 +71,7 @@ def write_corpus(source: Path, folder: Path, size: float) -> None:
 
 
 def measured_apart(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """The metrics of one size, from a process that does nothing else."""
+    """Returns the metrics of one size, from a process that does nothing else."""
     command = [sys.executable, "-m", "benchmarks.beam_pretraining_data", "--one", str(folder)]
     command += ["--dupe-factor", str(arguments.dupe_factor)]
     command += [f"--runner-argument={argument}" for argument in arguments.runner_argument]
@@ -81,12 +81,12 @@ def measured_apart(folder: Path, arguments: argparse.Namespace) -> dict[str, flo
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """Times reading into examples, and making instances of them."""
+    """Measures reading text into examples, and making instances from them."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from kerasbert_tfx.components.component_metrics import read_metrics
     from kerasbert_tfx.components.document_examples import write_document_examples
+    from kerasbert_tfx.records.component_metrics import read_metrics
     from kerasbert_tfx.records.document_records import read_counts
     from kerasbert_tfx.records.instance_making import make_instances
 
@@ -122,13 +122,13 @@ def _rates(name: str, megabytes: float, seconds: float, cpu: float) -> dict[str,
 
 
 def cpu_seconds() -> float:
-    """Seconds of all cores, of this process and the workers that have ended."""
+    """Returns the processor time of this process and of the workers that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process held."""
+    """Returns the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 

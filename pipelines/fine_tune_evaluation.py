@@ -1,6 +1,6 @@
-"""What the fine-tuning pipeline measures of a model with TFMA, on which slices, and which model it lets through.
+"""The fine-tuning pipeline's TFMA configuration: metrics, slices, and the thresholds that a model must meet.
 
-How labels as strings become numbers that TFMA can pair: see `kerasbert_tfx.evaluation.evaluation_views`.
+How labels, which are strings, become the numbers that TFMA compares: see `kerasbert_tfx.evaluation.evaluation_views`.
 """
 
 import json
@@ -8,6 +8,7 @@ import sys
 
 import tensorflow_model_analysis as tfma
 from google.protobuf.wrappers_pb2 import DoubleValue
+from tensorflow_model_analysis.proto import config_pb2
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import FineTuneSettings
@@ -25,41 +26,41 @@ _DEFAULT_METRIC = {
     "regression": "mean_squared_error",
     "token_classification": "micro_f1",
 }
-# A model that is as good as the last one must pass, whatever the last digit.
+# A model that is as good as the last one must pass in spite of rounding errors.
 _ROUNDING = 1e-9
 
 
-def eval_config(settings: FineTuneSettings) -> tfma.EvalConfig:
-    """TFMA's configuration for the task.
+def eval_config(settings: FineTuneSettings) -> config_pb2.EvalConfig:
+    """Returns TFMA's configuration for the task.
 
     Raises:
-        BadInputError: `metric` is none of the task's metrics.
+        BadInputError: If `metric` is not one of the task's metrics.
     """
     specs = _metrics_specs(settings.task)
     metric = settings.metric or _DEFAULT_METRIC[settings.task]
     _add_threshold(specs, metric, settings)
     is_regression = settings.task == "regression"
-    slices = [tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[TEXT_LENGTH])]
+    slices = [config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[TEXT_LENGTH])]
     if not is_regression:
-        slices.append(tfma.SlicingSpec(feature_keys=[settings.label_column]))
+        slices.append(config_pb2.SlicingSpec(feature_keys=[settings.label_column]))
     model = {
         "signature_name": SIGNATURE,
         "label_key": settings.label_column,
         "model_type": tfma.TF_GENERIC,
     }
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(name=CANDIDATE, **model),
-            tfma.ModelSpec(name=tfma.BASELINE_KEY, is_baseline=True, **model),
+            config_pb2.ModelSpec(name=CANDIDATE, **model),
+            config_pb2.ModelSpec(name=tfma.BASELINE_KEY, is_baseline=True, **model),
         ],
         slicing_specs=slices,
         metrics_specs=specs,
     )
 
 
-def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
-    """The metrics of a task, by the view that each is taken of."""
-    micro = tfma.AggregationOptions(micro_average=True)
+def _metrics_specs(task: str) -> list[config_pb2.MetricsSpec]:
+    """Returns the metrics of a task, grouped by the view that they are computed on."""
+    micro = config_pb2.AggregationOptions(micro_average=True)
     if task == "regression":
         return [
             _spec(
@@ -75,7 +76,7 @@ def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
     is_multi = is_tokens or task == "multi_label_classification"
     view = "entities" if is_tokens else "class_flags" if is_multi else "class_probabilities"
     counted = _spec(view, ("ExampleCount", "example_count"))
-    # Which entity of its row one is says nothing: only all of them together have a figure.
+    # The position of an entity in its row has no meaning, so only the average over all entities is a metric.
     for average in ("micro",) if is_tokens else classification_metrics.AVERAGES:
         config = {"name": f"{average}_f1", "average": average, "multi_label": is_multi}
         counted.metrics.add(
@@ -94,32 +95,36 @@ def _metrics_specs(task: str) -> list[tfma.MetricsSpec]:
     return [_spec("best_class", ("MeanLabel", "accuracy"), ("Calibration", "calibration")), counted]
 
 
-def _spec(view: str, *metrics: tuple[str, str], aggregate: tfma.AggregationOptions | None = None) -> tfma.MetricsSpec:
-    """Metrics (class and name) on one view."""
-    configs = [tfma.MetricConfig(class_name=kind, config=json.dumps({"name": name})) for kind, name in metrics]
-    return tfma.MetricsSpec(output_names=[view], metrics=configs, aggregate=aggregate)
+def _spec(
+    view: str, *metrics: tuple[str, str], aggregate: config_pb2.AggregationOptions | None = None
+) -> config_pb2.MetricsSpec:
+    """Returns metrics, given as (class, name), on one view."""
+    configs = [config_pb2.MetricConfig(class_name=kind, config=json.dumps({"name": name})) for kind, name in metrics]
+    return config_pb2.MetricsSpec(output_names=[view], metrics=configs, aggregate=aggregate)
 
 
-def _add_threshold(specs: list[tfma.MetricsSpec], metric: str, settings: FineTuneSettings) -> None:
-    """Puts the bounds on the metric that they are asked for."""
+def _add_threshold(specs: list[config_pb2.MetricsSpec], metric: str, settings: FineTuneSettings) -> None:
+    """Adds the bounds of the settings to the metric."""
     known = {json.loads(config.config)["name"]: config for spec in specs for config in spec.metrics}
     if metric not in known or metric == "example_count":
         raise BadInputError(
             f"`metric` must be one of the task's metrics. Received: metric={metric!r}, task={settings.task!r}. "
-            f"Choose among {', '.join(sorted(set(known) - {'example_count'}))}."
+            f"Use one of {', '.join(sorted(set(known) - {'example_count'}))}."
         )
     is_error = metric in _ERRORS
     worst = settings.max_metric_decrease + _ROUNDING
-    threshold = tfma.MetricThreshold(
-        change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.LOWER_IS_BETTER if is_error else tfma.MetricDirection.HIGHER_IS_BETTER,
+    threshold = config_pb2.MetricThreshold(
+        change_threshold=config_pb2.GenericChangeThreshold(
+            direction=config_pb2.MetricDirection.LOWER_IS_BETTER
+            if is_error
+            else config_pb2.MetricDirection.HIGHER_IS_BETTER,
             absolute=DoubleValue(value=worst if is_error else -worst),
         )
     )
-    # Without a bound of its own, TFMA blesses no first model: there is nothing yet to compare it with.
+    # TFMA blesses a first model, which has no baseline, only if it has a bound of its own.
     bound = (sys.float_info.max if is_error else 0.0) if settings.min_metric is None else settings.min_metric
     threshold.value_threshold.CopyFrom(
-        tfma.GenericValueThreshold(**{"upper_bound" if is_error else "lower_bound": DoubleValue(value=bound)})
+        config_pb2.GenericValueThreshold(**{"upper_bound" if is_error else "lower_bound": DoubleValue(value=bound)})
     )
-    # On all rows together: a threshold without slices would hold in each slice, however few rows it has.
-    known[metric].per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+    # On all rows together: a threshold without slices would apply to each slice, even with very few rows.
+    known[metric].per_slice_thresholds.add(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)

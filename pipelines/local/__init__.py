@@ -1,1 +1,1 @@
-"""Runs the pipelines on this machine and summarizes each run."""
+"""How does a pipeline run on this machine? Runs its components one after the other and summarizes each run."""

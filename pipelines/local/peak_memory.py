@@ -1,4 +1,4 @@
-"""The most memory that this process and its children held while something ran, by looking again and again."""
+"""Measures the peak memory of this process and its children during a block, by polling."""
 
 import contextlib
 import os
@@ -11,9 +11,12 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class PeakMemory:
-    """A context manager; `megabytes` (10^6 bytes) afterwards.
+    """A context manager that measures peak memory.
 
-    Where there is no `/proc` (macOS), the most since the process began.
+    Without `/proc` (macOS) it is the peak since the process began.
+
+    Attributes:
+        megabytes: The peak, in 10^6 bytes, after the block.
     """
 
     def __init__(self) -> None:
@@ -37,7 +40,7 @@ class PeakMemory:
 
 
 def resident_bytes() -> int:
-    """The memory of this process and all below it, now."""
+    """Returns the present memory of this process and all processes below it."""
     if not Path("/proc/self/statm").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return sum(_resident_bytes_of(process) for process in _with_children(os.getpid()))

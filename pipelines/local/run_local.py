@@ -1,26 +1,20 @@
-"""Runs a pipeline on this machine, one component after the other, and says how each went.
+"""Runs a pipeline on this machine, one component after the other, and reports on each of them.
 
-As TFX's LocalDagRunner, with what a person at a terminal wants besides: a line for each component while it runs, its
-time and peak memory, a table at the end, and one clear line with the component's name when something is wrong. An
-unchanged component is taken from the cache, so that the same call goes on after a kill. What TFX and Beam log goes to a
-file under the pipeline's root.
+Like TFX's LocalDagRunner, with what people at a terminal need: a line per component while it runs, its time and peak
+memory, a table at the end, and one clear line with the component's name if something goes wrong. Unchanged components
+are taken from the cache, so the same call goes on after a kill. The log of TFX and Beam is written to a file.
 """
 
-import contextlib
 import datetime
 import json
 import logging
-import multiprocessing.util
-import os
-import re
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from absl import logging as absl_logging
+import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 from tfx.dsl.compiler import compiler, constants
@@ -30,61 +24,71 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from kerasbert.errors import BadInputError, TrainingStoppedError
+from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
+from kerasbert_pipelines.assembly import check_folders
+from kerasbert_pipelines.local.failure_reasons import look_into, reason
 from kerasbert_pipelines.local.outdated import is_outdated
 from kerasbert_pipelines.local.peak_memory import PeakMemory
 from kerasbert_pipelines.local.run_summary import ComponentSummary, RunSummary, in_words
+from kerasbert_pipelines.local.surroundings import prepare_folders, surroundings
 from kerasbert_pipelines.settings import PipelineSettings
-from kerasbert_tfx.components.component_metrics import read_metrics
+from kerasbert_tfx.records.component_metrics import read_metrics
+from kerasbert_tfx.records.remote_folders import is_remote
 
 PipelineFactory = Callable[[Any], Pipeline]
 Say = Callable[[str], None]
 
 _STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached"}
-# Errors whose message is meant for the user.
-_CLEAR_ERRORS = (BadInputError, TrainingStoppedError, OSError)
-_FULL_DISK = re.compile(r"(?:(?P<path>/[^;\n]*); )?No space left on device|database or disk is full")
 
 
 class ComponentFailedError(BadInputError):
-    """A component of a pipeline could not do its work. The message begins with the component's name."""
+    """Raised when a component of a pipeline fails. The message begins with the component's name."""
 
 
 def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say | None = None) -> RunSummary:
     """Runs a pipeline to its end, or to the first component that fails.
 
     Args:
-        pipeline_factory: makes a new pipeline of the settings, such as `kerasbert_pipelines.pretrain.create_pipeline`.
-        settings: of the pipeline.
-        say: called with each line of progress; None writes them to standard error if `settings.show_progress`.
+        pipeline_factory: Makes a new pipeline from the settings, e.g. `kerasbert_pipelines.pretrain.create_pipeline`.
+        settings: The pipeline's settings.
+        say: Called with each line of progress. None writes the lines to standard error if `settings.show_progress`.
 
     Returns:
-        What each component did, its metrics, and whether the model was blessed and pushed.
+        The state and the metrics of each component, and whether the model was blessed and pushed.
 
     Raises:
-        ComponentFailedError: a component cannot use its input, or fails. What was pushed before is as it was.
-        BadInputError: the pipeline's folder cannot be written.
+        ComponentFailedError: If a component fails or cannot use its input. The models pushed before are unchanged.
+        BadInputError: If the pipeline's folder cannot be written.
     """
     say = say or (_write_line if settings.show_progress else _write_nothing)
-    log = _prepare_folders(settings)
+    check_folders(settings)
+    log = prepare_folders(settings)
     components: list[ComponentSummary] = []
     outdated: set[str] = set()
-    with _logged_to(log), _temporary_files_removed():
-        # TFX runs a component once in a run: what must not come from the cache after all takes a new run.
+    with surroundings(log):
+        # TFX runs a component once per run, so a component that must not come from the cache needs a new run.
         while not components:
             components = _run_components(
                 _compiled(pipeline_factory(settings)), settings.push_folder, outdated, say, log
             )
     summary = RunSummary(settings.pipeline_name, settings.pipeline_root, tuple(components))
-    if "://" not in settings.pipeline_root:
-        with write_aside(Path(settings.pipeline_root, "summary.json")) as aside:
-            aside.write_text(json.dumps(summary.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_summary(summary, f"{settings.pipeline_root}/summary.json")
     return summary
 
 
+def _write_summary(summary: RunSummary, path: str) -> None:
+    text = json.dumps(summary.as_json(), indent=2, ensure_ascii=False) + "\n"
+    if is_remote(path):
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write(text)
+    else:
+        with write_aside(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+
+
 def _compiled(pipeline: Pipeline) -> pipeline_pb2.Pipeline:
-    """The pipeline as TFX executes it, with a name for this run."""
+    """Returns the pipeline in the form that TFX executes, with a name for this run."""
     compiled = compiler.Compiler().compile(pipeline)
     run_id = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
     runtime_parameter_utils.substitute_runtime_parameter(compiled, run_id)
@@ -92,9 +96,9 @@ def _compiled(pipeline: Pipeline) -> pipeline_pb2.Pipeline:
 
 
 def _run_components(
-    pipeline: pipeline_pb2.Pipeline, push_folder: str, outdated: set[str], say: Say, log: Path | None
+    pipeline: pipeline_pb2.Pipeline, push_folder: str, outdated: set[str], say: Say, log: Path
 ) -> list[ComponentSummary]:
-    """Runs all components, those of `outdated` without the cache; if one more must be, adds it and returns nothing."""
+    """Runs all components, those of `outdated` without the cache. Returns nothing if another one is outdated."""
     components: list[ComponentSummary] = []
     for number, node in enumerate(pipeline.nodes, start=1):
         name = node.pipeline_node.node_info.id
@@ -111,10 +115,8 @@ def _run_components(
     return components
 
 
-def _run_component(
-    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, log: Path | None
-) -> ComponentSummary:
-    """Launches one component and reads from the metadata what became of it."""
+def _run_component(pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, log: Path) -> ComponentSummary:
+    """Launches one component and reads its outcome from the metadata."""
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     connection = deployment.metadata_connection_config
     connection = getattr(connection, connection.WhichOneof("connection_config"))
@@ -137,7 +139,7 @@ def _run_component(
     with metadata.Metadata(connection) as handle:
         state, outputs = _outcome(handle.store, execution.execution_id if execution else None)
     if state == "failed":
-        raise ComponentFailedError(f"{name}: its inputs could not be found. {_look_into(log)}")
+        raise ComponentFailedError(f"{name}: its inputs could not be found. {look_into(log)}")
     return ComponentSummary(
         name=name,
         state=state,
@@ -152,7 +154,7 @@ def _run_component(
 
 
 def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.Artifact]]:
-    """An execution's state in one word, and its output artifacts by key."""
+    """Returns an execution's state as one word, and its output artifacts by key."""
     if not execution_id:
         return "skipped", {}
     (execution,) = store.get_executions_by_id([execution_id])
@@ -172,108 +174,21 @@ def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.
 
 
 def _blessed(outputs: dict[str, mlmd.Artifact]) -> bool | None:
-    """The judgement on the model that a component noted; None where it judges none."""
-    judgements = [
+    """Returns a component's verdict on the model, or None if it evaluates no model."""
+    verdicts = [
         artifact.custom_properties["blessed"].int_value == 1
         for artifact in outputs.values()
         if artifact.type in ("ModelBlessing", "InfraBlessing")
     ]
-    return all(judgements) if judgements else None
+    return all(verdicts) if verdicts else None
 
 
 def _noted(outputs: dict[str, mlmd.Artifact], key: str) -> str | None:
-    """What a component noted with one of its outputs under a key."""
+    """Returns the custom property of one of the outputs, or None if no output has it."""
     for artifact in outputs.values():
         if key in artifact.custom_properties:
             return str(artifact.custom_properties[key].string_value)
     return None
-
-
-# === Errors ===
-
-
-def reason(error: BaseException, log: Path | None = None) -> str:
-    """What went wrong, in one line: the first error in the chain that was written for the user, or else the error."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
-    for found in chain:
-        if isinstance(found, OSError) and found.strerror:
-            place = f": {found.filename}" if found.filename else ""
-            return f"{found.strerror}{place}. Free space, or check the path and its rights."
-        if isinstance(found, _CLEAR_ERRORS) and str(found):
-            return " ".join(str(found).split())
-    for found in chain:
-        # TensorFlow and the metadata's SQLite have errors of their own for it.
-        if full := _FULL_DISK.search(str(found)):
-            return f"No space left on device: {full['path'] or 'the metadata'}. Free space, or name another folder."
-    message = " ".join(str(error).split()) or type(error).__name__
-    return f"{type(error).__name__}: {message[:500]}{'...' if len(message) > 500 else ''} {_look_into(log)}".strip()
-
-
-def _look_into(log: Path | None) -> str:
-    return f"See '{log}'." if log else ""
-
-
-# === Folders and logs ===
-
-
-def _prepare_folders(settings: PipelineSettings) -> Path | None:
-    """Makes the folders that a run needs, and names its log."""
-    if "://" in settings.pipeline_root:
-        return None
-    log = Path(settings.pipeline_root, "logs", f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}.log")
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        Path(settings.metadata_path).parent.mkdir(parents=True, exist_ok=True)
-        log.touch()
-    except OSError as error:
-        raise BadInputError(
-            f"`pipeline_root` must be a folder that can be written. Received: '{settings.pipeline_root}' "
-            f"({error.strerror or error}). Free space, change its rights, or name another folder."
-        ) from error
-    return log
-
-
-@contextlib.contextmanager
-def _temporary_files_removed() -> Iterator[None]:
-    """Gives this process, and those that it starts, a folder for temporary files that goes away in the end.
-
-    TFX and Beam remove none of theirs: with Beam arguments TFX packages itself anew for each component, in 42 MB.
-    """
-    # Sockets of multiprocessing lie in a folder that it makes once, and keeps for the life of the process.
-    multiprocessing.util.get_temp_dir()
-    with tempfile.TemporaryDirectory(prefix="kerasbert-", ignore_cleanup_errors=True) as folder:
-        earlier, variable = tempfile.tempdir, os.environ.get("TMPDIR")
-        tempfile.tempdir, os.environ["TMPDIR"] = folder, folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = earlier
-            if variable is None:
-                del os.environ["TMPDIR"]
-            else:
-                os.environ["TMPDIR"] = variable
-
-
-@contextlib.contextmanager
-def _logged_to(log: Path | None) -> Iterator[None]:
-    """Sends what is logged to a file, and not to the terminal."""
-    root = logging.getLogger()
-    handlers, level, verbosity = root.handlers[:], root.level, absl_logging.get_verbosity()
-    handler = logging.FileHandler(log, encoding="utf-8") if log else logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.handlers = [handler]
-    root.setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.INFO)
-    try:
-        yield
-    finally:
-        absl_logging.set_verbosity(verbosity)
-        root.handlers, root.level = handlers, level
-        handler.close()
 
 
 def _write_line(line: str) -> None:

@@ -1,12 +1,11 @@
-"""Compiles a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML), offline, and checks what came out.
+"""Compiles a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML), without a network, and checks the result.
 
-What each backend can do differs from what TFX can say: Kubeflow Pipelines runs containers and importers only, both take
-machine sizes as numbers, and a value that is to be chosen when a run is started must be an input of the whole pipeline.
+The backends differ from what TFX can express: Kubeflow Pipelines only runs containers and importers, both take machine
+sizes as numbers, and a value that is chosen when a run is started must be an input of the whole pipeline.
 """
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
 from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
 
 PipelineFactory = Callable[[Any], Pipeline]
-# Settings that name files or folders.
+# Settings that are addresses of files or folders.
 _PLACES = (
     *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "base_model", "start_from"),
     *("model", "bulk_inference"),
@@ -40,25 +39,26 @@ _BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi
 def compile_pipeline(
     pipeline_factory: PipelineFactory, settings: PipelineSettings, target: Target, output: str | os.PathLike[str]
 ) -> Path:
-    """Writes a pipeline in the form that a backend takes.
+    """Writes a pipeline in the format of a backend.
 
     Args:
-        pipeline_factory: makes the pipeline of the settings, such as `kerasbert_pipelines.pretrain.create_pipeline`.
-        settings: the pipeline's settings; `image` is needed, and files must be where the backend's machines find them.
-        target: which backend.
-        output: the file to write; it must end in `.json` for Vertex AI and in `.yaml` for Kubeflow.
+        pipeline_factory: Makes the pipeline from the settings, e.g. `kerasbert_pipelines.pretrain.create_pipeline`.
+        settings: The pipeline's settings. `image` is required, and the backend's machines must be able to read files.
+        target: The backend.
+        output: The file to write. It must end in `.json` for Vertex AI and in `.yaml` for Kubeflow.
 
     Returns:
         The file's path.
 
     Raises:
-        BadInputError: a setting does not fit the backend, or `output` has another ending.
-        OSError: the file cannot be written.
+        BadInputError: If a setting does not fit the backend, or if `output` has another extension.
+        OSError: If the file cannot be written.
     """
     path = Path(output)
     if path.suffix not in TARGETS[target]:
         raise BadInputError(
-            f"A pipeline for {target} must be written to a {TARGETS[target][0]} file. Received: '{path}'. Rename it."
+            f"A pipeline for {target} must be written to a {TARGETS[target][0]} file. Received: output='{path}'. "
+            f"Use the extension {TARGETS[target][0]}."
         )
     job = compiled_job(pipeline_factory, settings, target)
     with write_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
@@ -70,18 +70,18 @@ def compile_pipeline(
 
 
 def local_places(settings: PipelineSettings) -> dict[str, str]:
-    """The settings that name files outside of buckets, which a cluster's machines see only if the image holds them."""
+    """Returns the settings whose files are not in a bucket. The container image must contain these files."""
     given = {name: getattr(settings, name, None) for name in _PLACES}
     return {
         name: value
         for name, value in given.items()
-        # A model may be a named size; Vertex AI shows buckets as files under /gcs.
+        # A model may be a named size. Vertex AI mounts buckets under /gcs.
         if value and "://" not in value and not value.startswith("/gcs/") and (name != "model" or "." in value)
     }
 
 
 def run_parameters(path: str | os.PathLike[str]) -> list[str]:
-    """The inputs of a compiled pipeline, which can be chosen when a run is started."""
+    """Returns the inputs of a compiled pipeline, which can be chosen when a run is started."""
     # JSON is YAML too.
     compiled = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     root = compiled.get("pipelineSpec", compiled)["root"]
@@ -89,21 +89,18 @@ def run_parameters(path: str | os.PathLike[str]) -> list[str]:
 
 
 def compiled_job(pipeline_factory: PipelineFactory, settings: PipelineSettings, target: Target) -> dict[str, Any]:
-    """The pipeline as a checked PipelineJob, in the form that JSON has it.
+    """Returns the pipeline as a checked PipelineJob, as JSON values.
 
     Args:
-        pipeline_factory: see `compile_pipeline`.
-        settings: see `compile_pipeline`.
-        target: which backend.
+        pipeline_factory: See `compile_pipeline`.
+        settings: See `compile_pipeline`.
+        target: The backend.
 
     Raises:
-        BadInputError: a setting does not fit the backend.
+        BadInputError: If a setting does not fit the backend.
     """
     _check_settings(settings, target)
     pipeline = pipeline_factory(settings)
-    for node in pipeline.components:
-        if node.id in settings.resources:
-            node.platform_config = resource_spec(settings.resources[node.id])
     own_images = {name: resources.image for name, resources in settings.resources.items() if resources.image}
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image={DEFAULT_IMAGE_PATH_KEY: settings.image, **own_images},
@@ -112,20 +109,32 @@ def compiled_job(pipeline_factory: PipelineFactory, settings: PipelineSettings, 
     )
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config)
     job = add_run_parameters(runner.run(pipeline, write_out=False), settings)
-    # Kubeflow's file holds nothing else that says where artifacts go; its own default is a scheme TFX cannot read.
+    # Kubeflow's file has no other place for the root, and its own default is a scheme that TFX cannot read.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.pipeline_root
+    _add_resources(job, settings)
     check_job(job, target)
     return job
 
 
-def resource_spec(resources: ComponentResources) -> ResourceSpec:
-    """What a component may use, in the backend's units: cores, gigabytes (10^9 bytes), accelerators."""
+def _add_resources(job: dict[str, Any], settings: PipelineSettings) -> None:
+    """Writes the resources of each component into its container. TFX leaves out those of file-based ExampleGens."""
+    spec = job["pipelineSpec"]
+    for name, resources in settings.resources.items():
+        component = spec["root"]["dag"]["tasks"][name]["componentRef"]["name"]
+        executor = spec["deploymentSpec"]["executors"][spec["components"][component]["executorLabel"]]
+        needed = json_format.MessageToDict(resource_spec(resources))
+        if "container" in executor and needed:
+            executor["container"]["resources"] = needed
+
+
+def resource_spec(resources: ComponentResources) -> Any:
+    """Returns what a component may use, in the backend's units: cores, gigabytes (10^9 bytes), accelerators."""
     spec = ResourceSpec()
     if resources.cpu is not None:
         spec.cpu_limit = resources.cpu
     if resources.memory is not None:
-        number, unit = re.fullmatch(r"([\d.]+)(\w+)", resources.memory).groups()
-        spec.memory_limit = float(number) * _BYTES[unit] / 1e9
+        number = resources.memory.rstrip("KMGTi")
+        spec.memory_limit = float(number) * _BYTES[resources.memory.removeprefix(number)] / 1e9
     if resources.accelerator is not None:
         spec.accelerator.type = resources.accelerator
         spec.accelerator.count = resources.accelerator_count
@@ -133,10 +142,14 @@ def resource_spec(resources: ComponentResources) -> ResourceSpec:
 
 
 def check_job(job: Mapping[str, Any], target: Target) -> None:
-    """Reads a compiled job as the backend's messages.
+    """Parses a compiled job into the backend's messages.
+
+    Args:
+        job: The job as JSON values.
+        target: The backend.
 
     Raises:
-        ValueError: it is no valid job, or has a step that the backend cannot run.
+        ValueError: If it is not a valid job, or if it has a step that the backend cannot run.
     """
     try:
         message = json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
@@ -150,24 +163,24 @@ def check_job(job: Mapping[str, Any], target: Target) -> None:
         component = spec.components[task.component_ref.name]
         kind = deployment.executors[component.executor_label].WhichOneof("spec")
         if kind not in ("container", "importer"):
-            raise ValueError(f"{target} runs containers and importers only. Received: '{name}', a {kind}.")
+            raise ValueError(f"{target} only runs containers and importers. Received: '{name}', a {kind}.")
 
 
 def _check_settings(settings: PipelineSettings, target: Target) -> None:
     if not settings.image:
         raise BadInputError(
             "A compiled pipeline runs in a container image. Received: no `image`. Build one from "
-            "pipelines/deploy/Dockerfile, push it and name it by `image` or KERASBERT_PIPELINE_IMAGE."
+            "pipelines/deploy/Dockerfile, push it, and set `image` or KERASBERT_PIPELINE_IMAGE to its name."
         )
     for name in _PLACES:
         scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
         if sign and scheme not in tf.io.gfile.get_registered_schemes():
             raise BadInputError(
-                "Steps read and write through TensorFlow, which must know the kind of file system. Received: "
+                "Steps read and write files with TensorFlow, which must know the file system. Received: "
                 f"{name}={getattr(settings, name)!r}. Use a bucket of Cloud Storage (gs://)."
             )
     if target == "vertex" and not settings.pipeline_root.startswith("gs://"):
         raise BadInputError(
             "Vertex AI keeps artifacts in Cloud Storage. Received: "
-            f"pipeline_root={settings.pipeline_root!r}. Give such as 'gs://bucket/kerasbert'."
+            f"pipeline_root={settings.pipeline_root!r}. For example, `pipeline_root: gs://bucket/kerasbert`."
         )

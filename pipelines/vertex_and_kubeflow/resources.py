@@ -1,4 +1,4 @@
-"""Gives components what the settings say they may use: workers here, cores and accelerators where others run them."""
+"""What a component may use: workers of Beam, and cores, memory and accelerators on Vertex AI and Kubeflow."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ _LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 
 
 def beam_args(settings: PipelineSettings, component: str) -> list[str]:
-    """The Beam arguments of one component.
+    """Returns the Beam arguments of one component.
 
-    Several workers are processes of Beam's local runner, or machines of Dataflow; other runners have words of their
-    own for it, which go into `beam_pipeline_args`.
+    Several workers are processes of Beam's local runner or machines of Dataflow. Other runners have their own arguments
+    for it, which belong in `beam_pipeline_args`.
     """
     arguments = list(settings.beam_pipeline_args)
     workers = settings.resources_of(component).workers
@@ -31,17 +31,17 @@ def beam_args(settings: PipelineSettings, component: str) -> list[str]:
 
 
 def with_resources(nodes: Iterable[BaseNode], settings: PipelineSettings) -> list[BaseNode]:
-    """The nodes, those that run on Beam with their own arguments.
+    """Returns the nodes, with their own arguments for those that run on Beam.
 
     Raises:
-        BadInputError: the settings name a component that is not there.
+        BadInputError: If the settings name a component that the pipeline does not have.
     """
     nodes = list(nodes)
     unknown = sorted(set(settings.resources) - {node.id for node in nodes})
     if unknown:
         raise BadInputError(
             f"`resources` must name components of the pipeline. Received: {', '.join(unknown)}. "
-            f"There are: {', '.join(node.id for node in nodes)}."
+            f"Use some of: {', '.join(node.id for node in nodes)}."
         )
     for node in nodes:
         if isinstance(node, BaseBeamComponent):

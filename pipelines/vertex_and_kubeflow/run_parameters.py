@@ -1,8 +1,8 @@
-"""Makes settings of a compiled pipeline choosable when a run is started, without compiling it again.
+"""Turns settings of a compiled pipeline into inputs that are chosen when a run is started, without compiling again.
 
-TFX can hand such a value to a component only as a whole property, and most settings travel inside JSON. Both backends
-replace `{{$.inputs.parameters['name']}}` inside a property by the value of the task's input of that name, which is how
-the Kubeflow SDK compiles a string that holds a parameter; so that is what is written here.
+TFX can only pass such a value to a component as a whole property, and most settings are inside JSON. Both backends
+replace `{{$.inputs.parameters['name']}}` inside a property by the value of the task's input with that name. The
+Kubeflow SDK compiles a string with a parameter in this way, and so does this module.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasbert_pipelines.settings import PipelineSettings
 
-# Setting -> the keys under which it stands in a task's properties.
+# Setting -> its keys in a task's properties.
 RUN_PARAMETERS: dict[str, tuple[str, ...]] = {
     "texts": ("input_base", "texts"),
     "data": ("input_base",),
@@ -22,16 +22,19 @@ RUN_PARAMETERS: dict[str, tuple[str, ...]] = {
     "epochs": ("epochs",),
 }
 _TYPES = {str: "STRING", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
-# How the Kubeflow SDK names an input that only fills a place inside another one.
+# The Kubeflow SDK's prefix for an input that is only used inside another one.
 _PREFIX = "pipelinechannel--"
 
 
 def add_run_parameters(job: dict[str, Any], settings: PipelineSettings) -> dict[str, Any]:
-    """The job with an input, and its default, for each setting of `RUN_PARAMETERS` that one of its tasks has.
+    """Adds an input with a default for each setting of `RUN_PARAMETERS` that one of the tasks has.
 
     Args:
-        job: a compiled PipelineJob in the form that JSON has it. It is changed in place.
-        settings: what the job was compiled from; its values are the defaults.
+        job: A compiled PipelineJob as JSON values. It is changed in place.
+        settings: The settings that the job was compiled from. Their values are the defaults.
+
+    Returns:
+        The job.
     """
     root = job["pipelineSpec"]["root"]
     for name, keys in RUN_PARAMETERS.items():
@@ -46,7 +49,7 @@ def add_run_parameters(job: dict[str, Any], settings: PipelineSettings) -> dict[
 
 
 def _use(task: dict[str, Any], name: str, keys: tuple[str, ...], value: Any) -> bool:
-    """Puts the parameter in place of its default in a task's properties; whether there was any."""
+    """Replaces the default in a task's properties by the parameter, and returns whether there was any."""
     parameters = task.get("inputs", {}).get("parameters", {})
     is_whole, is_part = False, False
     for key, given in parameters.items():
@@ -64,7 +67,7 @@ def _use(task: dict[str, Any], name: str, keys: tuple[str, ...], value: Any) -> 
 
 
 def _filled(text: str, name: str, keys: tuple[str, ...], value: Any) -> str:
-    """JSON with the parameter in place of the value under one of the keys."""
+    """Returns JSON in which the value of one of the keys is replaced by the parameter."""
     place = "{{$.inputs.parameters['" + _PREFIX + name + "']}}"
     if isinstance(value, str):
         place = f'"{place}"'

@@ -1,4 +1,4 @@
-"""Starts a compiled pipeline on Vertex AI, by Google's own client."""
+"""Starts a compiled pipeline on Vertex AI with Google's own client."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import PipelineSettings
 
-# How a compiled pipeline names the kinds of its inputs.
+# Type of an input in a compiled pipeline -> Python type, and the rule in words.
 _KINDS: dict[str, tuple[type, str]] = {
     "STRING": (str, "text; put a number in quotes"),
     "NUMBER_INTEGER": (int, "a whole number"),
@@ -27,17 +27,17 @@ def submit(
     """Starts a run of a compiled pipeline and returns at once.
 
     Args:
-        path: what `compile_pipeline` wrote for Vertex AI.
-        settings: `project` and `region` are needed; `service_account` is who the steps run as.
-        parameters: values of the pipeline's inputs, in place of their defaults.
-        job_id: a name for the run; the client makes one from the time otherwise.
+        path: The file that `compile_pipeline` wrote for Vertex AI.
+        settings: `project` and `region` are required. `service_account` is the account that the steps run as.
+        parameters: Values for the pipeline's inputs, which override the defaults.
+        job_id: A name for the run. By default the client makes one from the time.
 
     Returns:
-        The client's `PipelineJob`, which knows the run's name, state and page.
+        The client's `PipelineJob`, with the run's name, state and page.
 
     Raises:
-        BadInputError: a setting is missing, a parameter is unknown or of the wrong kind, there are no credentials, or
-            Vertex AI refuses.
+        BadInputError: If a setting is missing, a parameter is unknown or has the wrong type, there are no credentials,
+            or Vertex AI refuses the run.
     """
     job = _read(Path(path))
     given = dict(parameters or {})
@@ -45,13 +45,14 @@ def submit(
     if unknown := sorted(set(given) - set(known)):
         raise BadInputError(
             f"Run parameters must be inputs of '{path}'. Received: {', '.join(unknown)}. "
-            f"It has {', '.join(sorted(known)) or 'none'}."
+            + (f"Use some of: {', '.join(sorted(known))}." if known else "This pipeline has no inputs: remove them.")
         )
     given = {name: _converted(name, value, known[name]["parameterType"]) for name, value in given.items()}
     if not (settings.project and settings.region):
         raise BadInputError(
             f"Vertex AI needs a project and a region. Received: project={settings.project!r}, "
-            f"region={settings.region!r}. Set both, or GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_REGION."
+            f"region={settings.region!r}. Set `project` and `region`, or the environment variables "
+            "GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_REGION."
         )
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
@@ -70,21 +71,21 @@ def submit(
         run.submit(service_account=settings.service_account)
     except GoogleAuthError as error:
         raise BadInputError(
-            f"Vertex AI needs credentials. Received: {error}. Run `gcloud auth application-default login`, or name a "
-            "key file by GOOGLE_APPLICATION_CREDENTIALS."
+            f"Vertex AI needs credentials. Received: {error}. Run `gcloud auth application-default login`, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to a key file."
         ) from error
     except GoogleAPICallError as error:
         raise BadInputError(
-            f"Vertex AI must accept the run. Received: {error.code} {error.message}. Mend what it names."
+            f"Vertex AI refused the run. Received: {error.code} {error.message}. Fix the problem that it names."
         ) from error
     return run
 
 
 def _converted(name: str, value: Any, kind: str) -> Any:
-    """A parameter's value as its kind: YAML reads 1e-4, without a point, as text.
+    """Converts a parameter's value to its type. YAML reads 1e-4, without a point, as text.
 
     Raises:
-        BadInputError: it is of another kind.
+        BadInputError: If it has another type.
     """
     make, rule = _KINDS[kind]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -93,11 +94,11 @@ def _converted(name: str, value: Any, kind: str) -> Any:
             converted = make(value)
             if isinstance(value, str) or converted == value:
                 return converted
-    raise BadInputError(f"Run parameter '{name}' must be {rule}. Received: {name}={value!r}. Correct it.")
+    raise BadInputError(f"Run parameter '{name}' must be {rule}. Received: {name}={value!r}. Correct the value.")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A compiled pipeline's file."""
+    """Reads a compiled pipeline."""
     try:
         job = json.loads(path.read_text(encoding="utf-8"))
         job["pipelineSpec"]["root"]["dag"]

@@ -1,8 +1,8 @@
-"""Executes a compiled pipeline's steps here, each as the process that its container would run.
+"""Executes a compiled pipeline's steps on this machine, each as the process that its container would run.
 
-It does a backend's part: it orders the tasks, gives each the executor input that the PipelineSpec asks for, fills in
-the inputs of the run, and hands on the artifacts that the step's own executor output describes. Only the image is not
-there; `python` is this environment's.
+It does what a backend does: it orders the tasks, gives each the executor input that the PipelineSpec asks for, fills in
+the inputs of the run, and passes on the artifacts that the step's own executor output describes. Only the image is
+missing: `python` is that of this environment.
 """
 
 import json
@@ -10,45 +10,56 @@ import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
-def execute(job: dict[str, Any], folder: Path, parameters: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """Runs all steps of a PipelineJob and returns task -> output -> its runtime artifact.
+Outputs = dict[str, dict[str, Any]]  # task -> output -> runtime artifact
+
+
+def execute(job: dict[str, Any], folder: str, parameters: dict[str, Any] | None = None) -> Outputs:
+    """Runs all steps of a PipelineJob.
 
     Args:
-        job: in the form that JSON has it.
-        folder: where artifacts go.
-        parameters: inputs of the run, in place of their defaults.
+        job: The job as JSON values.
+        folder: The root of artifacts.
+        parameters: Inputs of the run, which override the defaults.
     """
-    spec = job["pipelineSpec"]
-    defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    given = {name: definition["defaultValue"] for name, definition in defined.items()} | (parameters or {})
-    tasks = spec["root"]["dag"]["tasks"]
-    outputs: dict[str, dict[str, Any]] = {}
+    tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
+    outputs: Outputs = {}
     for name in TopologicalSorter(
         {name: task.get("dependentTasks", []) for name, task in tasks.items()}
     ).static_order():
-        component = spec["components"][tasks[name]["componentRef"]["name"]]
-        executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
-        if "importer" in executor:
-            outputs[name] = _imported(component, executor["importer"])
-        else:
-            inputs = {
-                key: outputs[source["producerTask"]][source["outputArtifactKey"]]
-                for key, value in tasks[name].get("inputs", {}).get("artifacts", {}).items()
-                for source in [value["taskOutputArtifact"]]
-            }
-            executor_input = _executor_input(name, component, inputs, _values(tasks[name], given), folder)
-            outputs[name] = _run(name, executor["container"], executor_input)
+        outputs[name] = execute_step(job, name, outputs, folder, parameters)
     return outputs
 
 
+def execute_step(
+    job: dict[str, Any], name: str, outputs: Outputs, folder: str, parameters: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Runs one step with the outputs of those before it, and returns its own outputs."""
+    spec = job["pipelineSpec"]
+    defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    given = {key: definition["defaultValue"] for key, definition in defined.items()} | (parameters or {})
+    task = spec["root"]["dag"]["tasks"][name]
+    component = spec["components"][task["componentRef"]["name"]]
+    executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
+    if "importer" in executor:
+        return _imported(component, executor["importer"])
+    inputs = {
+        key: outputs[source["producerTask"]][source["outputArtifactKey"]]
+        for key, value in task.get("inputs", {}).get("artifacts", {}).items()
+        for source in [value["taskOutputArtifact"]]
+    }
+    executor_input = _executor_input(name, component, inputs, _values(task, given), folder)
+    return _run(name, executor["container"], executor_input)
+
+
 def _values(task: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The values of a task's parameters."""
+    """Returns the values of a task's parameters."""
     parameters = task.get("inputs", {}).get("parameters", {})
     values = {
         name: given[value["componentInputParameter"]]
@@ -67,9 +78,9 @@ def _text(value: Any) -> str:
 
 
 def _executor_input(
-    name: str, component: dict[str, Any], inputs: dict[str, Any], values: dict[str, Any], folder: Path
+    name: str, component: dict[str, Any], inputs: dict[str, Any], values: dict[str, Any], folder: str
 ) -> dict[str, Any]:
-    """The ExecutorInput of a step."""
+    """Returns the ExecutorInput of a step."""
     outputs = component.get("outputDefinitions", {}).get("artifacts", {})
     return {
         "inputs": {
@@ -80,25 +91,25 @@ def _executor_input(
             "artifacts": {
                 key: {
                     "artifacts": [
-                        {"name": f"{name}/{key}", "uri": str(folder / name / key), "type": definition["artifactType"]}
+                        {"name": f"{name}/{key}", "uri": f"{folder}/{name}/{key}", "type": definition["artifactType"]}
                     ]
                 }
                 for key, definition in outputs.items()
             },
-            "outputFile": str(folder / name / "executor_output.json"),
+            "outputFile": f"{folder}/{name}/executor_output.json",
         },
     }
 
 
 def _run(name: str, container: dict[str, Any], executor_input: dict[str, Any]) -> dict[str, Any]:
-    """Runs a step, its driver first where it has one, and returns its artifacts."""
+    """Runs a step, after its driver if it has one, and returns its artifacts."""
     declared = executor_input["outputs"]["artifacts"]
     for artifacts in declared.values():
-        Path(artifacts["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+        tf.io.gfile.makedirs(artifacts["artifacts"][0]["uri"].rpartition("/")[0])
     for process in (container.get("lifecycle", {}).get("preCacheCheck"), container):
         if process:
             _call(name, process, executor_input)
-    written = json.loads(Path(executor_input["outputs"]["outputFile"]).read_text())
+    written = json.loads(tf.io.gfile.GFile(executor_input["outputs"]["outputFile"]).read())
     results = {}
     for key, artifacts in declared.items():
         (artifact,) = artifacts["artifacts"]
@@ -119,7 +130,7 @@ def _call(name: str, process: dict[str, Any], executor_input: dict[str, Any]) ->
 
 
 def _imported(component: dict[str, Any], importer: dict[str, Any]) -> dict[str, Any]:
-    """What an importer step gives: the artifact that is there already."""
+    """Returns the output of an importer step: the existing artifact."""
     uri = importer["artifactUri"]["constant"]
     (key,) = component["outputDefinitions"]["artifacts"]
     artifact = {"name": key, "uri": uri, "type": importer["typeSchema"], "metadata": importer.get("metadata", {})}

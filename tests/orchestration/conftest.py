@@ -1,12 +1,18 @@
 """Text, settings and a vocabulary for small pipelines. All of these tests are skipped where TFX is not installed."""
 
 import importlib.util
+import os
 import random
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from .labelled_tables import FineTuned
 
 WORDS = {
     "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale", "mouse", "rabbit"],
@@ -91,6 +97,31 @@ def file_hashes() -> Callable[[Path], dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
+def bucket_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled file system, registered in this process."""
+    from . import bucket_filesystem
+
+    if shutil.which("g++") is None:
+        pytest.skip("the file system needs g++")
+    library = bucket_filesystem.build(tmp_path_factory.mktemp("bucket_library"))
+    bucket_filesystem.register(library)
+    return library
+
+
+@pytest.fixture
+def bucket(bucket_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty bucket, in this process and in those that it starts."""
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "at_start").mkdir()
+    (tmp_path / "at_start" / "sitecustomize.py").write_text(
+        f"from tests.orchestration import bucket_filesystem\nbucket_filesystem.register({str(bucket_library)!r})\n"
+    )
+    monkeypatch.setenv("BUCKET_FOLDER", str(tmp_path / "objects"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'at_start'}{os.pathsep}{Path(__file__).parents[2]}")
+    return "bucket://kept"
+
+
+@pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A very small BERT."""
     path = tmp_path_factory.mktemp("config") / "config.json"
@@ -99,3 +130,26 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '"intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2}'
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def start_model(tmp_path_factory: pytest.TempPathFactory, preprocessing: Path) -> Path:
+    """A tiny model to start from."""
+    from .labelled_tables import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("start") / "model [1] 100% #ü", preprocessing)
+
+
+@pytest.fixture(scope="session")
+def fine_tuned(tmp_path_factory: pytest.TempPathFactory, start_model: Path) -> "FineTuned":
+    """The settings and the summary of a first run of the fine-tuning pipeline, in folders with unusual names."""
+    from kerasbert_pipelines.fine_tune import create_pipeline
+    from kerasbert_pipelines.local.run_local import run
+
+    from .labelled_tables import fine_tune_settings, topic_rows, write_table
+
+    folder = tmp_path_factory.mktemp("fine_tuning")
+    rows = write_table(folder / "rows [v1]" / "a*50% #2 ü.csv", ("text", "label"), topic_rows(300))
+    places = {"pipeline_root": str(folder / "root 100% #1 ü"), "push_folder": str(folder / "pushed 100% #1 ü")}
+    settings = fine_tune_settings(folder, rows, start_model, **places)
+    return settings, run(create_pipeline, settings)

@@ -13,12 +13,26 @@ from kerasbert import checkpoints
 from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
+from kerasbert_pipelines.local.run_summary import RunSummary
 from kerasbert_pipelines.settings import FineTuneSettings
 from kerasbert_tfx.evaluation.ranking_metrics import log_odds_steps
 
 from .conftest import WORDS
 
 TOPICS = tuple(WORDS)
+FineTuned = tuple[FineTuneSettings, RunSummary]
+FINE_TUNE_COMPONENTS = {
+    "LabelledExampleGen",
+    "StatisticsGen",
+    "LabelledSchemaGen",
+    "ExampleValidator",
+    "DataCheck",
+    "StartModel",
+    "Trainer",
+    "ComparingEvaluator",
+    "SkewCheck",
+    "ModelPusher",
+}
 
 
 def sentence(topics: Iterable[str], rng: random.Random) -> str:

@@ -1,6 +1,7 @@
 """Compiled pipelines are valid for their backends, and every step of them runs as the process that it describes."""
 
 import csv
+import dataclasses
 import json
 import random
 import warnings
@@ -13,6 +14,7 @@ import yaml
 from google.protobuf import json_format
 from kfp import components
 from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.utils import io_utils
 
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
@@ -27,8 +29,10 @@ from kerasbert_pipelines.vertex_and_kubeflow.compile import (
 )
 from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
 from kerasbert_tfx.records.labelled_records import read_examples
+from kerasbert_tfx.records.pushed_versions import newest_version
+from kerasbert_tfx.records.remote_folders import copied_to_local
 
-from .compiled_steps import execute
+from .compiled_steps import execute, execute_step
 from .conftest import WORDS, documents, write_documents
 
 IMAGE = "example.com/kerasbert-pipeline:cpu"
@@ -78,6 +82,8 @@ def make_settings(tmp_path, preprocessing, tiny_config):
 def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
     gpu = IMAGE.replace(":cpu", ":gpu")
     resources = {"Trainer": ComponentResources(cpu=4, memory="16G", accelerator="NVIDIA_TESLA_T4", image=gpu)}
+    reader = {"pretrain": "DocumentExamples", "fine-tune": "LabelledExampleGen"}[kind]
+    resources |= {reader: ComponentResources(cpu=2, memory="4Gi"), "StatisticsGen": ComponentResources(workers=3)}
     path = tmp_path / "pipeline.json"
     compile_pipeline(FACTORIES[kind], make_settings(kind, resources=resources), "vertex", path)
     job = json_format.Parse(path.read_text(), pipeline_spec_pb2.PipelineJob())
@@ -93,6 +99,10 @@ def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
     trainer = containers["Trainer_executor"].resources
     assert (trainer.cpu_limit, trainer.memory_limit) == (4, 16)
     assert (trainer.accelerator.type, trainer.accelerator.count) == ("NVIDIA_TESLA_T4", 1)
+    # TFX itself leaves out the resources of file-based ExampleGens.
+    reading = containers[f"{reader}_executor"].resources
+    assert (reading.cpu_limit, reading.memory_limit) == (2, pytest.approx(4.294967296))
+    assert not containers["StatisticsGen_executor"].HasField("resources")
 
 
 @pytest.mark.parametrize("kind", FACTORIES)
@@ -100,7 +110,7 @@ def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
     path = tmp_path / "pipeline.yaml"
     compile_pipeline(FACTORIES[kind], make_settings(kind), "kubeflow", path)
     spec = yaml.safe_load(path.read_text())
-    # What Kubeflow puts in its place where none is said, TFX cannot read.
+    # TFX cannot read Kubeflow's own default.
     assert spec["defaultPipelineRoot"] == "gs://bucket/root"
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     with warnings.catch_warnings():
@@ -110,7 +120,7 @@ def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
     assert set(component.component_spec.inputs) == set(run_parameters(path))
 
 
-def test_inputs_of_a_run_take_the_place_of_settings(make_settings):
+def test_inputs_of_a_run_override_settings(make_settings):
     job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "vertex")
     definitions = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]
     assert {name: definition["defaultValue"] for name, definition in definitions.items()} == {
@@ -150,7 +160,7 @@ def test_only_a_value_under_its_own_key_becomes_an_input():
         ({"resources": {"Traner": ComponentResources(cpu=1)}}, "vertex", "p.json", "Traner"),
     ],
 )
-def test_what_a_backend_cannot_take_is_refused_and_nothing_written(
+def test_settings_that_a_backend_cannot_use_are_refused_and_nothing_is_written(
     make_settings, tmp_path, values, target, name, message
 ):
     with pytest.raises(BadInputError, match=message):
@@ -158,14 +168,14 @@ def test_what_a_backend_cannot_take_is_refused_and_nothing_written(
     assert not (tmp_path / name).exists()
 
 
-def test_a_step_that_no_cluster_runs_is_refused(make_settings):
+def test_a_step_that_no_backend_runs_is_refused(make_settings):
     job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "kubeflow")
     job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"] = {"resolver": {}}
     with pytest.raises(ValueError, match="'Trainer', a resolver"):
         check_job(job, "kubeflow")
 
 
-def test_files_outside_of_buckets_are_named(make_settings):
+def test_files_outside_of_buckets_are_listed(make_settings):
     settings = make_settings("fine-tune", data="gs://bucket/rows", start_from="/gcs/bucket/model", model="bert-tiny")
     assert local_places(settings) == {}
     settings = make_settings("fine-tune", start_from="runs/model", schema="/etc/schema.pbtxt", push_folder="gs://b/p")
@@ -174,46 +184,70 @@ def test_files_outside_of_buckets_are_named(make_settings):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_every_step_of_both_pipelines_runs_as_compiled(make_settings, tmp_path):
-    settings = make_settings("pretrain", pipeline_root=str(tmp_path / "root"), push_folder=str(tmp_path / "pushed"))
+def test_every_step_of_both_pipelines_runs_as_compiled_with_all_files_in_a_bucket(
+    make_settings, bucket, tmp_path, tiny_config, preprocessing
+):
+    shared = {"pipeline_root": f"{bucket}/root", "model": uploaded(tiny_config, f"{bucket}/config.json")}
+    settings = make_settings("pretrain", **shared, push_folder=f"{bucket}/pushed")
+    settings = dataclasses.replace(settings, texts=uploaded(tmp_path / "texts", f"{bucket}/texts"))
     job = compiled_job(pretrain.create_pipeline, settings, "kubeflow")
-    pretrained = execute(job, tmp_path / "pretrain", {"steps": 30})
+    pretrained = execute(job, f"{bucket}/pretraining", {"steps": 30})
     assert set(pretrained) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
-    (version,) = (tmp_path / "pushed").iterdir()
-    assert checkpoints.load(version).text_to_inputs is not None
+    version = newest_version(f"{bucket}/pushed")
+    with copied_to_local(version) as folder:
+        assert checkpoints.load(folder).text_to_inputs is not None
     assert trained_with(pretrained)["steps"] == 30
 
     (tmp_path / "bare.csv").write_text("text\nthe dog and the cat.\nthe hammer and the saw.\n")
     settings = make_settings(
         "fine-tune",
-        start_from=str(version),
-        pipeline_root=str(tmp_path / "root"),
+        **shared,
+        start_from=version,
         tune=True,
         tuner_trials=2,
-        bulk_inference=str(tmp_path / "bare.csv"),
+        bulk_inference=uploaded(tmp_path / "bare.csv", f"{bucket}/bare.csv"),
     )
+    settings = dataclasses.replace(settings, data=uploaded(tmp_path / "rows", f"{bucket}/rows"))
     job = compiled_job(fine_tune.create_pipeline, settings, "kubeflow")
-    pushed = tmp_path / "served"
-    tuned = execute(job, tmp_path / "fine-tune", {"epochs": 4, "push_folder": str(pushed)})
+    parameters = {"epochs": 4, "push_folder": f"{bucket}/served"}
+    tuned = execute(job, f"{bucket}/fine-tuning", parameters)
     assert set(tuned) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
     assert trained_with(tuned)["epochs"] == 4
-    best = json.loads(Path(tuned["Tuner"]["best_hyperparameters"]["uri"], "best_hyperparameters.txt").read_text())
+    best = json.loads(read(f"{tuned['Tuner']['best_hyperparameters']['uri']}/best_hyperparameters.txt"))
     assert best["values"].items() <= trained_with(tuned).items()
     inferred = list(read_examples([f"{tuned['BulkInferrer']['output_examples']['uri']}/Split-unlabelled/*"]))
     assert [example.features.feature["text"].bytes_list.value[0] for example in inferred] == [
         b"the dog and the cat.",
         b"the hammer and the saw.",
     ]
-    # What is served answers as the model that was trained.
-    (version,) = pushed.iterdir()
+    # The served model returns the answers of the trained model.
     texts = ["the dog and the cat.", "the hammer and the saw and the nail.", "bread"]
-    served = tf.saved_model.load(str(version)).signatures["serving_default"](text=tf.constant(texts))
-    trained = checkpoints.load(Path(tuned["Trainer"]["model_run"]["uri"], "model"))
+    pushed = newest_version(f"{bucket}/served")
+    served = tf.saved_model.load(pushed).signatures["serving_default"](text=tf.constant(texts))
+    with copied_to_local(f"{tuned['Trainer']['model_run']['uri']}/model") as folder:
+        trained = checkpoints.load(folder)
     logits = trained.model(trained.text_to_inputs(texts), training=False)
     np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
     assert served["label"].numpy().tolist() == [trained.labels[best].encode() for best in np.argmax(logits, axis=1)]
+    # The next evaluation has a baseline, which is not among the step's inputs.
+    again = execute_step(job, "ComparingEvaluator", tuned, f"{bucket}/evaluation", parameters)
+    assert again["blessing"]["metadata"]["baseline_model_uri"] == pushed
+
+
+def uploaded(path, address):
+    """Copies a file or a folder to a bucket."""
+    if path.is_dir():
+        io_utils.copy_dir(str(path), address)
+    else:
+        tf.io.gfile.copy(str(path), address)
+    return address
+
+
+def read(address):
+    with tf.io.gfile.GFile(address) as file:
+        return file.read()
 
 
 def trained_with(outputs):
-    """The settings that the Trainer's process noted."""
-    return json.loads(Path(outputs["Trainer"]["model_run"]["uri"], "settings.json").read_text())["settings"]
+    """The settings that the Trainer's process recorded."""
+    return json.loads(read(f"{outputs['Trainer']['model_run']['uri']}/settings.json"))["settings"]

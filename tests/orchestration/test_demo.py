@@ -1,4 +1,4 @@
-"""The demo's whole way with a few steps: both pipelines, the comparison, a real server, and the report."""
+"""The whole demo with a few steps: both pipelines, the comparison, a real server, and the report."""
 
 import subprocess
 import sys

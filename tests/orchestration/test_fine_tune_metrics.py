@@ -1,4 +1,4 @@
-"""The metrics of the fine-tuning pipeline: how answers are paired with labels, and that sums are scikit-learn's."""
+"""The metrics of the fine-tuning pipeline: views pair answers with labels, and results equal scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ MULTI = "multi_label_classification"
 
 
 def answer_for(probabilities: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
-    """What an exported classifier says of one row."""
+    """The answer of an exported classifier for one row."""
     order = np.argsort(-probabilities, kind="stable")
     best = np.array([names[index].encode() for index in order])
     return {
@@ -26,7 +26,7 @@ def answer_for(probabilities: np.ndarray, names: list[str]) -> dict[str, np.ndar
     }
 
 
-def test_views_pair_numbers_in_the_order_of_training_whatever_the_baseline_knows() -> None:
+def test_views_use_the_candidates_order_of_labels_for_every_baseline() -> None:
     names = ["10", "9", "b"]
     extracts = {
         "features": {"text": np.array([b"one two three"]), "label": np.array([b"b"])},
@@ -55,7 +55,7 @@ def test_classes_of_length(words: int, expected: str) -> None:
     assert length_class(["word " * words]) == expected
 
 
-def test_the_views_come_before_the_slices() -> None:
+def test_views_are_computed_before_rows_are_sliced() -> None:
     config = tfma.EvalConfig(
         model_specs=[tfma.ModelSpec(label_key="label")],
         metrics_specs=[tfma.MetricsSpec(output_names=["best_class"])],
@@ -67,7 +67,7 @@ def test_the_views_come_before_the_slices() -> None:
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
-def test_f1_is_that_of_training(multi_label: bool, average: str) -> None:
+def test_f1_equals_that_of_training(multi_label: bool, average: str) -> None:
     rng = np.random.default_rng(3)
     probabilities = rng.random((40, 5))
     if multi_label:
@@ -87,9 +87,7 @@ def test_f1_is_that_of_training(multi_label: bool, average: str) -> None:
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("sureness", [0.3, 3, 10, 40, 200])
-def test_the_area_under_the_curve_is_that_of_scikit_learn_however_sure_a_model_is(
-    multi_label: bool, sureness: float
-) -> None:
+def test_the_area_under_the_curve_equals_scikit_learns_for_confident_models(multi_label: bool, sureness: float) -> None:
     rng = np.random.default_rng(5)
     for rows, labels in ((40, 3), (60, 2), (30, 77)) * 5:
         right = rng.integers(0, labels, rows)
@@ -110,14 +108,14 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn_however_sure_a_model_i
         assert value == pytest.approx(sklearn.metrics.roc_auc_score(flags.ravel(), steps.ravel()), abs=1e-12)
 
 
-def test_an_area_of_nothing_is_no_number() -> None:
+def test_the_area_without_both_classes_is_nan() -> None:
     probabilities = np.array([[0.2, 0.8]])
     assert np.isnan(combined(AUCOverDecisions(multi_label=True), np.array([[1, 1]]), probabilities))
     assert np.isnan(combined(AUCOverDecisions(), np.array([[-1]]), probabilities))
 
 
 def combined(metric: tfma.metrics.Metric, targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """A figure of rows that three workers counted."""
+    """A metric over rows that three workers counted."""
     (computation,) = metric.computations(output_names=["view"])
     combiner = computation.combiner
     parts = []

@@ -1,4 +1,4 @@
-"""The fine-tuning pipeline on every task, with a search and bulk inference, and killed halfway."""
+"""The fine-tuning pipeline on every task, with a hyper-parameter search, bulk inference, and a kill during training."""
 
 import dataclasses
 import json
@@ -173,8 +173,9 @@ def test_pairs_with_a_search_and_bulk_inference(tmp_path: Path, start: Path) -> 
 def test_token_classification(tmp_path: Path, start: Path) -> None:
     rng = random.Random(6)
     lines = []
-    for _ in range(300):
-        for _ in range(rng.randint(3, 6)):
+    for number in range(300):
+        # Some texts are longer than the model's 32 tokens: the entities at their ends count as missed.
+        for _ in range(25 if number % 10 == 0 else rng.randint(3, 6)):
             topic = rng.choice(TOPICS)
             if topic == "food":
                 lines.append(f"{sentence(['food'], rng)[4:-1]} O")

@@ -1,4 +1,4 @@
-"""`kerasbert pipeline` ends in one line with the component's name and exit code 1; compiled files come out of it."""
+"""`kerasbert pipeline` fails with one line, the component's name and exit code 1, and writes compiled files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ Command = Callable[..., tuple[int, str, list[str]]]
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `kerasbert pipeline` in this process: its exit code, what it says, and the lines of its errors."""
+    """Runs `kerasbert pipeline` in this process. Returns its exit code, its output and the lines of its errors."""
 
     def run(*arguments: object) -> tuple[int, str, list[str]]:
         code = 0
@@ -31,7 +31,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
     ("kind", "name", "component"),
     [("pretrain", "texts", "DocumentExamples"), ("fine-tune", "data", "LabelledExampleGen")],
 )
-def test_bad_input_is_one_line_with_the_components_name(
+def test_bad_input_gives_one_line_with_the_components_name(
     command: Command, tmp_path: Path, kind: str, name: str, component: str
 ) -> None:
     (tmp_path / "empty").mkdir()

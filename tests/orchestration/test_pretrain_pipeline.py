@@ -1,4 +1,4 @@
-"""The pretraining pipeline from text to a pushed model: cached, judged, and stopped by what it cannot use."""
+"""The pretraining pipeline from text to a pushed model: caching, evaluation, and what stops it."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from tfx.utils import io_utils
 
 from kerasbert import checkpoints
@@ -99,7 +100,7 @@ def test_text_becomes_a_pushed_model(first: tuple[PretrainSettings, RunSummary])
     )
 
 
-def test_the_summary_says_it_all(first: tuple[PretrainSettings, RunSummary]) -> None:
+def test_the_summary_lists_components_metrics_and_verdict(first: tuple[PretrainSettings, RunSummary]) -> None:
     settings, summary = first
     table = summary.table()
     for name in COMPONENTS:
@@ -112,7 +113,7 @@ def test_the_summary_says_it_all(first: tuple[PretrainSettings, RunSummary]) -> 
     assert Path(settings.pipeline_root, "summary.json").is_file()
 
 
-def test_what_has_not_changed_is_cached_and_only_what_depends_on_a_change_runs(
+def test_unchanged_components_are_cached_and_a_change_runs_only_what_depends_on_it(
     first: tuple[PretrainSettings, RunSummary], file_hashes: FileHashes
 ) -> None:
     settings, _ = first
@@ -159,9 +160,12 @@ def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
+@pytest.mark.parametrize("place", ["disk", "bucket"])
+def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path, request: pytest.FixtureRequest, place: str) -> None:
+    root = str(tmp_path / "root") if place == "disk" else f"{request.getfixturevalue('bucket')}/root"
     write_documents(tmp_path / "texts" / "a.txt", documents(150))
-    settings = settings_for(tmp_path, tiny_config, steps=600, checkpoint_every=20, log_every=20)
+    places = {"pipeline_root": root, "push_folder": f"{root}/pushed", "metadata_path": str(tmp_path / "m.sqlite")}
+    settings = settings_for(tmp_path, tiny_config, steps=600, checkpoint_every=20, log_every=20, **places)
     arguments = [
         f"--set={name}={value}"
         for name, value in dataclasses.asdict(settings).items()
@@ -169,20 +173,21 @@ def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
     ]
     command = [sys.executable, "-m", "kerasbert", "pipeline", "run", "pretrain", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 300
-    while not list(Path(settings.pipeline_root).glob("Trainer/unfinished/*/checkpoints/*")):
+    deadline = time.monotonic() + 600
+    while not tf.io.gfile.glob(f"{root}/Trainer/unfinished/*/checkpoints/*"):
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert not Path(settings.push_folder).exists()
+    assert not tf.io.gfile.exists(settings.push_folder)
 
     said: list[str] = []
     summary = run(create_pipeline, settings, said.append)
     assert executed(summary) == ["Trainer", "PretrainingEvaluator", "ModelPusher"]
-    history = Path(summary["Trainer"].outputs["model_run"], "history.jsonl").read_text()
-    # One row for each twenty steps: none was trained twice.
+    with tf.io.gfile.GFile(f"{summary['Trainer'].outputs['model_run']}/history.jsonl") as file:
+        history = file.read()
+    # One row per twenty steps: none was trained twice.
     assert history.count('"step": 20,') == 1
     assert summary.pushed_to is not None
     unbroken = run(create_pipeline, dataclasses.replace(settings, enable_cache=False))
@@ -193,7 +198,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path) -> None:
 
 
 def refused(settings: PretrainSettings) -> str:
-    """The one line that a run ends with."""
+    """Returns the line that a run ends with."""
     with pytest.raises(ComponentFailedError) as error:
         run(create_pipeline, settings)
     message = str(error.value)
@@ -205,7 +210,7 @@ def refused(settings: PretrainSettings) -> str:
 @pytest.mark.parametrize(
     ("files", "component", "words"),
     [
-        ({}, "DocumentExamples", "contains none"),
+        ({}, "DocumentExamples", "none"),
         ({"a.txt": b""}, "DocumentExamples", "all empty"),
         ({"a.txt": b"\n\n  \n"}, "DocumentExamples", "at least one line that is not blank"),
         ({"a.txt": b"one\ntwo\nthree\n"}, "DocumentExamples", "at least two documents"),
@@ -236,7 +241,7 @@ def test_a_vocabulary_of_another_script(tmp_path: Path, tiny_config: Path, prepr
     assert "unknown" in message
 
 
-def test_a_model_to_go_on_from_of_another_shape(
+def test_a_model_to_start_from_with_other_shapes(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, file_hashes: FileHashes
 ) -> None:
     settings, before = first
@@ -250,7 +255,7 @@ def test_a_model_to_go_on_from_of_another_shape(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
-def test_documents_that_do_not_meet_the_schema_of_before(
+def test_documents_that_do_not_match_an_earlier_schema(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path, file_hashes: FileHashes
 ) -> None:
     settings, before = first
@@ -281,7 +286,7 @@ def test_a_script_that_the_last_run_did_not_have() -> None:
         check_nothing_new(before, {"sentences": {"type": "FLOAT", "values": []}})
 
 
-def test_a_full_disk_leaves_what_was_pushed(
+def test_a_full_disk_leaves_pushed_models_unchanged(
     first: tuple[PretrainSettings, RunSummary], monkeypatch: pytest.MonkeyPatch, file_hashes: FileHashes
 ) -> None:
     settings, _ = first
@@ -323,7 +328,7 @@ def test_temporary_files_of_tfx_and_beam_are_removed(
 def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "root").write_text("a file")
-    with pytest.raises(ValueError, match="`pipeline_root` must be a folder that can be written"):
+    with pytest.raises(ValueError, match="`pipeline_root` must be in a writable folder"):
         run(create_pipeline, settings_for(tmp_path, tiny_config))
 
 

@@ -1,4 +1,4 @@
-"""Instances made by Beam: the same whoever makes them, by the rules of `kerasbert.data`, a bounded memory at a time."""
+"""Instances made by Beam: equal for any number of workers, by the rules of `kerasbert.data`, in bounded memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +15,8 @@ from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_pipelines.local.peak_memory import PeakMemory
-from kerasbert_tfx.components.component_metrics import read_metrics
 from kerasbert_tfx.components.document_examples import write_document_examples
+from kerasbert_tfx.records.component_metrics import read_metrics
 from kerasbert_tfx.records.document_records import SplitCounts, read_counts
 from kerasbert_tfx.records.instance_making import InstanceSettings, make_instances
 
@@ -33,7 +33,7 @@ def make(
     range_bytes: int = 10_000,
     **values: Any,
 ) -> Any:
-    """Reads the texts and makes instances, each with a Beam pipeline of its own."""
+    """Reads the texts and makes instances, each with its own Beam pipeline."""
 
     def pipeline() -> beam.Pipeline:
         return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments]))
@@ -68,7 +68,7 @@ def test_workers_and_files_do_not_matter(
 
 
 @pytest.mark.slow
-def test_processes_do_not_matter(
+def test_the_number_of_processes_does_not_matter(
     tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
 ) -> None:
     reference = make(texts, tmp_path / "reference", preprocessing)
@@ -131,7 +131,7 @@ def test_static_masks_differ_from_pass_to_pass(tmp_path: Path, texts: Path, prep
     assert len(list(read_pairs(output / "Split-eval" / "short"))) > 0
 
 
-def test_buckets_grow_with_the_text_and_never_get_too_few_documents() -> None:
+def test_the_number_of_buckets_grows_with_the_text() -> None:
     settings = InstanceSettings(lengths=LENGTHS, bucket_characters=1000)
     assert settings.num_buckets(SplitCounts(documents=10, sentences=50, characters=5_000_000)) == 1
     assert settings.num_buckets(SplitCounts(documents=6400, sentences=50_000, characters=50_000)) == 50
@@ -168,10 +168,10 @@ def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path
     assert memory.megabytes < 4000
 
 
-def test_buckets_of_a_cloud_give_the_same_files(
+def test_files_in_a_bucket_are_the_same_as_on_disk(
     tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
 ) -> None:
-    """TensorFlow's file system in memory stands for one in a cloud: no path of it means anything to Python itself."""
+    """TensorFlow's file system in memory replaces a bucket: Python itself cannot read its addresses."""
     cloud = f"ram://{tmp_path.name}"
     for path in texts.iterdir():
         tf.io.gfile.makedirs(f"{cloud}/texts")

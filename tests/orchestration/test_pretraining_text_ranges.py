@@ -1,4 +1,4 @@
-"""Ranges of bytes give the documents that reading whole files gives, each once."""
+"""Reading ranges of bytes gives the documents of the whole files, each exactly once."""
 
 import gzip
 from pathlib import Path
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from kerasbert.data import ReadReport, find_text_files, read_documents
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.records import text_ranges
-from kerasbert_tfx.records.text_ranges import find_files, find_ranges, folder_and_pattern, matching_files, read_range
+from kerasbert_tfx.records.input_files import find_files, folder_and_pattern, matching_files
+from kerasbert_tfx.records.text_ranges import find_ranges, read_range
 
 
 def read_in_ranges(path: Path, range_bytes: int) -> list[list[str]]:
@@ -24,7 +25,7 @@ def read_in_ranges(path: Path, range_bytes: int) -> list[list[str]]:
     ),
     range_bytes=st.integers(1, 9),
 )
-def test_any_cut_gives_the_documents_of_the_whole_file(
+def test_all_ranges_together_give_the_documents_of_the_whole_file(
     pieces: list[str], range_bytes: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("text") / "text.txt"
@@ -64,15 +65,15 @@ def test_each_row_of_a_table_is_a_document(tmp_path: Path) -> None:
         list(read_range(csv_range, "text"))
 
 
-def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
+def test_tables_without_a_column_and_columns_without_a_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("text\nx\n")
     with pytest.raises(BadInputError, match="without `text_column`"):
         find_ranges(str(tmp_path / "rows.csv"), 10)
     (tmp_path / "plain.txt").write_text("x\n")
-    with pytest.raises(BadInputError, match="`text_column` is a column of tables"):
+    with pytest.raises(BadInputError, match="`text_column` is for tables"):
         find_ranges(str(tmp_path / "plain.txt"), 10, "text")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInputError, match="contains none"):
+    with pytest.raises(BadInputError, match="none"):
         find_ranges(str(tmp_path / "empty"), 10)
     (tmp_path / "empty" / "file.txt").touch()
     with pytest.raises(BadInputError, match="all empty"):
@@ -126,7 +127,7 @@ def test_files_in_a_bucket_are_found_in_sub_folders_and_hidden_ones_are_not(tmp_
     assert found(f"{bucket}/v1") == ["v1/a.csv", "v1/sub/b.csv"]
     assert found(f"{bucket}/v1/a.csv") == ["v1/a.csv"]
     assert found(f"{bucket}/v1/a*") == ["v1/a.csv"]
-    with pytest.raises(BadInputError, match="holds none"):
+    with pytest.raises(BadInputError, match="none"):
         find_files(f"{bucket}/v1/b*")
 
 
@@ -141,5 +142,7 @@ def test_files_in_a_bucket_are_found_in_sub_folders_and_hidden_ones_are_not(tmp_
         ("/gcs/bucket/rows", ("/gcs/bucket/rows", "*")),
     ],
 )
-def test_what_is_not_on_this_machine_is_told_by_its_name(texts: str, expected: tuple[str, str]) -> None:
+def test_an_address_that_does_not_exist_here_is_a_file_if_it_has_an_extension(
+    texts: str, expected: tuple[str, str]
+) -> None:
     assert folder_and_pattern(texts) == expected

@@ -1,18 +1,27 @@
-"""Errors become one line, whoever raised them; memory is what was held at most."""
+"""Errors of components become one line; peak memory, outdated cache entries, Beam arguments and the summary."""
 
+import concurrent.futures
+import contextlib
+import http.server
+import os
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
+from kerasbert_pipelines.local.failure_reasons import reason
 from kerasbert_pipelines.local.outdated import is_outdated
 from kerasbert_pipelines.local.peak_memory import PeakMemory
-from kerasbert_pipelines.local.run_local import reason
 from kerasbert_pipelines.local.run_summary import ComponentSummary, RunSummary
+from kerasbert_pipelines.local.surroundings import surroundings
 from kerasbert_pipelines.settings import ComponentResources, PretrainSettings
 from kerasbert_pipelines.vertex_and_kubeflow.resources import beam_args
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
@@ -26,11 +35,11 @@ def caught(*errors: Exception) -> Exception:
     return errors[-1]
 
 
-def test_the_first_error_that_was_written_for_the_user_speaks() -> None:
+def test_the_first_error_that_was_written_for_the_user_is_reported() -> None:
     error = caught(BadInputError("`x` must be small.\nReceived: 3."), RuntimeError("deep inside TFX"))
     assert reason(error) == "`x` must be small. Received: 3."
     missing = caught(FileNotFoundError(2, "No such file or directory", "/a/b"), ValueError("odd"))
-    assert reason(missing) == "No such file or directory: /a/b. Free space, or check the path and its rights."
+    assert reason(missing) == "No such file or directory: /a/b. Free space, or check the path and its permissions."
 
 
 def test_any_other_error_is_one_short_line_with_its_kind_and_the_log() -> None:
@@ -52,7 +61,7 @@ def test_any_other_error_is_one_short_line_with_its_kind_and_the_log() -> None:
         (OSError(28, "No space left on device", "/a/b"), "/a/b"),
     ],
 )
-def test_a_full_disk_is_told_whoever_met_it(error: Exception, path: str) -> None:
+def test_a_full_disk_is_reported_from_any_library(error: Exception, path: str) -> None:
     assert reason(error).startswith(f"No space left on device: {path}. Free space")
 
 
@@ -64,14 +73,14 @@ def test_a_full_disk_is_told_whoever_met_it(error: Exception, path: str) -> None
         ("KeyError: 3 [while running 'Read']", RuntimeError, "KeyError: 3"),
     ],
 )
-def test_what_a_beam_worker_said_is_the_error_again(text: str, kind: type, message: str) -> None:
+def test_the_error_of_a_beam_worker_is_restored(text: str, kind: type, message: str) -> None:
     with pytest.raises(kind, match=message) as error, plain_beam_errors():
         raise RuntimeError(f"Error received from SDK harness: Traceback\n  File ...\n{text}\n\n")
     if kind is not RuntimeError:
         assert "while running" not in str(error.value)
 
 
-def test_peak_memory_is_seen_after_it_was_given_back() -> None:
+def test_peak_memory_includes_memory_that_was_freed() -> None:
     with PeakMemory() as before:
         pass
     with PeakMemory() as memory:
@@ -81,7 +90,7 @@ def test_peak_memory_is_seen_after_it_was_given_back() -> None:
     assert memory.megabytes > before.megabytes + 250
 
 
-def test_workers_are_processes_here_and_machines_on_dataflow() -> None:
+def test_workers_are_local_processes_or_machines_of_dataflow() -> None:
     resources = {"PretrainingInstances": ComponentResources(workers=4)}
     here = PretrainSettings(resources=resources)
     assert beam_args(here, "StatisticsGen") == []
@@ -95,7 +104,7 @@ def test_workers_are_processes_here_and_machines_on_dataflow() -> None:
     assert beam_args(flink, "PretrainingInstances") == ["--runner=FlinkRunner", "--parallelism=3"]
 
 
-def test_what_is_judged_against_a_pushed_model_is_outdated_by_another_one(tmp_path: Path) -> None:
+def test_an_evaluation_against_a_pushed_model_is_outdated_by_another_one(tmp_path: Path) -> None:
     pushed = tmp_path / "pushed"
     for folder in (tmp_path / "model" / "Format-Serving", pushed / "1"):
         folder.mkdir(parents=True)
@@ -112,11 +121,11 @@ def test_what_is_judged_against_a_pushed_model_is_outdated_by_another_one(tmp_pa
     assert not outdated("InfraValidator", blessed=True)
     assert not outdated("Pusher", pushed_to=str(pushed / "1"))
     assert outdated("Pusher", pushed_to=str(pushed / "2"))
-    (pushed / "1" / "saved_model.pb").write_text("Format-Serving")  # the very model that was judged
+    (pushed / "1" / "saved_model.pb").write_text("Format-Serving")  # the evaluated model itself
     assert not outdated("Evaluator", blessed=True)
 
 
-def test_the_summary_in_words() -> None:
+def test_the_summary_as_a_table() -> None:
     component = {"seconds": 1.25, "peak_megabytes": 512.4, "metrics": {"loss": 2.5, "rows": 3.0}}
     summary = RunSummary(
         "name",
@@ -133,8 +142,67 @@ def test_the_summary_in_words() -> None:
         "  rows: 3",
         "  model in root/model",
         "Pusher     skipped       1.2      512",
-        "in all                   2.5",
+        "total                    2.5",
         "Nothing was pushed.",
     ]
     assert summary.blessed is None
     assert summary.states == {"Trainer": "done", "Pusher": "skipped"}
+
+
+# === Proxies ===
+
+
+@pytest.mark.parametrize("given", [None, "intra.example, .corp.example"])
+def test_this_machine_is_reached_without_the_proxy_during_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    # Nothing listens on port 9: a request that goes through the proxy fails.
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    if given:
+        monkeypatch.setenv("no_proxy", given)
+    before = dict(os.environ)
+    with greeting_server() as port, surroundings(tmp_path / "log.txt"):
+        for host in ("localhost", "127.0.0.1"):
+            assert requests.get(f"http://{host}:{port}", timeout=10).text == "hello"
+        assert "TMPDIR" in os.environ
+        hosts = os.environ["no_proxy"].split(",")
+        assert hosts == [*((given or "").replace(" ", "").split(",") if given else []), "localhost", "127.0.0.1", "::1"]
+        assert requests.utils.should_bypass_proxies("http://a.corp.example/", None) is bool(given)
+    assert dict(os.environ) == before
+
+
+@contextlib.contextmanager
+def greeting_server() -> Iterator[int]:
+    """A server that answers every request with a word."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_grpc_reaches_this_machine_without_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beam's runner talks to its worker processes in this way.
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy", "grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with surroundings(tmp_path / "log.txt"), grpc.insecure_channel(f"localhost:{port}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=20)
+    finally:
+        server.stop(None)

@@ -1,4 +1,4 @@
-"""A compiled pipeline is handed to Vertex AI by Google's client; the requests are caught where they would leave."""
+"""A compiled pipeline is submitted with Google's client; the requests are caught before they are sent."""
 
 import json
 
@@ -51,7 +51,7 @@ def compiled(tmp_path):
 
 @pytest.fixture
 def aiplatform():
-    """Google's client, which takes 11 s to import: not for tests of other files in the same process."""
+    """Google's client. It takes 11 s to import, so other files' tests must not import it."""
     from google.cloud import aiplatform
 
     return aiplatform
@@ -59,7 +59,7 @@ def aiplatform():
 
 @pytest.fixture
 def wire(aiplatform, monkeypatch):
-    """The requests that would have left, and what is answered to them."""
+    """The requests that would have been sent, and the answer to them."""
     requests = []
     body = {"name": "projects/1/locations/us-central1/pipelineJobs/run-1", "state": 1, "projectNumber": "1"}
     answer = {"status": 200, "body": body}
@@ -87,7 +87,7 @@ def wire(aiplatform, monkeypatch):
     aiplatform.init(api_transport="grpc")
 
 
-def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled, wire):
+def test_the_request_contains_the_pipeline_its_parameters_and_the_service_account(compiled, wire):
     requests, _ = wire
     run = submit_to_vertex.submit(compiled, SETTINGS, {"epochs": 5}, job_id="run-1")
     assert run.resource_name == "projects/1/locations/us-central1/pipelineJobs/run-1"
@@ -102,7 +102,7 @@ def test_the_request_holds_the_pipeline_its_parameters_and_who_runs_it(compiled,
     assert body["pipelineSpec"]["pipelineInfo"] == {"name": "kerasbert-fine-tune"}
 
 
-def test_numbers_that_yaml_takes_for_text_are_numbers(compiled, wire):
+def test_numbers_that_yaml_reads_as_text_are_converted(compiled, wire):
     requests, _ = wire
     submit_to_vertex.submit(compiled, SETTINGS, {"learning_rate": "1e-4", "epochs": "7"})
     (request,) = [request for request in requests if request["method"].upper() == "POST"]
@@ -113,7 +113,7 @@ def test_numbers_that_yaml_takes_for_text_are_numbers(compiled, wire):
 def test_a_refusal_is_one_line(compiled, wire):
     _, answer = wire
     answer.update(status=403, body={"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}})
-    with pytest.raises(BadInputError, match=r"Vertex AI must accept the run\. Received: 403 .*no permission"):
+    with pytest.raises(BadInputError, match=r"Vertex AI refused the run\. Received: 403 .*no permission"):
         submit_to_vertex.submit(compiled, SETTINGS)
 
 
@@ -129,7 +129,7 @@ def test_missing_credentials_are_one_line(compiled, aiplatform, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "parameters", "content", "message"),
     [
-        (SETTINGS, {"epoch": 5}, JOB, r"Received: epoch\. It has epochs, learning_rate"),
+        (SETTINGS, {"epoch": 5}, JOB, r"Received: epoch\. Use some of: epochs, learning_rate"),
         (SETTINGS, {"epochs": 2.5}, JOB, r"'epochs' must be a whole number\. Received: epochs=2\.5"),
         (SETTINGS, {"epochs": "two"}, JOB, "must be a whole number"),
         (SETTINGS, {"epochs": True}, JOB, "must be a whole number"),
@@ -139,7 +139,7 @@ def test_missing_credentials_are_one_line(compiled, aiplatform, monkeypatch):
         (SETTINGS, {}, [], "must be a pipeline compiled for Vertex AI"),
     ],
 )
-def test_what_cannot_be_submitted_never_leaves(tmp_path, settings, parameters, content, message):
+def test_invalid_submissions_send_no_request(tmp_path, settings, parameters, content, message):
     path = tmp_path / "pipeline.json"
     path.write_text(json.dumps(content))
     with pytest.raises(BadInputError, match=message):

@@ -1,1 +1,1 @@
-"""Which boxes do our pipelines have beside TFX's own? One component a file. Importing one of them imports TFX."""
+"""Which components do our pipelines have in addition to TFX's own? One per file. Importing one imports TFX."""

@@ -1,8 +1,8 @@
-"""TFX's Evaluator beside the newest model that was pushed, which a candidate must not be worse than.
+"""TFX's Evaluator, which compares a candidate with the newest pushed model and blesses it unless it is worse.
 
-The baseline is read from the folder of pushed models, to which only blessed ones come, while the candidate is
-evaluated. A Resolver of the latest blessed model would give the candidate itself when nothing has changed, which would
-then be evaluated again; and Kubeflow Pipelines has none.
+The baseline is read from the folder of pushed models when the candidate is evaluated. A Resolver of the latest blessed
+model would return the candidate itself in an unchanged run, which would then be evaluated again. Kubeflow Pipelines
+has no Resolver either.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.components.evaluator.executor import Executor
@@ -21,22 +22,23 @@ from tfx.types.standard_artifacts import Model, ModelBlessing, ModelEvaluation
 from tfx.utils import io_utils, json_utils, path_utils
 
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.components.component_metrics import write_metrics
+from kerasbert_tfx.records.component_metrics import write_metrics
+from kerasbert_tfx.records.pushed_versions import newest_version
 
 _SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class ComparingEvaluatorSpec(standard_component_specs.EvaluatorSpec):
-    """TFX's, with the folder of pushed models."""
+    """The inputs, outputs and parameters of TFX's Evaluator, and the folder of pushed models."""
 
-    PARAMETERS = {  # noqa: RUF012 (TFX's way to say it)
+    PARAMETERS = {  # noqa: RUF012 (TFX declares it so)
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
         "push_folder": ExecutionParameter(type=str),
     }
 
 
 class ComparingEvaluatorExecutor(Executor):
-    """Looks up the baseline, evaluates, and leaves the metrics in short beside TFMA's own files."""
+    """Finds the baseline, evaluates, and stores a summary of the metrics next to TFMA's own files."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -44,10 +46,10 @@ class ComparingEvaluatorExecutor(Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates the candidate, beside the baseline where there is one.
+        """Evaluates the candidate, and the baseline if there is one.
 
         Raises:
-            BadInputError: what was pushed last is no SavedModel.
+            BadInputError: If the newest pushed version is not a SavedModel.
         """
         evaluation = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         pushed = newest_version(exec_properties["push_folder"])
@@ -58,18 +60,20 @@ class ComparingEvaluatorExecutor(Executor):
         if pushed:
             blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
             blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, pushed)
+            # TFX's entry point in a container looks the id up among the inputs, which do not include the baseline.
+            blessing.mlmd_artifact.custom_properties.pop(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, None)
 
 
 class ComparingEvaluator(base_beam_component.BaseBeamComponent):
-    """Emits `evaluation` and `blessing`, as TFX's Evaluator.
+    """Emits `evaluation` and `blessing`, like TFX's Evaluator.
 
     Args:
-        examples: the rows.
-        model: the candidate.
-        eval_config: with a candidate and a baseline among its models.
-        example_splits: the splits whose rows count.
-        module_path: a module with `custom_extractors`.
-        push_folder: holds one numbered folder for each pushed version.
+        examples: The rows.
+        model: The candidate.
+        eval_config: TFMA's configuration. Its models include a candidate and a baseline.
+        example_splits: The splits to evaluate on.
+        module_path: A module with `custom_extractors`.
+        push_folder: The folder with one numbered folder per pushed version.
     """
 
     SPEC_CLASS = ComparingEvaluatorSpec
@@ -79,7 +83,7 @@ class ComparingEvaluator(base_beam_component.BaseBeamComponent):
         self,
         examples: types.BaseChannel,
         model: types.BaseChannel,
-        eval_config: tfma.EvalConfig,
+        eval_config: config_pb2.EvalConfig,
         example_splits: list[str],
         module_path: str,
         push_folder: str,
@@ -97,23 +101,16 @@ class ComparingEvaluator(base_beam_component.BaseBeamComponent):
         super().__init__(spec=spec)
 
 
-def newest_version(push_folder: str) -> str | None:
-    """The folder of the largest version number, on any file system; None if there is none."""
-    names = [name.rstrip("/") for name in fileio.listdir(push_folder)] if fileio.isdir(push_folder) else []
-    versions = [int(name) for name in names if name.isascii() and name.isdigit()]
-    return f"{push_folder}/{max(versions)}" if versions else None
-
-
 @contextlib.contextmanager
 def _as_artifact(pushed: str | None, folder: str) -> Iterator[Model | None]:
-    """A pushed version in the form of TFX's models, for as long as the block lasts: where every worker can read it."""
+    """Yields a pushed version in the layout of TFX's models, as a copy that every worker can read during the block."""
     if pushed is None:
         yield None
         return
     if not fileio.exists(f"{pushed}/{_SAVED_MODEL_FILE}"):
         raise BadInputError(
-            f"What was pushed last must be a SavedModel, to compare with. Received: '{pushed}', which holds no "
-            f"{_SAVED_MODEL_FILE}. Remove that version, or name another `push_folder`."
+            f"The newest pushed version must be a SavedModel, to compare with. Received: '{pushed}', which contains no "
+            f"{_SAVED_MODEL_FILE}. Remove that version, or choose another `push_folder`."
         )
     io_utils.copy_dir(pushed, path_utils.serving_model_dir(folder))
     artifact = Model()
@@ -125,10 +122,10 @@ def _as_artifact(pushed: str | None, folder: str) -> Iterator[Model | None]:
 
 
 def metrics_of(evaluation: str) -> dict[str, Any]:
-    """The metrics over all rows, those of the baseline behind a prefix, and why the model was not blessed.
+    """Reads the metrics over all rows, with those of the baseline under a prefix, and the verdict with its reasons.
 
     Args:
-        evaluation: the folder of TFMA's output.
+        evaluation: The folder of TFMA's output.
     """
     metrics: dict[str, Any] = {}
     for part in tfma.load_metrics(evaluation):
@@ -147,7 +144,7 @@ def metrics_of(evaluation: str) -> dict[str, Any]:
 
 
 def _objection(failure: Any, metrics: dict[str, Any]) -> str:
-    """What speaks against a model, in words."""
+    """Returns the reason why a model was not blessed."""
     name = failure.metric_key.name
     value = metrics.get(name, float("nan"))
     if failure.metric_key.is_diff:

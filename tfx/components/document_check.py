@@ -1,27 +1,26 @@
-"""Stops the run when the documents are not what they should be, before anything is trained on them.
+"""Stops the run if the documents are not as expected, before a model is trained on them.
 
-TFX's ExampleValidator only reports anomalies and lets the run go on. This component turns them, and scripts that the
-last run that passed did not have, into one clear line.
+TFX's ExampleValidator only reports anomalies and lets the run go on. This component raises one clear error for them,
+and for scripts that the documents of the last accepted run did not have.
 """
 
-import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies, JsonValue, Schema
-from tfx.utils import io_utils
 
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.components.data_check import summary_of
-
-_MOST_IN_A_MESSAGE = 3
+from kerasbert_tfx.records.schema_checks import (
+    read_accepted,
+    read_anomalies,
+    read_schema,
+    shortened,
+    summary_of,
+    write_accepted,
+)
 
 
 @component
@@ -33,39 +32,35 @@ def DocumentCheck(  # noqa: N802 (TFX components are named like classes)
     last_accepted: Parameter[str],
     accept_new_schema: Parameter[bool],
 ) -> None:
-    """Passes, or raises what is wrong with the documents.
+    """Passes, or raises an error that describes the problem with the documents.
 
     Args:
-        anomalies: what ExampleValidator found.
-        schema: what the documents must be.
-        accepted: what passed: the schema in short.
-        schema_source: where the schema comes from, in words.
-        last_accepted: the file that holds what passed last, and from now on this. It need not exist.
-        accept_new_schema: whether a schema with other features or scripts than the last one passes.
+        anomalies: The output of ExampleValidator.
+        schema: The schema that the documents must have.
+        accepted: The output with a summary of the schema that passed.
+        schema_source: Where the schema comes from, for messages.
+        last_accepted: The file with the summary of the schema that passed last. It is replaced, and need not exist.
+        accept_new_schema: Whether a schema with features or scripts that the last one did not have passes.
     """
     for split in artifact_utils.decode_split_names(anomalies.split_names):
-        found = anomalies_pb2.Anomalies()
-        uri = artifact_utils.get_split_uri([anomalies], split)
-        with fileio.open(f"{uri}/{DEFAULT_FILE_NAME}", "rb") as file:
-            found.ParseFromString(file.read())
-        check_anomalies(split, found, schema_source)
-    summary = summary_of(io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)))
-    if not accept_new_schema and fileio.exists(last_accepted):
-        with fileio.open(last_accepted, "r") as file:
-            check_nothing_new(json.loads(file.read()), summary)
+        check_anomalies(split, read_anomalies(anomalies, split), schema_source)
+    summary = summary_of(read_schema(schema))
+    before = read_accepted(last_accepted)
+    if before is not None and not accept_new_schema:
+        check_nothing_new(before, summary)
     accepted.write(summary)
-    fileio.makedirs(os.path.dirname(last_accepted))
-    io_utils.write_string_file(last_accepted, json.dumps(summary, indent=2))
+    write_accepted(last_accepted, summary)
 
 
 def check_nothing_new(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuses a schema with something that the last one did not have. What is gone does no harm.
+    """Checks that a schema has nothing that the last one did not have. Missing scripts do no harm.
 
     Args:
-        before, now: feature -> its `type` and `values`, as `summary_of` gives them.
+        before: Feature -> its `type` and `values`, as `summary_of` returns them, of the last run.
+        now: The same of this run.
 
     Raises:
-        BadInputError: with each difference.
+        BadInputError: If there is something new. The message lists the differences.
     """
     found = []
     for name, feature in sorted(now.items()):
@@ -78,23 +73,15 @@ def check_nothing_new(before: Mapping[str, Any], now: Mapping[str, Any]) -> None
             found.append(f"'{name}' has new values: {', '.join(new)}")
     if found:
         raise BadInputError(
-            f"The documents' schema must be that of the last run that passed. Received: {'; '.join(found)}. "
+            f"The documents must have the schema of the last run that passed. Received: {'; '.join(found)}. "
             "Correct the texts, or set `accept_new_schema: true` for one run."
         )
 
 
-def check_anomalies(split: str, anomalies: anomalies_pb2.Anomalies, schema: str) -> None:
-    """Refuses documents that do not meet the schema.
-
-    Raises:
-        BadInputError: with the first anomalies.
-    """
-    found = [f"'{name}': {info.description}" for name, info in sorted(anomalies.anomaly_info.items())]
-    if anomalies.HasField("dataset_anomaly_info"):
-        found.append(anomalies.dataset_anomaly_info.description)
-    if found:
-        more = f" and {len(found) - _MOST_IN_A_MESSAGE} more." if len(found) > _MOST_IN_A_MESSAGE else ""
+def check_anomalies(split: str, anomalies: Sequence[str], schema: str) -> None:
+    """Raises `BadInputError` if documents do not meet the schema."""
+    if anomalies:
         raise BadInputError(
             f"Documents must meet the schema of {schema}. Received in the split '{split}': "
-            f"{' '.join(found[:_MOST_IN_A_MESSAGE])}{more} Correct the texts, or the schema if it is out of date."
+            f"{shortened(anomalies, ' ')} Correct the texts, or the schema if it is out of date."
         )

@@ -1,7 +1,8 @@
-"""Reads text files into examples, one a document, split into training and held-out text by a hash of the document.
+"""Reads text files into examples, one per document, split into training and held-out text by a hash of the document.
 
-An ExampleGen: its driver notes the files' names and contents, so that changed text is read again and unchanged text
-comes from the cache. Workers read ranges of bytes and write a file each; nothing is held or shuffled in memory.
+This is an ExampleGen: its driver records the names and contents of the files, so that changed text is read again and
+unchanged text comes from the cache. Workers read ranges of bytes and write one file each. No worker keeps or shuffles
+the text in memory.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from kerasbert.data import ReadReport, is_held_out
-from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import (
     SPLITS,
     SplitCounts,
@@ -33,17 +34,18 @@ from kerasbert_tfx.records.document_records import (
     write_counts,
 )
 from kerasbert_tfx.records.fingerprints import files_fingerprint
+from kerasbert_tfx.records.input_files import find_files, folder_and_pattern
 from kerasbert_tfx.records.record_files import record_writer
-from kerasbert_tfx.records.text_ranges import TextRange, find_files, find_ranges, folder_and_pattern, read_range
+from kerasbert_tfx.records.text_ranges import TextRange, find_ranges, read_range
 
 
 class DocumentExamplesDriver(FileBasedDriver):
-    """Finds the files, those in sub-folders too, and refuses texts that are not there before anything runs."""
+    """Finds the files, including those in sub-folders, and refuses missing files before anything runs."""
 
     def resolve_exec_properties(
         self, exec_properties: dict[str, Any], pipeline_info: PipelineInfo, component_info: ComponentInfo
     ) -> dict[str, Any]:
-        """The properties, with a fingerprint of all files in place of TFX's, which knows whole seconds only."""
+        """Replaces TFX's fingerprint, which only knows sizes and whole seconds, by one of all files' content."""
         files = find_files(_options(exec_properties)["texts"])
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         return {**resolved, FINGERPRINT_PROPERTY_NAME: files_fingerprint(files)}
@@ -80,11 +82,19 @@ def write_document_examples(
     text_column: str | None = None,
     range_bytes: int = 32_000_000,
 ) -> None:
-    """Writes the examples of both splits, and runs the pipeline to its end.
+    """Writes the examples of both splits, and runs the pipeline until it finishes.
+
+    Args:
+        pipeline: A new Beam pipeline.
+        uri: The folder to write to.
+        texts: A file, a folder or a pattern.
+        held_out_share: Share of documents in the split "eval".
+        text_column: The column of the texts if the files are tables.
+        range_bytes: How much text one worker reads at a time.
 
     Raises:
-        BadInputError: the texts cannot be read, or next-sentence prediction cannot pair their documents.
-        OSError: a file cannot be written.
+        BadInputError: If the texts cannot be read, or if next-sentence prediction cannot pair their documents.
+        OSError: If a file cannot be written.
     """
     ranges = find_ranges(texts, range_bytes, text_column)
     with plain_beam_errors(), pipeline:
@@ -131,10 +141,10 @@ class DocumentExamples(FileBasedExampleGen):
     """Reads the text of a pretraining run.
 
     Args:
-        texts: a file, a folder or a pattern of plain text or of tables.
-        held_out_share: share of documents in the split "eval".
-        text_column: of tables: each row's text is a document.
-        range_bytes: what one worker reads at a time.
+        texts: A file, a folder or a pattern of plain text or of tables.
+        held_out_share: Share of documents in the split "eval".
+        text_column: The column of the texts if the files are tables. The text of each row is a document.
+        range_bytes: How much text one worker reads at a time.
     """
 
     DRIVER_CLASS = DocumentExamplesDriver
@@ -163,7 +173,7 @@ class DocumentExamples(FileBasedExampleGen):
 
 
 def _options(exec_properties: dict[str, Any]) -> dict[str, Any]:
-    """The options that the component was made with."""
+    """Returns the options that the component was created with."""
     custom = example_gen_pb2.CustomConfig()
     proto_utils.json_to_proto(exec_properties["custom_config"], custom)
     options = struct_pb2.Struct()

@@ -26,9 +26,10 @@ from tfx.utils import proto_utils
 from kerasbert.data import read_labelled, read_texts, stable_split
 from kerasbert.data.tables.tagged import read_tagged
 from kerasbert.errors import BadInputError
-from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.fingerprints import files_fingerprint
+from kerasbert_tfx.records.input_files import matching_files
 from kerasbert_tfx.records.labelled_records import (
     REGRESSION,
     TOKENS,
@@ -39,7 +40,6 @@ from kerasbert_tfx.records.labelled_records import (
     to_example,
 )
 from kerasbert_tfx.records.remote_folders import copied_to_local
-from kerasbert_tfx.records.text_ranges import matching_files
 
 # Shares are whole numbers of this many buckets in TFX's own split configuration.
 _BUCKETS = 10_000

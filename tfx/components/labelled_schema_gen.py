@@ -1,7 +1,7 @@
-"""The schema of labelled rows: what each column must be, and which labels training knows.
+"""The schema of labelled rows: the type of each column, and the labels that training knows.
 
-TFX's own SchemaGen would take texts of a small table for categories, and labels of a large one for free text. Here the
-task says what a column is, and the labels of the training split are the labels that there are.
+TFX's own SchemaGen would take the texts of a small table for categories, and the labels of a large one for free text.
+Here the task defines the type of a column, and the known labels are those of the training split.
 """
 
 import json
@@ -20,7 +20,7 @@ from kerasbert.errors import BadInputError
 from kerasbert_tfx.records.labelled_records import MULTI_LABEL, REGRESSION, Columns
 
 SCHEMA_FILE = "schema.pbtxt"
-# TensorFlow Data Validation must list every label, for the schema and for messages.
+# TensorFlow Data Validation must list all labels, for the schema and for messages.
 MOST_LABELS = 100_000
 
 
@@ -30,12 +30,12 @@ def LabelledSchemaGen(  # noqa: N802 (TFX components are named like classes)
     schema: OutputArtifact[Schema],
     columns: Parameter[str],
 ) -> None:
-    """Writes the schema that the training split sets.
+    """Writes the schema of the training split.
 
     Args:
-        statistics: of all splits, among them "train".
-        schema: where `schema.pbtxt` is written.
-        columns: the fields of `Columns`, as JSON.
+        statistics: The statistics of all splits, including "train".
+        schema: The output with `schema.pbtxt`.
+        columns: The fields of `Columns`, as a JSON object.
     """
     dataset = stats_artifact_utils.load_statistics(statistics, "train").proto().datasets[0]
     learned = schema_of(Columns(**json.loads(columns)), dataset)
@@ -44,14 +44,18 @@ def LabelledSchemaGen(  # noqa: N802 (TFX components are named like classes)
 
 
 def schema_of(columns: Columns, dataset: statistics_pb2.DatasetFeatureStatistics) -> schema_pb2.Schema:
-    """The schema that a training split sets.
+    """Returns the schema of a training split.
+
+    Args:
+        columns: The columns and the task.
+        dataset: The statistics of the training split.
 
     Raises:
-        BadInputError: there are no rows, or fewer than two labels where one of several is asked for.
+        BadInputError: If there are no rows, or fewer than two labels for single-label classification.
     """
     if not dataset.num_examples:
         raise BadInputError(
-            "The training split must have rows. Received: none. Give more rows, or that split a larger share."
+            "The training split must have rows. Received: no row. Add rows, or set a larger `train_share`."
         )
     schema = schema_pb2.Schema()
     for name in columns.texts:
@@ -70,8 +74,8 @@ def schema_of(columns: Columns, dataset: statistics_pb2.DatasetFeatureStatistics
     if len(labels) < (1 if columns.task == MULTI_LABEL else 2):
         raise BadInputError(
             f"Classification needs at least two classes. Received: {int(dataset.num_examples)} training rows, all "
-            f"labelled {', '.join(map(repr, labels)) or 'with nothing'} in column {columns.label!r}. "
-            "Add rows of another class, or check the label column."
+            f"with {f'the label {labels[0]!r}' if labels else 'no label'} in column {columns.label!r}. "
+            "Add rows of another class, or check `label_column`."
         )
     feature.domain = columns.label
     schema.string_domain.add(name=columns.label, value=labels)
@@ -79,7 +83,7 @@ def schema_of(columns: Columns, dataset: statistics_pb2.DatasetFeatureStatistics
 
 
 def label_counts(label: str, dataset: statistics_pb2.DatasetFeatureStatistics) -> Mapping[str, int]:
-    """How often each label is there."""
+    """Returns label -> number of rows."""
     for feature in dataset.features:
         if label in (feature.name, *feature.path.step):
             histogram = feature.string_stats.rank_histogram
@@ -90,7 +94,7 @@ def label_counts(label: str, dataset: statistics_pb2.DatasetFeatureStatistics) -
 def _add_feature(
     schema: schema_pb2.Schema, name: str, kind: Any, at_least: int, at_most: int | None
 ) -> schema_pb2.Feature:
-    """A feature that every row must have, with so many values."""
+    """Adds a feature that every row must have, with bounds for its number of values."""
     feature = schema.feature.add(name=name, type=kind)
     feature.presence.min_fraction = 1.0
     feature.presence.min_count = 1

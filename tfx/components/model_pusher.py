@@ -1,30 +1,36 @@
-"""Pushes a blessed model as a new version, so that a server that watches the folder never sees half of it.
+"""Pushes a blessed model as a new version, so that a server that watches the folder never serves half of it.
 
-TFX's own Pusher copies file by file into the final folder, and pushes the same model again when only its blessing is
-new. Here a version is copied aside and renamed, its number is larger than all that are there, and a model that is the
-newest version already stays as it is. Folders in buckets are left to TFX's own way.
+TFX's own Pusher copies file by file into the final folder, and pushes an unchanged model again after a new evaluation.
+This component writes a version to a temporary folder and renames it, numbers it above all existing versions, and does
+nothing if the newest version has the same content. A bucket cannot rename folders: there `saved_model.pb`, without
+which no server loads a version, is copied last.
 """
 
 import time
-from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from tfx import types
 from tfx.components.pusher.component import Pusher
 from tfx.components.pusher.executor import Executor
 from tfx.dsl.components.base import executor_spec
+from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from kerasbert.errors import BadInputError
-from kerasbert.export.version_folders import existing_versions, next_version_folder
+from kerasbert.export.version_folders import next_version_folder
 from kerasbert.files import write_folder_aside
 from kerasbert_tfx.records.fingerprints import fingerprint
+from kerasbert_tfx.records.pushed_versions import pushed_versions, version_folder
+from kerasbert_tfx.records.remote_folders import is_remote
+
+_COPIED_LAST = "saved_model.pb"
 
 
 class ModelPusherExecutor(Executor):
-    """TFX's Pusher with whole versions."""
+    """Pushes whole versions."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -35,15 +41,12 @@ class ModelPusherExecutor(Executor):
         """Pushes the model if it is blessed.
 
         Raises:
-            BadInputError: the folder cannot be written. What was pushed before is as it was.
+            BadInputError: If the folder cannot be written. The versions pushed before are unchanged.
         """
         destination = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
         )
         folder = destination.filesystem.base_directory
-        if "://" in folder:
-            super().Do(input_dict, output_dict, exec_properties)
-            return
         self._log_startup(input_dict, output_dict, exec_properties)
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
@@ -51,14 +54,15 @@ class ModelPusherExecutor(Executor):
             return
         model = self.GetModelPath(input_dict)
         try:
-            version = push(Path(model), Path(folder))
-        except OSError as error:
+            version = push(model, folder)
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
             raise BadInputError(
-                f"The model must be pushed to a folder that can be written. Received: '{folder}' "
-                f"({error.strerror or error}). Free space or change its rights, or name another `push_folder`."
+                f"`push_folder` must be a writable folder. Received: '{folder}' ({reason}). "
+                "Free space, change its permissions, or choose another `push_folder`."
             ) from error
         io_utils.copy_dir(model, pushed.uri)
-        self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
+        self._MarkPushed(pushed, pushed_destination=version, pushed_version=version.rpartition("/")[2])
 
 
 class ModelPusher(Pusher):
@@ -67,21 +71,43 @@ class ModelPusher(Pusher):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ModelPusherExecutor)
 
 
-def push(model: Path, folder: Path) -> Path:
+def push(model: str, folder: str) -> str:
     """Copies a model's folder to a new version, unless it is the newest version already.
 
     Args:
-        model: the folder to copy.
-        folder: holds one numbered folder for each version; made when it is missing.
+        model: The folder to copy.
+        folder: The folder with one numbered folder per version. It is created if it does not exist.
 
     Returns:
         The version's folder.
+
+    Raises:
+        OSError: If the local `folder` cannot be written.
+        tf.errors.OpError: If the remote `folder` cannot be written.
     """
-    wanted = fingerprint(model)
-    versions = existing_versions(folder)
-    if versions and fingerprint(folder / str(versions[-1])) == wanted:
-        return folder / str(versions[-1])
+    versions = pushed_versions(folder)
+    if versions:
+        newest = version_folder(folder, versions[-1])
+        if fingerprint(newest) == fingerprint(model):
+            return newest
     number = max(int(time.time()), max(versions, default=0) + 1)
-    with next_version_folder(folder, number) as final, write_folder_aside(final) as aside:
-        io_utils.copy_dir(str(model), str(aside))
-    return final
+    if is_remote(folder):
+        final = version_folder(folder, number)
+        _copy_to_bucket(model, final)
+        return final
+    with next_version_folder(folder, number) as path, write_folder_aside(path) as aside:
+        io_utils.copy_dir(model, str(aside))
+    return str(path)
+
+
+def _copy_to_bucket(model: str, final: str) -> None:
+    """Copies all files of a model, and removes them again if one cannot be written."""
+    folders = [(folder.rstrip("/"), names) for folder, _, names in fileio.walk(model)]
+    files = [f"{folder}/{name}" for folder, names in folders for name in names if name]
+    try:
+        for file in sorted(files, key=lambda file: (file.endswith(f"/{_COPIED_LAST}"), file)):
+            fileio.copy(file, f"{final}/{file.removeprefix(model.rstrip('/') + '/')}")
+    except tf.errors.OpError:
+        if fileio.isdir(final):
+            fileio.rmtree(final)
+        raise

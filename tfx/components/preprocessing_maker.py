@@ -1,6 +1,6 @@
-"""Makes the one preprocessing object of a run: its vocabulary, learnt from the documents or given, and its tokenizer.
+"""Makes the preprocessing object of a run: a tokenizer whose vocabulary is learned from the documents or given.
 
-Every later component reads it from this artifact, so that what is trained on and what is served are tokenized alike.
+All later components read it from this artifact, so that training and serving tokenize in the same way.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from kerasbert.checkpoints import load_backbone
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary
 from kerasbert.recipes.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
-from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.model_folder import find_model
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import document_files, read_counts, read_document_texts
 from kerasbert_tfx.records.remote_folders import copied_to_local, written_locally
 
-_REMEDY = "Give one of the text's language and script, leave `vocabulary` out to learn one"
+_REMEDY = "Use a vocabulary for the language and script of the text, remove `vocabulary` to learn one"
 
 
 @component
@@ -32,16 +32,16 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
     preprocessing: OutputArtifact[File],
     options: Parameter[str],
 ) -> None:
-    """Learns a vocabulary, or takes a given one, and checks that it knows the text.
+    """Learns a vocabulary, or takes a given one, and checks that it covers the text.
 
     Args:
-        examples: documents (see document_records.py).
-        preprocessing: what `TextToInputs.save` writes.
-        options: JSON: `vocabulary` and `model` (paths or null), `size`, `characters`, `lower_case`, `strip_accents`,
-            `sequence_length`, `max_unknown_share`.
+        examples: Documents (see document_records.py).
+        preprocessing: The output, written by `TextToInputs.save`.
+        options: A JSON object with `vocabulary` and `model` (addresses or null), `size`, `min_count`, `characters`,
+            `lower_case`, `strip_accents`, `sequence_length` and `max_unknown_share`.
     """
     values = json.loads(options)
-    with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"]) as model:
+    with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"], "base_model") as model:
         tokenizer = _tokenizer(examples.uri, values, vocabulary, model)
     unknown = check_unknown_words(
         tokenizer,
@@ -56,13 +56,13 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
 
 
 def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> WordPieceTokenizer:
-    """The tokenizer of a model, of a vocabulary file, or of a vocabulary learnt from the documents."""
+    """Returns the tokenizer of a model, of a vocabulary file, or of a vocabulary learned from the documents."""
     if model is not None:
         loaded = load_backbone(model).text_to_inputs
         if loaded is None:
             raise BadInputError(
-                f"A model to go on from must have its vocabulary beside it. Received: '{values['model']}' without one. "
-                "Copy its vocab.txt there."
+                f"The model to start from must include its vocabulary. Received: base_model='{values['model']}', which "
+                "has none. Copy its vocab.txt into that folder."
             )
         return loaded.tokenizer
     rules = {"lower_case": values["lower_case"], "strip_accents": values["strip_accents"]}
@@ -75,7 +75,7 @@ def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model:
 
 
 def _lines(uri: str, characters: int) -> Iterator[str]:
-    """The lines of about so much training text: of documents chosen by a hash, so that their order does not matter."""
+    """Yields lines of about `characters` of training text, from documents chosen by a hash (not by their order)."""
     counts, _ = read_counts(uri)
     share = min(1.0, characters / max(1, counts["train"].characters))
     for path in document_files(uri, "train"):

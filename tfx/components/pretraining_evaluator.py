@@ -1,8 +1,8 @@
-"""Judges a pretrained model by its held-out metrics, against thresholds and against the model that is pushed now.
+"""Evaluates a pretrained model on held-out pairs, and blesses it if it meets thresholds and is not worse than before.
 
-TFX's own Evaluator feeds one signature and compares one label; masked LM and next-sentence prediction have metrics of
-their own. The blessing is TFX's, so that its Pusher heeds it. The baseline is read from the folder of pushed models, to
-which only blessed ones come, and not through a Resolver: an unchanged run then stays in the cache.
+TFX's own Evaluator calls one signature and compares one label; masked LM and next-sentence prediction have their own
+metrics. The blessing has TFX's type, so that TFX's Pusher respects it. The baseline is read from the folder of pushed
+models, which contains blessed models only. A Resolver would make an unchanged run miss the cache.
 """
 
 import json
@@ -22,8 +22,9 @@ from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
 from kerasbert.recipes.pretraining import Records, evaluate_on_records
 from kerasbert.settings import PretrainingSettings
-from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.modules.pretraining import recipe_settings, records_of
+from kerasbert_tfx.records.component_metrics import write_metrics
+from kerasbert_tfx.records.pushed_versions import newest_version
 from kerasbert_tfx.records.remote_folders import copied_to_local
 
 
@@ -37,16 +38,16 @@ def PretrainingEvaluator(  # noqa: N802 (TFX components are named like classes)
     thresholds: Parameter[str],
     push_folder: Parameter[str],
 ) -> None:
-    """Blesses the model, or says why not.
+    """Blesses the model, or reports why not.
 
     Args:
-        model: what the Trainer made.
-        instances: the held-out pairs.
-        evaluation: metrics of the model and of the baseline, and the reasons.
-        blessing: TFX's.
-        settings: JSON: fields of `PretrainingSettings`.
-        thresholds: JSON: the arguments of `objections`.
-        push_folder: holds the models that were pushed.
+        model: The Trainer's model.
+        instances: The held-out pairs.
+        evaluation: The output with the metrics of the model and of the baseline, and the verdict.
+        blessing: The output that TFX's Pusher reads.
+        settings: Fields of `PretrainingSettings`, as a JSON object.
+        thresholds: The arguments of `objections`, as a JSON object.
+        push_folder: The folder with one numbered folder per pushed version.
     """
     baseline_uri = newest_version(push_folder)
     with (
@@ -75,14 +76,15 @@ def objections(
     max_masked_lm_loss: float | None = None,
     max_loss_increase: float = 0.0,
 ) -> list[str]:
-    """What speaks against a model.
+    """Returns the reasons not to bless a model.
 
     Args:
-        metrics: of the model, on held-out pairs.
-        baseline: of the model pushed now, on the same pairs; None where there is none to compare with.
-        min_masked_lm_accuracy, min_next_sentence_accuracy: the least that they must be.
-        max_masked_lm_loss: the most that it may be; None for no bound.
-        max_loss_increase: by so much may the loss be above the baseline's.
+        metrics: The model's metrics on the held-out pairs.
+        baseline: The pushed model's metrics on the same pairs, or None if there is no model to compare with.
+        min_masked_lm_accuracy: Lower bound of the masked-LM accuracy.
+        min_next_sentence_accuracy: Lower bound of the next-sentence accuracy.
+        max_masked_lm_loss: Upper bound of the masked-LM loss. None sets no bound.
+        max_loss_increase: The loss may be above the baseline's by at most this much.
 
     Example:
         >>> objections({"masked_lm_accuracy": 0.1, "next_sentence_accuracy": 0.9, "loss": 3.0}, {"loss": 2.5})
@@ -103,22 +105,13 @@ def objections(
     return found
 
 
-def newest_version(folder: str) -> str | None:
-    """The path of the largest number under a folder, on any file system; None where there is none."""
-    if not tf.io.gfile.isdir(folder):
-        return None
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    versions = [int(name) for name in names if name.isascii() and name.isdigit()]
-    return os.path.join(folder, str(max(versions))) if versions else None
-
-
 def _metrics(model: Path, settings: PretrainingSettings, records: Records) -> dict[str, float]:
-    """A model's metrics on the held-out pairs."""
+    """Returns a model's metrics on the held-out pairs."""
     loaded = checkpoints.load(model)
     if not isinstance(loaded.model, BertPretrainer) or loaded.text_to_inputs is None:
         raise BadInputError(
-            f"A model to evaluate must have both pretraining heads and its vocabulary. Received: '{model}' without. "
-            "Remove it from the folder of pushed models."
+            f"A model to evaluate must have both pretraining heads and a vocabulary. Received: '{model}', which lacks "
+            "one of them. Remove that version from `push_folder`, or choose another `push_folder`."
         )
     return evaluate_on_records(loaded.model, loaded.text_to_inputs, settings, records)
 
@@ -126,7 +119,7 @@ def _metrics(model: Path, settings: PretrainingSettings, records: Records) -> di
 def _compared(
     baseline: Path, candidate: Path, settings: PretrainingSettings, records: Records
 ) -> tuple[dict[str, float] | None, str]:
-    """The baseline's metrics on the same pairs, unless the pairs' ids mean something else to it."""
+    """Returns the baseline's metrics on the same pairs, unless it has another vocabulary, and a note."""
     name = f"version {baseline.name}"
     ours, theirs = ((folder / "vocab.txt").read_bytes() for folder in (candidate, baseline))
     if ours != theirs:
@@ -149,7 +142,7 @@ def _write(
 
 
 def _bless(blessing: ModelBlessing, model: Model, baseline_uri: str | None, is_blessed: bool) -> None:
-    """Notes the judgement in the artifact, as TFX's Evaluator does."""
+    """Stores the verdict in the artifact, as TFX's Evaluator does."""
     blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
     if baseline_uri:

@@ -1,6 +1,6 @@
-"""The schema that the user gives, as the artifact that ExampleValidator and the checks read.
+"""Reads the user's own schema into the artifact that ExampleValidator and the checks read.
 
-TFX's ImportSchemaGen would take a corrected file under its old name from the cache.
+TFX's ImportSchemaGen would not notice a corrected file with the same name: it would use the cache.
 """
 
 import tensorflow_data_validation as tfdv
@@ -23,9 +23,9 @@ def SchemaImport(  # noqa: N802 (TFX components are named like classes)
     """Reads a schema.
 
     Args:
-        schema: where `schema.pbtxt` is written.
-        path: a file with TensorFlow Metadata's Schema as protobuf text, here or in a bucket.
-        fingerprint: of the file, so that a changed one is read again.
+        schema: The output with `schema.pbtxt`.
+        path: A file with TensorFlow Metadata's Schema as protobuf text, on this machine or in a bucket.
+        fingerprint: The fingerprint of the file, so that a changed file is read again.
     """
     del fingerprint
     fileio.makedirs(schema.uri)
@@ -33,18 +33,21 @@ def SchemaImport(  # noqa: N802 (TFX components are named like classes)
 
 
 def read_schema(path: str) -> schema_pb2.Schema:
-    """The schema in a file.
+    """Reads the schema in a file.
+
+    Args:
+        path: The file, on this machine or in a bucket.
 
     Raises:
-        BadInputError: the file is not there, or holds something else.
+        BadInputError: If the file does not exist or contains something else.
     """
     if not fileio.exists(path) or fileio.isdir(path):
-        raise BadInputError(f"`schema` must be a file. Received: '{path}', which is none. Check the setting.")
+        raise BadInputError(f"`schema` must be a file that exists. Received: schema='{path}'. Check the path.")
     with copied_to_local(path) as file:
         try:
             return text_format.Parse(file.read_text(encoding="utf-8"), schema_pb2.Schema())
         except (text_format.ParseError, UnicodeDecodeError) as error:
             raise BadInputError(
-                f"{path}: a schema must be TensorFlow Metadata's Schema as protobuf text. Received: {error}. "
-                "Start from the `schema.pbtxt` that an earlier run wrote."
+                "`schema` must be TensorFlow Metadata's Schema as protobuf text. "
+                f"Received: schema='{path}' ({error}). Start from the `schema.pbtxt` that an earlier run wrote."
             ) from error

@@ -1,7 +1,7 @@
-"""Compares the ids that training made of texts with the ids that the exported model makes of the same texts.
+"""Compares the token ids of texts in training with those that the exported model computes for the same texts.
 
-Both come from one preprocessing object, so they must be the same to the last id. If they are not, something between
-training and export has broken, and the model must not be served: the run stops here.
+Both come from one preprocessing object, so all ids must be equal. If they are not, something between training and
+export is broken, the model must not be served, and the run stops here.
 """
 
 import json
@@ -26,12 +26,12 @@ _ROWS_AT_ONCE = 256
 def SkewCheck(  # noqa: N802 (TFX components are named like classes)
     model: InputArtifact[Model], model_run: InputArtifact[ModelRun], report: OutputArtifact[String]
 ) -> None:
-    """Passes, or raises the first text whose ids differ.
+    """Passes, or raises an error with the first text whose ids differ.
 
     Args:
-        model: the exported candidate.
-        model_run: what its trainer kept, with the ids that training made.
-        report: how many texts and ids were compared, as JSON.
+        model: The exported candidate.
+        model_run: The Trainer's run, with a sample of texts and their ids in training.
+        report: The output with the numbers of compared texts and ids, as JSON.
     """
     with fileio.open(f"{model_run.uri}/{SAMPLE_FILE}", "rb") as lines:
         rows = [json.loads(line) for line in lines]
@@ -40,17 +40,20 @@ def SkewCheck(  # noqa: N802 (TFX components are named like classes)
 
 
 def compare(rows: Sequence[Mapping[str, Any]], tokenize: Any) -> dict[str, int]:
-    """How many texts and ids were compared.
+    """Compares ids and returns the numbers of compared texts and ids.
 
     Args:
-        rows: `text` and `token_ids` of each row, as training made them.
-        tokenize: the exported signature.
+        rows: The `text` and the `token_ids` in training of each row.
+        tokenize: The exported signature.
 
     Raises:
-        BadInputError: the ids of a text differ; the text and the first differing position are named. Or there are none.
+        BadInputError: If there are no rows, or if the ids of a text differ. The message names the text and the first
+            position that differs.
     """
     if not rows:
-        raise BadInputError("The trainer must keep a sample of its inputs. Received: an empty one. Train again.")
+        raise BadInputError(
+            "The Trainer must store a sample of its inputs. Received: an empty sample. Train again with `--no-cache`."
+        )
     ids = 0
     for row, exported in zip(rows, _exported_ids([row["text"] for row in rows], tokenize), strict=True):
         trained = row["token_ids"]
@@ -60,8 +63,8 @@ def compare(rows: Sequence[Mapping[str, Any]], tokenize: Any) -> dict[str, int]:
                 min(len(trained), len(exported)),
             )
             raise BadInputError(
-                "The exported model must make the same token ids of a text as training. Received: for "
-                f"{row['text'][:80]!r}, from position {position} on, {trained[position : position + 5]} in training "
+                "The exported model must compute the same token ids as training. Received: for "
+                f"{row['text'][:80]!r}, from position {position}, {trained[position : position + 5]} in training "
                 f"and {exported[position : position + 5]} in the model. Train and export with the same preprocessing."
             )
         ids += len(trained)
@@ -69,7 +72,7 @@ def compare(rows: Sequence[Mapping[str, Any]], tokenize: Any) -> dict[str, int]:
 
 
 def _exported_ids(texts: Sequence[str], tokenize: Any) -> Iterator[list[int]]:
-    """The ids of each text, without padding."""
+    """Yields the ids of each text, without padding."""
     for start in range(0, len(texts), _ROWS_AT_ONCE):
         answer = tokenize(text=tf.constant(texts[start : start + _ROWS_AT_ONCE]))
         yield from tf.ragged.boolean_mask(answer["token_ids"], answer["padding_mask"] > 0).to_list()

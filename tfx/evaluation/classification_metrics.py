@@ -1,6 +1,6 @@
-"""A TFMA metric with the metrics of `kerasbert.training`: F1 over labels whose number nobody knows beforehand.
+"""A TFMA metric: F1 over labels, with the averages of `kerasbert.training`.
 
-TFMA's own F1 needs the number of classes when the pipeline is made.
+TFMA's own F1 must know the number of classes when the pipeline is defined.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_util
+from tensorflow_model_analysis.proto import config_pb2
 
 from kerasbert_tfx.evaluation.row_counting import RowCounting
 
@@ -18,18 +19,20 @@ _THRESHOLD = 0.5
 
 
 class F1OverLabels(tfma.metrics.Metric):  # type: ignore[misc]
-    """F1 of single labels or of several.
+    """F1 score for single-label and multi-label classification.
 
     Args:
-        name: of the figure.
-        average: "macro" (the mean over all labels that the model knows, those without rows included), "micro" (over all
-            decisions) or "weighted" (the mean by rows).
-        multi_label: whether every label with a probability above a half is an answer, and not only the best.
+        name: Name of the metric.
+        average: "macro" (mean over all labels that the model knows, including those without rows), "micro" (over all
+            decisions) or "weighted" (mean weighted by the number of rows).
+        multi_label: Whether every label with a probability above 0.5 is predicted, as opposed to the best one only.
     """
 
     def __init__(self, name: str = "macro_f1", average: str = "macro", multi_label: bool = False) -> None:
         if average not in AVERAGES:
-            raise ValueError(f"`average` must be one of {', '.join(AVERAGES)}. Received: average={average!r}.")
+            raise ValueError(
+                f"`average` must be one of {', '.join(AVERAGES)}. Received: average={average!r}. Use one of them."
+            )
         super().__init__(
             metric_util.merge_per_key_computations(_computations), name=name, average=average, multi_label=multi_label
         )
@@ -42,12 +45,12 @@ def _computations(
     name: str,
     average: str,
     multi_label: bool,
-    eval_config: tfma.EvalConfig | None = None,
+    eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,
 ) -> tfma.metrics.MetricComputations:
-    """The counting behind one figure."""
+    """Returns the computation of one metric."""
     key = tfma.metrics.MetricKey(
         name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
     )
@@ -56,10 +59,10 @@ def _computations(
 
 
 class _Counting(RowCounting):
-    """Counts hits, answers and true rows of each label."""
+    """Counts the correct predictions, the predictions and the true rows of each label."""
 
     def __init__(
-        self, key: tfma.metrics.MetricKey, eval_config: tfma.EvalConfig | None, average: str, multi_label: bool
+        self, key: tfma.metrics.MetricKey, eval_config: config_pb2.EvalConfig | None, average: str, multi_label: bool
     ) -> None:
         super().__init__(key, eval_config)
         self._average = average
@@ -96,12 +99,12 @@ class _Counting(RowCounting):
         return {self._key: metrics[self._average]}
 
     def _classes(self, label: np.ndarray, probabilities: np.ndarray) -> tuple[set[int], set[int]]:
-        """The true and the answered labels of one row."""
+        """Returns the true and the predicted labels of one row."""
         if self._multi_label:
             return set(np.flatnonzero(label)), set(np.flatnonzero(probabilities > _THRESHOLD))
         return {int(label[0])}, {int(probabilities.argmax())}
 
 
 def _f1(hits: float, both: float) -> float:
-    """2 * hits / (predicted + true), 0 where there is nothing."""
+    """Returns 2 * hits / (predicted + true), or 0 if there are none."""
     return 2 * hits / both if both else 0.0

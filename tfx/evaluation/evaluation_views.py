@@ -1,16 +1,17 @@
-"""What TFMA measures of a fine-tuned model: labels as strings become numbers in the order of the model's answers.
+"""Turns the labels of rows and the answers of a model, which are strings, into the numbers that TFMA compares.
 
-The exported model answers with label strings, best first, and the examples hold label strings. TFMA pairs numbers. A
-view makes the numbers of one row; a metric chooses its view by `output_names`:
+The exported model returns label strings, best first, and the examples contain label strings. A view computes the
+numbers for one row; a metric selects its view by `output_names`:
 
-* `class_probabilities`: the true label's number and the probabilities of all labels
-* `best_class`: 1 if the best label is the true one, else 0, and the best label's probability
+* `class_probabilities`: the number of the true label, and the probabilities of all labels
+* `best_class`: 1 if the best label is the true one, else 0, and the probability of the best label
 * `class_flags`: 0 or 1 for each label, and its probability (multi-label)
 * `number`: the true number and the predicted one (regression)
-* `entities`: for each entity that is there or is found, whether it is there, and whether it is found (token
-  classification)
+* `entities`: for each true or predicted entity, whether it is true, and whether it is predicted (token
+  classification). True entities beyond the longest input count as missed.
 
-The order is the candidate's for the baseline too, whatever labels that one knows. A slice by `text_length` is added.
+The candidate's order of labels is used for the baseline too, even if the baseline knows other labels. The view also
+adds `text_length`, to slice by.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,13 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import slice_key_extractor
+from tensorflow_model_analysis.proto import config_pb2
 
 from kerasbert.data import Labels
 from kerasbert.recipes.token_classification import spans
 
 TEXT_LENGTH = "text_length"
-# Upper bounds of the classes of lengths, in words.
+# Upper bounds of the length classes, in words.
 _LENGTHS = (8, 16, 32, 64, 128)
 
 Extracts = dict[str, Any]
@@ -35,21 +37,21 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 class Row(NamedTuple):
-    """What is known of a row before a model answers: its labels, its texts, and all labels in the order of training."""
+    """The labels and texts of a row, and all label names in the order of training."""
 
     true: np.ndarray
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
 
-# A row and one model's answer -> label and prediction.
+# A row and one model's answer -> label and prediction for TFMA.
 View = Callable[[Row, Answer], Pair]
 
 
 def custom_extractors(
-    eval_shared_model: Any, eval_config: tfma.EvalConfig, tensor_adapter_config: Any
+    eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any
 ) -> list[tfma.extractors.Extractor]:
-    """TFMA's own extractors, with the views made before rows are put into slices."""
+    """Returns TFMA's own extractors, with one that computes the views before rows are sliced. TFX calls this."""
     extractors: list[tfma.extractors.Extractor] = tfma.default_extractors(
         eval_shared_model=eval_shared_model,
         eval_config=eval_config,
@@ -77,14 +79,14 @@ def _extract_views(rows: beam.PCollection, **arguments: Any) -> beam.PCollection
 def with_views(
     extracts: Extracts, view_names: Sequence[str], label_key: str, models: Sequence[str], candidate: str
 ) -> Extracts:
-    """One row's extracts with its views in place of strings.
+    """Replaces the strings of one row by its views.
 
     Args:
-        extracts: TFMA's, with features, labels and predictions of one row.
-        view_names: the views that metrics ask for.
-        label_key: the label's feature.
-        models: the names of the models.
-        candidate: the name of the one whose labels' order counts.
+        extracts: TFMA's features, labels and predictions of one row.
+        view_names: The views that the metrics use.
+        label_key: The feature with the label.
+        models: The names of the models.
+        candidate: The name of the model whose order of labels is used.
     """
     result = dict(extracts)
     features = dict(extracts[constants.FEATURES_KEY])
@@ -107,12 +109,12 @@ def with_views(
 
 
 def label_order(answer: Answer) -> tuple[str, ...]:
-    """The labels that a classifier knows, in the order of training; none for other models."""
+    """Returns the labels that a classifier knows, in the order of training. Empty for other models."""
     return _order(tuple(sorted(_strings(answer["labels"])))) if "label" in answer else ()
 
 
 def length_class(texts: Sequence[str]) -> str:
-    """How long the texts of a row are together, such as "9-16 words"."""
+    """Returns the length class of all texts of a row together, e.g. "9-16 words"."""
     words = sum(len(text.split()) for text in texts)
     lower = 0
     for upper in _LENGTHS:
@@ -124,7 +126,7 @@ def length_class(texts: Sequence[str]) -> str:
 
 def _class_probabilities(row: Row, answer: Answer) -> Pair:
     label = _strings(row.true)[0]
-    # A label that the model does not know is right for no answer: TFMA takes -1 for none of the classes.
+    # A label that the model does not know gets -1, which TFMA treats as none of the classes.
     return np.array([row.names.index(label) if label in row.names else -1]), _probabilities(answer, row.names)
 
 
@@ -143,7 +145,7 @@ def _number(row: Row, answer: Answer) -> Pair:
 
 
 def _entities(row: Row, answer: Answer) -> Pair:
-    """Entities by their first byte, the byte behind their last, and their kind."""
+    """Compares entities by their first byte, the byte after their last, and their kind."""
     sizes = [len(word.encode()) for word in row.texts[0].split(" ")]
     begins = [sum(sizes[:index]) + index for index in range(len(sizes))]
     true = {
@@ -152,7 +154,7 @@ def _entities(row: Row, answer: Answer) -> Pair:
     columns = [np.ravel(answer[name]).tolist() for name in ("starts", "ends")]
     count = int(np.ravel(answer["entity_count"])[0])
     found = set(list(zip(*columns, _strings(answer["labels"]), strict=True))[:count])
-    # A row without any entity is no entity that is not found.
+    # A row without entities counts as one true negative, because TFMA needs at least one value.
     either = sorted(true | found) or [None]
     return np.array([float(entity in true) for entity in either]), np.array(
         [float(entity in found) for entity in either]
@@ -171,14 +173,14 @@ _orders: dict[tuple[str, ...], tuple[str, ...]] = {}
 
 
 def _order(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The order of `Labels`, found once for each set of names."""
+    """Returns the order of `Labels`, computed once for each set of names."""
     if names not in _orders:
         _orders[names] = Labels.from_training([list(names)]).names
     return _orders[names]
 
 
 def _probabilities(answer: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
-    """A model's probabilities [C] in the order of `names`, 0 for those that it does not know."""
+    """Returns a model's probabilities [C] in the order of `names`, 0 for labels that it does not know."""
     by_label = dict(zip(_strings(answer["labels"]), np.ravel(answer["probabilities"]).tolist(), strict=True))
     return np.array([by_label.get(name, 0.0) for name in names])
 

@@ -1,8 +1,8 @@
-"""A TFMA metric: the area under the ROC curve, for models that are sure of themselves.
+"""A TFMA metric: the area under the ROC curve, for very confident models.
 
-TFMA's own AUC sorts probabilities into 10,000 equal parts of [0, 1]. A fine-tuned classifier gives most labels less
-than the first of them, and whatever lies in one part counts as equal: on 3 labels that is up to 0.07 beside the true
-area. Here the parts are equal steps of the log-odds, so that 1e-9 and 1e-6 are as far apart as 0.3 and 0.99.
+TFMA's own AUC puts probabilities into 10,000 equal bins of [0, 1]. A fine-tuned classifier gives most labels a
+probability within the first bin, and all probabilities of one bin count as equal: with 3 labels the result is wrong by
+up to 0.07. Here the bins are equal steps of the log-odds, so 1e-9 and 1e-6 are as far apart as 0.3 and 0.997.
 """
 
 from collections import Counter
@@ -12,23 +12,24 @@ from typing import Any
 import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_util
+from tensorflow_model_analysis.proto import config_pb2
 
 from kerasbert_tfx.evaluation.row_counting import RowCounting
 
-# Probabilities whose odds differ by less than about a thousandth count as equal.
+# Probabilities whose odds differ by less than about 0.1% count as equal.
 _STEPS = 1000
-# All that a float32 can be between 0 and 1 has log-odds between -104 and 17: at most 121,000 steps to count.
+# Every float32 between 0 and 1 has log-odds between -104 and 17, so there are at most 121,000 steps.
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).smallest_subnormal) / 2, 1 - 2.0**-25
 
 
 class AUCOverDecisions(tfma.metrics.Metric):  # type: ignore[misc]
-    """The share of pairs of a right and a wrong answer in which the right one is the more probable; ties are half.
+    """The share of pairs of a right and a wrong label in which the right one is more probable. Ties count half.
 
-    An answer is one label of one row, so that all labels are ranked together (one against the rest).
+    Each label of each row is one item, so all labels are ranked together (one against the rest).
 
     Args:
-        name: of the figure.
-        multi_label: whether a row's label holds 0 or 1 for each label, and not the number of the right one.
+        name: Name of the metric.
+        multi_label: Whether a row's label is a vector of 0 and 1, as opposed to the number of the right label.
     """
 
     def __init__(self, name: str = "auc", multi_label: bool = False) -> None:
@@ -41,12 +42,12 @@ tfma.metrics.metric_types.register_metric(AUCOverDecisions)
 def _computations(
     name: str,
     multi_label: bool,
-    eval_config: tfma.EvalConfig | None = None,
+    eval_config: config_pb2.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,
 ) -> tfma.metrics.MetricComputations:
-    """The counting behind the figure."""
+    """Returns the computation of the metric."""
     key = tfma.metrics.MetricKey(
         name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
     )
@@ -55,9 +56,11 @@ def _computations(
 
 
 class _Counting(RowCounting):
-    """Counts right and wrong answers by the step that their probability lies in."""
+    """Counts right and wrong labels by the step of their probability."""
 
-    def __init__(self, key: tfma.metrics.MetricKey, eval_config: tfma.EvalConfig | None, multi_label: bool) -> None:
+    def __init__(
+        self, key: tfma.metrics.MetricKey, eval_config: config_pb2.EvalConfig | None, multi_label: bool
+    ) -> None:
         super().__init__(key, eval_config)
         self._multi_label = multi_label
 
@@ -85,13 +88,13 @@ class _Counting(RowCounting):
         return {self._key: _area(accumulator["right"], accumulator["wrong"])}
 
     def _flags(self, label: np.ndarray, number: int) -> np.ndarray:
-        """Which of a row's answers are right."""
-        # A label that the model does not know is -1, and none of them.
+        """Returns which labels of a row are right, as booleans."""
+        # A label that the model does not know has the number -1, which matches none of them.
         return label > 0 if self._multi_label else np.arange(number) == int(label[0])
 
 
 def log_odds_steps(probabilities: np.ndarray) -> np.ndarray:
-    """The step of each probability.
+    """Returns the step of each probability.
 
     Example:
         >>> log_odds_steps(np.array([0.0, 1e-9, 0.5, 0.501, 1.0])).tolist()
@@ -102,7 +105,7 @@ def log_odds_steps(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _area(right: Counter[int], wrong: Counter[int]) -> float:
-    """The area, or NaN where all answers are right or all are wrong."""
+    """Returns the area, or NaN if all labels are right or all are wrong."""
     pairs = right.total() * wrong.total()
     area, below = 0.0, 0
     for step in sorted(right.keys() | wrong.keys()):

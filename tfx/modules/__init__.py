@@ -1,1 +1,1 @@
-"""What do the boxes call? Training functions, and the reading and writing that components share. No pipelines."""
+"""Which functions do TFX's Trainer and Tuner call? One module per pipeline, and what both need to find and store."""

@@ -1,14 +1,14 @@
 """What TFX's Trainer and Tuner call for fine-tuning: rows and settings in, an exported model and its run out.
 
-Training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config` holds
-`columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` but for paths of data),
-`starts_from_model` and, for the Tuner, `trials`.
+The training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config`
+contains `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` without the paths of data),
+`starts_from_model`, `unfinished` (see training_folder.py) and, for the Tuner, `trials`.
 """
 
+import contextlib
 import dataclasses
-import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,62 +24,63 @@ from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, check_vocab
 from kerasbert.recipes.start import make_backbone
 from kerasbert.run_folder import MODEL, RECORDS
 from kerasbert.settings import FineTuningSettings
-from kerasbert_tfx.components.component_metrics import write_metrics
-from kerasbert_tfx.modules.model_folder import find_model, local_folder
-from kerasbert_tfx.modules.training_sample import write_training_sample
+from kerasbert_tfx.modules.model_folder import find_model, local_config, local_file
+from kerasbert_tfx.modules.training_folder import keep_run, training_folder
+from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.labelled_records import Columns, read_rows
 
 _TEST_SPLIT = "/Split-test/"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Fine-tunes, exports the SavedModel, and keeps the run. Goes on where a killed run with the same inputs stopped.
+    """Fine-tunes, exports the SavedModel and stores the run. Goes on where a killed run with the same inputs ended.
 
     Args:
-        fn_args: TFX's, with `custom_config` as above.
+        fn_args: TFX's arguments, with `custom_config` as above.
 
     Raises:
-        BadInputError: the rows or the model to start from cannot be used.
+        BadInputError: If the rows or the model to start from cannot be used.
     """
     config = fn_args.custom_config
     columns = Columns(**config["columns"])
     rows = _rows(fn_args, columns)
     hyperparameters = _best_values(fn_args.hyperparameters)
     inputs = [fn_args.train_files, fn_args.eval_files, fn_args.base_model, hyperparameters]
-    with _started_from(fn_args) as start, local_folder(fn_args.model_run_dir, config, inputs, start) as work:
-        settings = _settings(config, hyperparameters, output=str(work), start_from=start)
+    with _local_inputs(fn_args) as paths, training_folder(config, inputs, paths) as work:
+        settings = _settings(config, hyperparameters, **{**paths, "output": str(work)})
         tuned = fine_tune(settings, rows=rows)
-        _export(tuned, columns, Path(fn_args.serving_model_dir))
+        _export(tuned, columns, fn_args.serving_model_dir)
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
-        _keep(work, fn_args.model_run_dir)
+        keep_run(work, fn_args.model_run_dir, [*RECORDS, MODEL, SAMPLE_FILE])
         write_metrics(fn_args.model_run_dir, _numbers(tuned.metrics))
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
-    """The search for the best learning rate, batch size and dropout, by the validation figure."""
+    """Searches for the best learning rate, batch size and dropout by the watched validation metric."""
     config = fn_args.custom_config
     rows = _rows(fn_args, Columns(**config["columns"]))
-    # Once: no trial has another vocabulary.
-    with _started_from(fn_args) as start:
-        settings = _settings(config, {}, output="", start_from=start)
+    # Once: all trials have the same vocabulary.
+    with _local_inputs(fn_args) as paths:
+        settings = _settings(config, {}, **{**paths, "output": ""})
         check_vocabulary(settings, make_backbone(settings, settings.sequence_length)[1], rows.train)
     tuner = FineTuningTuner(fn_args, FineTuningRows(rows.train, rows.validation))
     return TunerFnResult(tuner=tuner, fit_kwargs={})
 
 
 class FineTuningTuner(keras_tuner.RandomSearch):
-    """Tries values at random, each with a whole fine-tuning.
+    """Tries random values, with a complete fine-tuning for each of them.
 
     Args:
-        fn_args: TFX's, with `custom_config` as above.
-        rows: the rows; the figure is that on their validation rows.
+        fn_args: TFX's arguments, with `custom_config` as above.
+        rows: The rows. Each trial is judged by its metric on the validation rows.
     """
 
     def __init__(self, fn_args: FnArgs, rows: FineTuningRows) -> None:
         self._fn_args = fn_args
         self._rows = rows
         settings = _settings(fn_args.custom_config, {}, output="", start_from=None)
-        self._figure = monitored_metric(settings)
+        self._metric = monitored_metric(settings)
         space = keras_tuner.HyperParameters()
         space.Float(
             "learning_rate",
@@ -93,7 +94,7 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         space.Choice("dropout", [0.0, 0.1, 0.2], default=0.1)
         super().__init__(
             hypermodel=None,
-            objective=keras_tuner.Objective(self._figure, "min" if self._figure == "loss" else "max"),
+            objective=keras_tuner.Objective(self._metric, "min" if self._metric == "loss" else "max"),
             max_trials=fn_args.custom_config["trials"],
             seed=settings.seed,
             hyperparameters=space,
@@ -103,17 +104,17 @@ class FineTuningTuner(keras_tuner.RandomSearch):
         )
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Fine-tunes with one choice of values."""
+        """Fine-tunes with the values of one trial."""
         values = dict(trial.hyperparameters.values)
-        with tempfile.TemporaryDirectory() as folder, _started_from(self._fn_args) as start:
-            settings = _settings(self._fn_args.custom_config, values, output=folder, start_from=start)
+        with tempfile.TemporaryDirectory() as folder, _local_inputs(self._fn_args) as paths:
+            settings = _settings(self._fn_args.custom_config, values, **{**paths, "output": folder})
             metrics = fine_tune(settings, rows=self._rows).metrics
         keras.backend.clear_session()
-        return {self._figure: float(metrics[self._figure])}
+        return {self._metric: float(metrics[self._metric])}
 
 
 def _rows(fn_args: FnArgs, columns: Columns) -> FineTuningRows:
-    """The rows of the splits that TFX hands over: "train", "eval" and, where there is one, "test"."""
+    """Reads the rows of the splits that TFX passes: "train", "eval" and, if there is one, "test"."""
     test = [pattern for pattern in fn_args.eval_files if _TEST_SPLIT in pattern]
     validation = [pattern for pattern in fn_args.eval_files if _TEST_SPLIT not in pattern]
     return FineTuningRows(
@@ -124,7 +125,7 @@ def _rows(fn_args: FnArgs, columns: Columns) -> FineTuningRows:
 
 
 def _settings(config: Mapping[str, Any], values: Mapping[str, Any], **paths: Any) -> FineTuningSettings:
-    """The recipe's settings: those of the pipeline, with the Tuner's best values in their place."""
+    """Returns the recipe's settings: those of the pipeline, overridden by the Tuner's best values and local paths."""
     columns = config["columns"]
     task = {"text_column": columns["text"], "label_column": columns["label"], "task": columns["task"]}
     return FineTuningSettings(
@@ -133,7 +134,7 @@ def _settings(config: Mapping[str, Any], values: Mapping[str, Any], **paths: Any
 
 
 def _best_values(hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the Tuner found, if there was one."""
+    """Returns the Tuner's best values, if there was a Tuner."""
     if not hyperparameters:
         return {}
     values: dict[str, Any] = keras_tuner.HyperParameters.from_config(hyperparameters).values
@@ -147,19 +148,30 @@ def _best_values(hyperparameters: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(values)
 
 
-def _started_from(fn_args: FnArgs) -> Any:
-    """The model to go on from as a local folder, or None to begin with random weights."""
-    wanted = fn_args.custom_config["starts_from_model"]
-    if wanted and not fn_args.base_model:
-        raise BadInputError(
-            "The model to start from must be there. Received: none. Check `start_from`, or leave it out and give a "
-            "`vocabulary`, to begin with random weights."
-        )
-    return find_model(fn_args.base_model if wanted else None)
+@contextlib.contextmanager
+def _local_inputs(fn_args: FnArgs) -> Iterator[dict[str, str | None]]:
+    """Yields the settings that are files or folders, with local paths: model to start from, or config and vocabulary.
+
+    Raises:
+        BadInputError: If one of them does not exist.
+    """
+    config = fn_args.custom_config
+    values = config["settings"]
+    if config["starts_from_model"]:
+        if not fn_args.base_model:
+            raise BadInputError(
+                "The model to start from must exist. Received: no model. Check `start_from`, or remove it and set "
+                "`vocabulary`, to start from random weights."
+            )
+        with find_model(fn_args.base_model) as start:
+            yield {"start_from": start}
+        return
+    with local_file("vocabulary", values["vocabulary"]) as vocabulary, local_config(values["model"]) as model:
+        yield {"start_from": None, "vocabulary": vocabulary, "model": model}
 
 
-def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:
-    """Writes the SavedModel, whose tf.Example signature reads the user's own columns."""
+def _export(tuned: FineTuned, columns: Columns, folder: str) -> None:
+    """Writes the SavedModel to any file system. Its tf.Example signature reads the user's own columns."""
     with tempfile.TemporaryDirectory() as temporary:
         aside = Path(temporary) / "model"
         export.write(
@@ -171,20 +183,9 @@ def _export(tuned: FineTuned, columns: Columns, folder: Path) -> None:
             text_feature=columns.text,
             pair_feature=columns.pair,
         )
-        io_utils.copy_dir(str(aside), str(folder))
+        io_utils.copy_dir(str(aside), folder)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics that are single numbers."""
+    """Returns the metrics that are single numbers."""
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-
-
-def _keep(work: Path, folder: str) -> None:
-    """Copies what is worth keeping of a finished run."""
-    for name in (*RECORDS, MODEL, "training_sample.jsonl"):
-        source = work / name
-        if source.is_dir():
-            io_utils.copy_dir(str(source), f"{folder}/{name}")
-        elif source.exists():
-            io_utils.copy_file(str(source), f"{folder}/{name}", overwrite=True)
-    shutil.rmtree(work)

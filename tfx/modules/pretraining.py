@@ -1,11 +1,11 @@
 """What TFX's Trainer calls for pretraining: instances and settings in, a model folder and its run out.
 
-Training itself is `kerasbert.recipes.pretrain`, as for `kerasbert pretrain`. The Trainer's `custom_config` holds
+The training itself is `kerasbert.recipes.pretrain`, as for `kerasbert pretrain`. The Trainer's `custom_config` contains
 `settings` (fields of `PretrainingSettings`, without paths), `is_masked` (whether training instances are masked
-already) and `starts_from_model`.
+already), `starts_from_model` and `unfinished` (see training_folder.py).
 """
 
-import shutil
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,43 +18,53 @@ from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.pretraining import Records, pretrain
 from kerasbert.run_folder import RECORDS
 from kerasbert.settings import PretrainingSettings
-from kerasbert_tfx.components.component_metrics import write_metrics
-from kerasbert_tfx.components.pretraining_instances import PREPROCESSING_FOLDER
-from kerasbert_tfx.modules.model_folder import find_model, local_folder
+from kerasbert_tfx.modules.model_folder import find_model, local_config
+from kerasbert_tfx.modules.training_folder import keep_run, training_folder
+from kerasbert_tfx.records.component_metrics import write_metrics
+from kerasbert_tfx.records.instance_making import PREPROCESSING_FOLDER
 from kerasbert_tfx.records.remote_folders import copied_to_local
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Pretrains, and keeps the model folder and the run. Goes on where a killed run with the same inputs stopped.
+    """Pretrains a model and stores the model folder and the run. Goes on where a killed run with the same inputs ended.
 
     Args:
-        fn_args: TFX's, with `custom_config` as above.
+        fn_args: TFX's arguments, with `custom_config` as above.
 
     Raises:
-        BadInputError: the instances or the model to start from cannot be used.
-        TrainingStoppedError: the loss is no number.
+        BadInputError: If the instances or the model to start from cannot be used.
+        TrainingStoppedError: If the loss is not a finite number.
     """
     config = fn_args.custom_config
     if config["starts_from_model"] and not fn_args.base_model:
         raise BadInputError(
-            "The model to go on from must be there. Received: none. Check `base_model`, or leave it out."
+            "The model to start from must exist. Received: no model. Check `base_model`, or remove that setting."
         )
-    uri = fn_args.train_files[0].partition("/Split-train")[0]
+    uri = fn_args.train_files[0].rpartition("/Split-train")[0]
     base_model = fn_args.base_model if config["starts_from_model"] else None
-    with (
-        find_model(base_model) as start,
-        copied_to_local(uri) as instances,
-        local_folder(fn_args.model_run_dir, config, [uri, fn_args.base_model], start) as work,
-    ):
-        settings = recipe_settings(config["settings"], instances, output=str(work), start_from=start)
+    with contextlib.ExitStack() as stack:
+        instances = stack.enter_context(copied_to_local(uri))
+        paths = {
+            "start_from": stack.enter_context(find_model(base_model, "base_model")),
+            "model": stack.enter_context(local_config(config["settings"]["model"])),
+            "vocabulary": str(instances / PREPROCESSING_FOLDER / "vocab.txt"),
+        }
+        work = stack.enter_context(training_folder(config, [uri, fn_args.base_model], paths))
+        settings = recipe_settings(config["settings"], instances, **{**paths, "output": str(work)})
         trained = pretrain(settings, records=records_of(instances, config["is_masked"]))
         io_utils.copy_dir(str(trained.folder.model), fn_args.serving_model_dir)
-        _keep(work, fn_args.model_run_dir)
+        keep_run(work, fn_args.model_run_dir, RECORDS)
         write_metrics(fn_args.model_run_dir, trained.metrics)
 
 
 def recipe_settings(values: Mapping[str, Any], instances: Path, **paths: Any) -> PretrainingSettings:
-    """The recipe's settings, with the vocabulary and the tokenizer's rules that the instances were made with."""
+    """Returns the recipe's settings, with the vocabulary and the tokenizer options that the instances were made with.
+
+    Args:
+        values: The settings of the pipeline.
+        instances: The local folder of the instances.
+        **paths: Settings that are paths on this machine.
+    """
     folder = instances / PREPROCESSING_FOLDER
     tokenizer = TextToInputs.load(folder).tokenizer
     rules = {"lower_case": tokenizer.lower_case, "strip_accents": tokenizer.strip_accents}
@@ -62,16 +72,5 @@ def recipe_settings(values: Mapping[str, Any], instances: Path, **paths: Any) ->
 
 
 def records_of(instances: Path, is_masked: bool = False) -> Records:
-    """The instances as the recipe takes them."""
+    """Returns the instances in the form that the recipe takes."""
     return Records(instances / "Split-train", instances / "Split-eval", is_masked)
-
-
-def _keep(work: Path, folder: str) -> None:
-    """Copies what is worth keeping of a finished run, and removes the rest."""
-    for name in RECORDS:
-        source = work / name
-        if source.is_dir():
-            io_utils.copy_dir(str(source), f"{folder}/{name}")
-        elif source.exists():
-            io_utils.copy_file(str(source), f"{folder}/{name}", overwrite=True)
-    shutil.rmtree(work)

@@ -1,4 +1,4 @@
-"""The ids that training made of some of its texts, kept beside the run for a comparison with the exported model's."""
+"""A sample of training texts with their token ids, stored with the run to compare them with the exported model's."""
 
 import json
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ _BATCH_SIZE = 64
 
 
 def write_training_sample(folder: Path, splits: Sequence[LabelledTexts], to_inputs: TextToInputs) -> None:
-    """Writes texts and their ids, through the same dataset as training takes them.
+    """Writes texts and their ids, as computed by the same dataset as in training.
 
     Args:
-        folder: where `training_sample.jsonl` is written.
-        splits: rows of which the first ones are taken, both texts of a pair.
-        to_inputs: the preprocessing of training.
+        folder: The folder for `training_sample.jsonl`.
+        splits: Rows. The first ones of each split are taken, with both texts of a pair.
+        to_inputs: The preprocessing of training.
     """
     share = _MOST_TEXTS // len(splits)
     texts = [text for rows in splits for column in (rows.texts, rows.pairs or ()) for text in column[:share]]

@@ -1,6 +1,6 @@
-"""Gives back the error that a Beam worker met.
+"""Restores the error that a Beam worker raised.
 
-Beam hands it over as the text of a traceback inside a RuntimeError; users want the one line that was written for them.
+Beam reports it as a RuntimeError whose message contains the traceback. Users want the one line written for them.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from kerasbert.errors import BadInputError
 
-# The last line of a Python traceback, and what Beam puts behind it.
+# The last line of a Python traceback, and what Beam appends to it.
 _ERROR = re.compile(
     r"^(?:kerasbert\.errors\.BadInputError|(?P<os>OSError|FileNotFoundError|PermissionError)): "
     r"(?P<message>.*?)(?: \[while running .*)?$",
@@ -19,11 +19,11 @@ _ERROR = re.compile(
 
 @contextlib.contextmanager
 def plain_beam_errors() -> Iterator[None]:
-    """Turns what a worker said into the exception that it was.
+    """Raises the worker's own exception in place of Beam's.
 
     Raises:
-        BadInputError: a worker met text that cannot be used.
-        OSError: a worker could not read or write a file.
+        BadInputError: If a worker found text that cannot be used.
+        OSError: If a worker could not read or write a file.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Documents as tf.Example records, and what is known of each: the form in which text enters the pretraining pipeline.
+"""Documents as tf.Example records: the form in which text enters the pretraining pipeline.
 
-Features: `text` (the sentences, one a line), `sentences` and `characters` (counts), `unreadable` (characters that
-replace invalid UTF-8), `script` (the script of most of its letters, such as "LATIN"). All but the text go into the
+Features: `text` (one sentence per line), `sentences` and `characters` (counts), `unreadable` (number of characters that
+replace invalid UTF-8) and `script` (the script of most letters, e.g. "LATIN"). All except the text go into the
 statistics and the schema, so that a corpus in another script, or without sentence breaks, is an anomaly.
 """
 
@@ -19,16 +19,16 @@ from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
 SPLITS = ("train", "eval")
-# What the statistics are made of. The text itself would be counted string by string.
+# The features in the statistics. TensorFlow Data Validation would count every distinct text.
 STATISTICS_FEATURES = ["sentences", "characters", "unreadable", "script"]
 
-_SCRIPT_SAMPLE = 200  # letters that tell the script
+_SCRIPT_SAMPLE = 200  # The number of letters that decide on the script.
 _COUNTS_FOLDER = "counts"
 
 
 @dataclasses.dataclass
 class SplitCounts:
-    """How much text a split holds."""
+    """The amount of text in a split."""
 
     documents: int = 0
     sentences: int = 0
@@ -42,7 +42,7 @@ class SplitCounts:
 
 
 def document_example(document: Sequence[str]) -> tf.train.Example:
-    """A document as a tf.Example."""
+    """Returns a document as a tf.Example."""
     text = "\n".join(document)
     numbers = {
         "sentences": len(document),
@@ -59,7 +59,7 @@ def document_example(document: Sequence[str]) -> tf.train.Example:
 
 
 def script_of(text: str) -> str:
-    """The script of most of the text's first letters, by their Unicode names; "NONE" without letters.
+    """Returns the script of most of the first letters, by their Unicode names, or "NONE" if there are no letters.
 
     Example:
         >>> script_of("Привет, world"), script_of("42"), script_of("漢字")
@@ -71,28 +71,28 @@ def script_of(text: str) -> str:
             counts[unicodedata.name(character, "UNNAMED").partition(" ")[0]] += 1
             if counts.total() == _SCRIPT_SAMPLE:
                 break
-    # Equal counts are told apart by name, so that the answer does not hang on the order of letters.
+    # Ties are broken by name, so that the order of the letters does not matter.
     return min(counts, key=lambda script: (-counts[script], script)) if counts else "NONE"
 
 
 def split_folder(uri: str, split: str) -> str:
-    """The folder of one split, where TFX looks for it."""
+    """Returns the folder of a split, in TFX's layout."""
     return os.path.join(uri, f"Split-{split}")
 
 
 def document_files(uri: str, split: str) -> list[str]:
-    """The record files of one split, in order."""
+    """Returns the record files of a split, in order."""
     return sorted(tf.io.gfile.glob(os.path.join(split_folder(uri, split), "documents-*.gz")))
 
 
 def read_document_texts(path: str) -> Iterator[bytes]:
-    """The texts of one file."""
+    """Yields the texts of one file."""
     for record in tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator():
         yield tf.train.Example.FromString(record).features.feature["text"].bytes_list.value[0]
 
 
 def write_counts(uri: str, name: str, counts: dict[str, SplitCounts], report: ReadReport) -> None:
-    """Notes what one worker wrote, in a file of its own."""
+    """Writes the counts of one worker, to a file of its own."""
     values = {split: dataclasses.asdict(counted) for split, counted in counts.items()}
     _write_text(
         os.path.join(uri, _COUNTS_FOLDER, f"{name}.json"),
@@ -101,7 +101,7 @@ def write_counts(uri: str, name: str, counts: dict[str, SplitCounts], report: Re
 
 
 def read_counts(uri: str) -> tuple[dict[str, SplitCounts], ReadReport]:
-    """The sums of what all workers noted."""
+    """Returns the sums of all workers' counts."""
     sums = {split: Counter[str]() for split in SPLITS}
     report = ReadReport()
     for path in tf.io.gfile.glob(os.path.join(uri, _COUNTS_FOLDER, "*.json")):
@@ -117,15 +117,15 @@ def check_counts(counts: dict[str, SplitCounts], texts: str) -> None:
     """Checks that both splits have documents that next-sentence prediction can pair.
 
     Raises:
-        BadInputError: they do not.
+        BadInputError: If they do not.
     """
     total = sum(counted.documents for counted in counts.values())
     sentences = sum(counted.sentences for counted in counts.values())
     received = f"Received: '{texts}' with {total} documents and {sentences} sentences."
     if total == 0:
         raise BadInputError(
-            f"Texts must hold at least one line that is not blank. {received} "
-            "Write one sentence a line, with a blank line between documents."
+            f"Texts must contain at least one line that is not blank. {received} "
+            "Write one sentence per line, with a blank line between documents."
         )
     if total == 1:
         raise BadInputError(
@@ -135,13 +135,13 @@ def check_counts(counts: dict[str, SplitCounts], texts: str) -> None:
     if sentences == total:
         raise BadInputError(
             f"Next-sentence prediction needs documents of two or more sentences. {received} "
-            "Write one sentence a line, and a blank line only between documents."
+            "Write one sentence per line, and a blank line only between documents."
         )
     for split, counted in counts.items():
         if counted.documents < 2:
             raise BadInputError(
-                f"Training and held-out text must both have two documents or more. {received} Of these, "
-                f"{counted.documents} in '{split}'. Add text, or change `held_out_share`."
+                f"Training and held-out text must each have at least two documents. {received} {counted.documents} of "
+                f"them are in '{split}'. Add text, or change `held_out_share`."
             )
 
 

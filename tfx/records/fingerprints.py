@@ -1,21 +1,26 @@
-"""A hash of what lies at a path, by which a changed file under an old name is noticed."""
+"""Hashes of files and folders, by which a changed file with an unchanged name is noticed."""
 
 import glob
 import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
+
+from kerasbert_tfx.records.remote_folders import is_remote
 
 _CHUNK = 1 << 20
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """A hash of a file's content, or of the names and contents of all files in a folder.
+    """Returns a hash of a file's content, or of the names and contents of all files in a folder.
 
-    A path that is neither stands for the files beside it whose names begin so, such as a TensorFlow checkpoint's
-    `model.ckpt`. What is not there has a hash too.
+    Args:
+        path: A file or a folder, on this machine or in a bucket. Any other local path stands for the files whose names
+            begin with it, such as the `model.ckpt` of a TensorFlow checkpoint. A path that does not exist has a hash
+            too.
 
     Example:
         >>> import tempfile
@@ -23,31 +28,33 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         >>> empty == fingerprint("/nowhere/at/all")
         True
     """
-    root = Path(path)
+    root = os.fspath(path).rstrip("/")
     digest = hashlib.sha256()
-    if root.is_file():
-        files = [root]
-    elif root.is_dir():
-        files = sorted(file for file in root.rglob("*") if file.is_file())
-    else:
-        root = root.parent
-        files = sorted(file for file in root.glob(f"{glob.escape(Path(path).name)}.*") if file.is_file())
-    for file in files:
-        digest.update(f"{file.relative_to(root).as_posix()} {_content_hash(file)}\n".encode())
+    for name, file in _remote_files(root) if is_remote(root) else _local_files(Path(root)):
+        digest.update(f"{name} {_content_hash(file)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def files_fingerprint(paths: Iterable[str]) -> str:
-    """A hash of the names and contents of some files; of the names, sizes and times of those that are remote.
+def setting_fingerprint(path: str | None) -> str:
+    """Returns the fingerprint of what a setting names; an empty string for None and for an address in a bucket.
 
-    Names count, since a name's ending says how a file is read. A remote file would be fetched whole for its content.
+    Pipelines compile without a network, so the content of a bucket is assumed to stay the same.
+    """
+    return fingerprint(path) if path and not is_remote(path) else ""
+
+
+def files_fingerprint(paths: Iterable[str]) -> str:
+    """Returns a hash of the names and contents of local files, and of the names, sizes and times of remote ones.
+
+    Names count because the ending says how a file is read. The content of a remote file does not count because reading
+    it would mean to download all of it.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: If a file cannot be read.
     """
     digest = hashlib.sha256()
     for path in paths:
-        if "://" in path:
+        if is_remote(path):
             stat = tf.io.gfile.stat(path)
             state = f"{stat.length} {stat.mtime_nsec}"
         else:
@@ -56,10 +63,29 @@ def files_fingerprint(paths: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _content_hash(file: Path) -> str:
-    """The hash of a file's content, of which memory holds one chunk."""
+def _local_files(root: Path) -> list[tuple[str, Any]]:
+    """Returns the name relative to `root` and the path of each file."""
+    if root.is_file():
+        files = [root]
+    elif root.is_dir():
+        files = sorted(file for file in root.rglob("*") if file.is_file())
+    else:
+        files = sorted(file for file in root.parent.glob(f"{glob.escape(root.name)}.*") if file.is_file())
+        root = root.parent
+    return [(file.relative_to(root).as_posix(), file) for file in files]
+
+
+def _remote_files(root: str) -> list[tuple[str, Any]]:
+    if not tf.io.gfile.isdir(root):
+        return [(".", root)] if tf.io.gfile.exists(root) else []
+    files = [f"{folder.rstrip('/')}/{name}" for folder, _, names in tf.io.gfile.walk(root) for name in names if name]
+    return [(file.removeprefix(f"{root}/"), file) for file in sorted(files)]
+
+
+def _content_hash(file: Path | str) -> str:
+    """Returns the hash of a file's content, with only one chunk of it in memory."""
     content = hashlib.sha256()
-    with file.open("rb") as stream:
+    with file.open("rb") if isinstance(file, Path) else tf.io.gfile.GFile(file, "rb") as stream:
         while chunk := stream.read(_CHUNK):
             content.update(chunk)
     return content.hexdigest()

@@ -1,9 +1,10 @@
 """Makes pretraining instances from documents with Beam: shuffled and paired across workers, on any runner.
 
-The rules of pairing and masking are those of `kerasbert.data` and `kerasbert.preprocessing`. What is added here is the
-shuffle: workers tokenize documents and spill them into buckets (token_spills.py), then each bucket, a random sample
-of all documents that fits in memory, is paired within itself. Order, partners and masks follow from the seed and the
-documents alone: the same files come out whatever the number of workers, and however the text was cut into files.
+Pairing and masking follow the rules of `kerasbert.data` and `kerasbert.preprocessing`. This module adds the shuffle:
+workers tokenize documents and spill them into buckets (see token_spills.py). Each bucket is a random sample of all
+documents that fits in memory, and its documents are paired with each other. Order, partners and masks depend only on
+the seed and the documents, so the output files are the same for any number of workers and any division of the text
+into files.
 """
 
 import dataclasses
@@ -23,13 +24,16 @@ from kerasbert.data.pretraining.tokenized_documents import tokenized_documents
 from kerasbert.data.resumable_batches import seed_for
 from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
 from kerasbert.recipes.pretraining import EVALUATION_SEED, HELD_OUT_DUPE_FACTOR, SPECIAL_TOKENS
-from kerasbert_tfx.components.component_metrics import write_metrics
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import SplitCounts, document_files, read_document_texts, split_folder
 from kerasbert_tfx.records.record_files import record_writer
+from kerasbert_tfx.records.remote_folders import copied_to_local
 from kerasbert_tfx.records.token_spills import Document, Spill, keyed, read_bucket, write_spill
 
-# With fewer documents in a bucket than this, partners would be few, or none.
+PREPROCESSING_FOLDER = "preprocessing"
+
+# A bucket with fewer documents would offer few partners for the second segments, or none.
 _MIN_BUCKET_DOCUMENTS = 32
 _MAX_BUCKETS = 99_999  # five digits in a file's name
 _EVAL = "eval"
@@ -40,15 +44,16 @@ class InstanceSettings:
     """How instances are made.
 
     Attributes:
-        lengths: phase -> the most tokens of an input, such as {"short": 128, "long": 512}.
-        seed: of order, partners and masks.
-        dupe_factor: passes over each document of the split "train".
-        short_sequence_probability: share of passes with a random shorter length.
-        bucket_characters: so much text, about, is mixed and paired in one worker's memory.
-        masked: write masked instances for training, rather than pairs that are masked when they are trained on.
-        masked_lm_rate: share of tokens that are masked.
-        predictions: phase -> the most masked positions of an input.
-        whole_word: mask whole words.
+        lengths: Phase -> maximum number of tokens in an input, e.g. {"short": 128, "long": 512}.
+        seed: Random seed for order, partners and masks.
+        dupe_factor: Number of passes over each document of the split "train".
+        short_sequence_probability: Share of passes that use a random shorter length.
+        bucket_characters: Approximate amount of text that one worker shuffles and pairs in memory.
+        masked: Whether training instances are written with their masks, as opposed to pairs that training masks anew
+            each time.
+        masked_lm_rate: Share of tokens that are masked.
+        predictions: Phase -> maximum number of masked positions in an input.
+        whole_word: Whether all pieces of a word are masked together.
     """
 
     lengths: Mapping[str, int]
@@ -62,7 +67,7 @@ class InstanceSettings:
     whole_word: bool = False
 
     def num_buckets(self, counts: SplitCounts) -> int:
-        """Into how many buckets the documents of a split go."""
+        """The number of buckets for the documents of a split."""
         by_size = math.ceil(counts.characters / self.bucket_characters)
         return max(1, min(by_size, counts.documents // _MIN_BUCKET_DOCUMENTS, _MAX_BUCKETS))
 
@@ -75,19 +80,20 @@ def make_instances(
     output_uri: str,
     values: Mapping[str, Any],
 ) -> None:
-    """Writes `Split-<split>/<phase>/pairs-*.tfrecord`, and runs the pipeline to its end.
+    """Writes `Split-<split>/<phase>/pairs-*.tfrecord`, and runs the pipeline until it finishes.
 
     Args:
-        pipeline: a new Beam pipeline.
-        documents_uri: folder with the documents of both splits (see document_records.py).
-        counts: split -> what it holds.
-        preprocessing: folder that `TextToInputs.save` wrote.
-        output_uri: folder to write to.
-        values: fields of `InstanceSettings`.
+        pipeline: A new Beam pipeline.
+        documents_uri: The folder with the documents of both splits (see document_records.py).
+        counts: Split -> amount of text in it.
+        preprocessing: The folder that `TextToInputs.save` wrote. Every worker reads it, so with a distributed runner
+            it must be on a file system that all of them can read.
+        output_uri: The folder to write to.
+        values: The fields of `InstanceSettings`.
 
     Raises:
-        BadInputError: the documents cannot be paired.
-        OSError: a file cannot be written.
+        BadInputError: If the documents cannot be paired.
+        OSError: If a file cannot be written.
     """
     settings = InstanceSettings(**values)
     spill_folder = f"{output_uri}/spills-{uuid.uuid4().hex}"
@@ -95,7 +101,7 @@ def make_instances(
     buckets = {split: settings.num_buckets(counted) for split, counted in counts.items()}
     files = [(split, path) for split in counts for path in document_files(documents_uri, split)]
     tasks = [
-        (split, phase, bucket, number)  # one file each
+        (split, phase, bucket, number)  # One file each.
         for split, number in buckets.items()
         for phase in settings.lengths
         for bucket in range(number)
@@ -130,17 +136,17 @@ class _SpillTokens(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        """Loads the tokenizer, once in each worker."""
-        self._tokenizer = TextToInputs.load(self._preprocessing).tokenizer
+        """Loads the tokenizer once per worker."""
+        self._tokenizer = _load(self._preprocessing).tokenizer
 
     def process(self, element: tuple[str, str]) -> Iterator[tuple[str, str, Any]]:
-        """Gives the split, the path and the offsets of each spill."""
+        """Yields the split, the path and the offsets of each spill."""
         split, path = element
         texts = (text.decode("utf-8").split("\n") for text in read_document_texts(path))
         documents = (
             keyed(document, self._settings.seed) for document in tokenized_documents(texts, self._tokenizer.tokenize)
         )
-        # A token stands for some four characters.
+        # A token represents about four characters.
         for block in _blocks(documents, self._settings.bucket_characters // 4):
             spill = write_spill(
                 f"{self._folder}/{uuid.uuid4().hex}", block, self._buckets[split], len(self._tokenizer.vocabulary)
@@ -157,11 +163,11 @@ class _WritePairs(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        """Loads the vocabulary, once in each worker."""
-        self._vocabulary = TextToInputs.load(self._preprocessing).vocabulary
+        """Loads the vocabulary once per worker."""
+        self._vocabulary = _load(self._preprocessing).vocabulary
 
     def process(self, task: tuple[str, str, int, int], spills: list[tuple[str, str, Any]]) -> Iterator[dict[str, int]]:
-        """Gives the numbers of pairs, random pairs and tokens."""
+        """Yields the numbers of pairs, random pairs and tokens."""
         split, phase, bucket, num_buckets = task
         own = [Spill(path, offsets) for of_split, path, offsets in spills if of_split == split]
         documents = read_bucket(own, bucket, len(self._vocabulary))
@@ -178,7 +184,7 @@ class _WritePairs(beam.DoFn):
         seed = EVALUATION_SEED if split == _EVAL else self._settings.seed
         return segment_pairs(
             (document.sentences() for document in documents),
-            list,  # They are token ids already.
+            list,  # The sentences are token ids already.
             max_tokens=self._settings.lengths[phase] - SPECIAL_TOKENS,
             seed=seed_for(seed, f"pairs of {phase} bucket {bucket}"),
             short_sequence_probability=self._settings.short_sequence_probability,
@@ -198,8 +204,14 @@ class _WritePairs(beam.DoFn):
         return masked_examples(pairs, pack, mask, seed, length, self._vocabulary.pad_id)
 
 
+def _load(preprocessing: str) -> TextToInputs:
+    """Loads the preprocessing from any file system."""
+    with copied_to_local(preprocessing) as folder:
+        return TextToInputs.load(folder)
+
+
 def _blocks(documents: Iterable[Document], tokens: int) -> Iterator[list[Document]]:
-    """Runs of documents with about so many tokens."""
+    """Yields consecutive documents in blocks of about `tokens` tokens."""
     block: list[Document] = []
     size = 0
     for document in documents:
@@ -213,7 +225,7 @@ def _blocks(documents: Iterable[Document], tokens: int) -> Iterator[list[Documen
 
 
 def _counted(pairs: Iterable[SegmentPair], counts: dict[str, int], prefix: str) -> Iterator[SegmentPair]:
-    """The same pairs; they are counted as they pass."""
+    """Yields the pairs unchanged and counts them."""
     for pair in pairs:
         counts[f"{prefix}_pairs"] += 1
         counts[f"{prefix}_random_pairs"] += pair.is_random_next
@@ -222,7 +234,7 @@ def _counted(pairs: Iterable[SegmentPair], counts: dict[str, int], prefix: str) 
 
 
 def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sum of each count."""
+    """Adds up the counts by name."""
     sums: dict[str, int] = {}
     for name, number in itertools.chain.from_iterable(counted.items() for counted in counts):
         sums[name] = sums.get(name, 0) + number

@@ -1,6 +1,6 @@
-"""Writes record files aside and renames them, on any file system that TensorFlow knows.
+"""Writes record files under a temporary name and renames them, on any file system that TensorFlow knows.
 
-A worker that is killed and started anew, or started twice, leaves the same file; nobody sees half of one.
+A worker that is restarted after a kill, or started twice, leaves the same file, and no reader sees half of one.
 """
 
 import contextlib
@@ -12,10 +12,14 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def record_writer(path: str, compress: bool = False) -> Iterator[tf.io.TFRecordWriter]:
-    """Yields a writer of TFRecords; the file gets its name when the block ends without an error.
+    """Yields a writer of TFRecords. The file gets its name when the block ends without an error.
+
+    Args:
+        path: The final name.
+        compress: Whether the file is gzipped.
 
     Raises:
-        OSError: the file cannot be written, such as on a full disk.
+        OSError: If the file cannot be written, e.g. because the disk is full.
     """
     folder, _, name = path.rpartition("/")
     aside = f"{folder}/.{name}.{uuid.uuid4().hex}"
@@ -25,8 +29,10 @@ def record_writer(path: str, compress: bool = False) -> Iterator[tf.io.TFRecordW
             yield writer
         tf.io.gfile.rename(aside, path, overwrite=True)
     except tf.errors.OpError as error:
-        raise OSError(f"Records cannot be written to '{path}': {error.message}. Free space there.") from error
+        raise OSError(
+            f"Records cannot be written to '{path}': {error.message}. Free space, or check the permissions."
+        ) from error
     finally:
-        # What is there no more was renamed, or never begun.
+        # The file does not exist if it was renamed, or never begun.
         with contextlib.suppress(tf.errors.OpError):
             tf.io.gfile.remove(aside)

@@ -1,12 +1,12 @@
-"""Tokenized documents on disk, sorted into buckets, so that each bucket can be read back without reading the rest.
+"""Tokenized documents on disk, sorted into buckets, so that each bucket can be read without reading the rest.
 
-A spill is one file of some megabytes, written by one worker. The documents of a bucket are spread over all spills; the
-index of a spill says where in it each bucket lies. That is how documents are shuffled across workers while no machine,
-and no runner, holds more than one spill and one bucket in memory.
+A spill is one file of a few megabytes, written by one worker. The documents of a bucket are spread over all spills, and
+the index of a spill contains the offset of each bucket. Documents are shuffled across workers in this way, while no
+machine and no runner has more than one spill and one bucket in memory.
 
-One bucket in a spill: the numbers of documents, sentences and tokens (uint32 each), then for each document a random
-key (uint64) and its number of sentences (uint32), for each sentence its number of tokens (uint32), and all token ids
-(uint16 where they fit, else uint32).
+The format of one bucket in a spill: the numbers of documents, sentences and tokens (uint32 each); for each document a
+random key (uint64) and its number of sentences (uint32); for each sentence its number of tokens (uint32); and all token
+ids (uint16 if they fit, else uint32).
 """
 
 import hashlib
@@ -22,26 +22,26 @@ _HEADER_BYTES = 12
 
 
 class Document(NamedTuple):
-    """A tokenized document: its random key, the number of tokens of each sentence, and all ids."""
+    """A tokenized document: its random key, the number of tokens of each sentence, and all token ids."""
 
     key: int
     sentence_lengths: np.ndarray
     ids: np.ndarray
 
     def sentences(self) -> list[np.ndarray]:
-        """The token ids of each sentence."""
+        """Returns the token ids of each sentence."""
         return np.split(self.ids, np.cumsum(self.sentence_lengths)[:-1])
 
 
 class Spill(NamedTuple):
-    """One file, and where each bucket begins in it; the last offset is the file's size."""
+    """One file and the offset of each bucket in it. The last offset is the file's size."""
 
     path: str
     offsets: np.ndarray
 
 
 def keyed(document: TokenizedDocument, seed: int) -> Document:
-    """The document with its place in the random order, which depends on the seed and the document alone."""
+    """Returns the document with its key for the random order, which depends only on the seed and the document."""
     lengths = np.diff(np.asarray(document.starts, np.uint32))
     digest = hashlib.sha256(f"{seed}/".encode() + lengths.tobytes() + document.ids.astype("<u4").tobytes())
     return Document(int.from_bytes(digest.digest()[:8], "little"), lengths, document.ids)
@@ -63,7 +63,7 @@ def write_spill(path: str, documents: Iterable[Document], num_buckets: int, voca
 
 
 def read_bucket(spills: Sequence[Spill], bucket: int, vocabulary_size: int) -> list[Document]:
-    """The documents of one bucket from all spills, in random order: the same whoever wrote the spills."""
+    """Returns the documents of one bucket from all spills, in an order that does not depend on the workers."""
     dtype = np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
     documents: list[Document] = []
     for path, offsets in spills:
@@ -72,7 +72,7 @@ def read_bucket(spills: Sequence[Spill], bucket: int, vocabulary_size: int) -> l
             with tf.io.gfile.GFile(path, "rb") as file:
                 file.seek(start)
                 documents += _from_bytes(file.read(end - start), dtype)
-    # Copies of one document have one key, and are told apart by nothing.
+    # Copies of a document have the same key and the same ids, so their order does not matter.
     return sorted(documents, key=lambda document: (document.key, document.ids.tobytes()))
 
 

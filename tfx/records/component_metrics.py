@@ -1,4 +1,4 @@
-"""Metrics that a component leaves in its artifact, for the summary of a run: one JSON file, name -> number or text."""
+"""The metrics that a component stores with its output, for the summary of a run: one JSON file of name -> value."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def write_metrics(uri: str, metrics: Mapping[str, Any]) -> None:
 
 
 def read_metrics(uri: str) -> dict[str, Any]:
-    """The metrics in an artifact's folder; none where there are none."""
+    """Reads the metrics in an artifact's folder. Returns an empty dictionary if the folder has none."""
     path = os.path.join(uri, METRICS_FILE)
     if not tf.io.gfile.exists(path):
         return {}

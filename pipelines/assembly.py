@@ -1,0 +1,86 @@
+"""The parts that both pipelines are assembled from. What is special to one of them: pretrain.py and fine_tune.py."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2
+from tfx.types.standard_artifacts import Model
+
+from kerasbert.errors import BadInputError
+from kerasbert_pipelines.settings import PipelineSettings
+from kerasbert_pipelines.vertex_and_kubeflow.resources import with_resources
+from kerasbert_tfx.components.model_pusher import ModelPusher
+from kerasbert_tfx.records.fingerprints import setting_fingerprint
+from kerasbert_tfx.records.remote_folders import is_remote
+
+# TFX and Beam read the addresses of artifacts as patterns.
+_PATTERN_CHARACTERS = re.compile(r"[*?\[\]{}\\]")
+
+
+def assembled(nodes: Iterable[BaseNode], settings: PipelineSettings) -> Pipeline:
+    """Returns the pipeline of some nodes.
+
+    Raises:
+        BadInputError: If `resources` names a component that does not exist, or if `check_folders` refuses a folder.
+    """
+    check_folders(settings)
+    return Pipeline(
+        pipeline_name=settings.pipeline_name,
+        pipeline_root=settings.pipeline_root,
+        components=with_resources(nodes, settings),
+        enable_cache=settings.enable_cache,
+        beam_pipeline_args=list(settings.beam_pipeline_args),
+        metadata_connection_config=_metadata_connection(settings),
+    )
+
+
+def check_folders(settings: PipelineSettings) -> None:
+    """Checks that TFX can read the folders that the pipeline writes to.
+
+    Raises:
+        BadInputError: If the name of a folder would be read as a pattern.
+    """
+    for name in ("pipeline_root", "push_folder"):
+        folder = getattr(settings, name)
+        if found := _PATTERN_CHARACTERS.search(folder):
+            raise BadInputError(
+                f"`{name}` must not contain {found[0]!r}: TFX reads the names of folders as patterns. "
+                f"Received: {name}={folder!r}. Choose a folder without any of * ? [ ] {{ }} \\ in its path."
+            )
+
+
+def model_importer(address: str, node_id: str) -> BaseNode:
+    """Returns the node that brings in the model to start from."""
+    # Another model with the same name is another artifact.
+    properties = {"fingerprint": setting_fingerprint(address)}
+    return Importer(source_uri=address, artifact_type=Model, custom_properties=properties).with_id(node_id)
+
+
+def model_pusher(trainer: BaseNode, settings: PipelineSettings, **blessings: Any) -> BaseNode:
+    """Returns the node that pushes the Trainer's model.
+
+    Args:
+        trainer: The Trainer.
+        settings: The pipeline's settings.
+        **blessings: The outputs of the components that must bless the model, as TFX's Pusher names them.
+    """
+    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=settings.push_folder)
+    destination = pusher_pb2.PushDestination(filesystem=filesystem)
+    return ModelPusher(model=trainer.outputs["model"], push_destination=destination, **blessings)
+
+
+def unfinished_folder(settings: PipelineSettings) -> str:
+    """Returns the folder where a Trainer keeps the states from which it goes on after a kill."""
+    return f"{settings.pipeline_root.rstrip('/')}/Trainer/unfinished"
+
+
+def _metadata_connection(settings: PipelineSettings) -> Any:
+    """Returns the SQLite file of local runs; None for an address in a bucket, where the backend has its own records."""
+    if is_remote(settings.metadata_path):
+        return None
+    return metadata.sqlite_metadata_connection_config(settings.metadata_path)
