@@ -15,6 +15,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
+from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
 from kerasbert.settings import FineTuningSettings
 from kerasbert_pipelines.assembly import assembled, model_importer, model_pusher, unfinished_folder
@@ -94,6 +95,7 @@ def _checked_columns(settings: FineTuneSettings) -> Columns:
         label=settings.label_column,
         task=settings.task,
         label_separator=settings.label_separator,
+        **shared_values(settings, TableFormat),
     )
 
 

@@ -14,6 +14,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2
 
+from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
 from kerasbert.settings import PretrainingSettings
 from kerasbert_pipelines.assembly import assembled, model_importer, model_pusher, unfinished_folder
@@ -65,7 +66,11 @@ def create_pipeline(settings: PretrainSettings) -> Pipeline:
     _check(settings)
     recipe = PretrainingSettings(output="", **recipe_values(settings))
     examples = DocumentExamples(
-        settings.texts, settings.held_out_share, settings.text_column, int(settings.range_megabytes * _MEGABYTE)
+        settings.texts,
+        settings.held_out_share,
+        settings.text_column,
+        int(settings.range_megabytes * _MEGABYTE),
+        TableFormat(**shared_values(settings, TableFormat)),
     )
     check, data_nodes = _data_nodes(settings, examples)
     preprocessing = PreprocessingMaker(

@@ -15,19 +15,20 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
 from tfx.orchestration.portable.data_types import ExecutionInfo
 
-from kerasbert.data import read_labelled, stable_split
+from kerasbert.data import read_labelled
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_tfx.components import data_check, labelled_schema_gen, skew_check
 from kerasbert_tfx.components.document_examples import DocumentExamples
-from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, rows_of_file
+from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, LabelledExampleGenExecutor
 from kerasbert_tfx.components.model_pusher import push
 from kerasbert_tfx.modules.model_folder import find_model
 from kerasbert_tfx.modules.training_sample import SAMPLE_FILE, write_training_sample
 from kerasbert_tfx.records.fingerprints import files_fingerprint, fingerprint
 from kerasbert_tfx.records.input_files import folder_and_pattern
-from kerasbert_tfx.records.labelled_records import Columns, read_rows, split_key, to_example
+from kerasbert_tfx.records.labelled_reading import rows_of_file
+from kerasbert_tfx.records.labelled_records import SINGLE_LABEL, Columns, read_rows, to_example
 from kerasbert_tfx.records.pushed_versions import newest_version
 from kerasbert_tfx.records.schema_checks import described, labels_of
 
@@ -78,7 +79,7 @@ def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path) -> None:
     [
         (MULTI, ["a;b", "", "b; b"], [("a", "b"), (), ("b",)]),
         ("regression", ["1", "-2.5", "0"], [1.0, -2.5, 0.0]),
-        ("single_label_classification", ["1", " x ", "0"], ["1", "x", "0"]),
+        (SINGLE_LABEL, ["1", " x ", "0"], ["1", "x", "0"]),
     ],
 )
 def test_labels_come_back_as_they_were_read(tmp_path: Path, task: str, values: list[str], expected: list[Any]) -> None:
@@ -92,24 +93,56 @@ def test_labels_come_back_as_they_were_read(tmp_path: Path, task: str, values: l
     assert rows.labels == read_labelled(table, "one", "what", "two", task).labels  # type: ignore[arg-type]
 
 
-def test_the_split_of_a_row_depends_on_its_text(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "a.csv", ("text", "label"), topic_rows(50))
-    rows = read_labelled(table)
-    shares = {"train": 0.6, "eval": 0.4}
-    expected = {part: chosen.texts for part, chosen in rows.split(shares).items()}
-    found: dict[str, list[str]] = {part: [] for part in shares}
-    for example, text in zip(rows_of_file(str(table), Columns()), rows.texts, strict=True):
-        found[stable_split(split_key(Columns(), example), shares)].append(text)
-    assert {part: tuple(texts) for part, texts in found.items()} == expected
+@pytest.mark.parametrize(
+    ("rows", "task"),
+    [
+        ([(f"text {number}", "rare" if number == 8 else "ab"[number % 2]) for number in range(12)], SINGLE_LABEL),
+        ([("one", "a"), ("two", "b"), ("three", "a")], SINGLE_LABEL),
+        ([(f"text {number}", "a;rare" if number == 4 else "a;b") for number in range(20)], MULTI),
+        ([(f"text {number % 5}", str(number)) for number in range(20)], "regression"),
+    ],
+)
+def test_the_splits_are_those_of_the_command(tmp_path: Path, rows: list[tuple[str, str]], task: str) -> None:
+    table = write_table(tmp_path / "rows" / "a.csv", ("text", "label"), rows)
+    shares = {"train": 0.8, "eval": 0.1, "test": 0.1}
+    columns = Columns(task=task)
+    generated = generate(tmp_path / "examples", table.parent, columns, shares)
+    expected = read_labelled(table, problem_type=task).split(shares)  # type: ignore[arg-type]
+    for split, part in expected.items():
+        assert sorted(generated[split].texts) == sorted(part.texts)
+        assert len(part) > 0
+    if task != "regression":
+        assert set(generated["train"].label_names()) == set(read_labelled(table, problem_type=task).label_names())  # type: ignore[arg-type]
+
+
+def test_tables_are_read_as_the_settings_say(tmp_path: Path) -> None:
+    rows = [(f"Größe {number}; und", "ab"[number % 2]) for number in range(30)]
+    (tmp_path / "rows").mkdir()
+    text = "".join(f"{label}|{text}\n" for text, label in rows)
+    (tmp_path / "rows" / "a.csv").write_bytes(text.encode("cp1252"))
+    columns = Columns(text="2", label="1", delimiter="pipe", encoding="cp1252", has_header=False)
+    generated = generate(tmp_path / "examples", tmp_path / "rows", columns, {"train": 0.9, "eval": 0.1})
+    found = [pair for part in generated.values() for pair in zip(part.texts, part.labels or (), strict=True)]
+    assert sorted(found) == sorted(rows)
+
+
+def generate(folder: Path, data: Path, columns: Columns, shares: dict[str, float]) -> dict[str, Any]:
+    """The rows of each split that the component writes."""
+    component = LabelledExampleGen(*folder_and_pattern(str(data)), columns, shares)
+    examples = component.outputs["examples"].type()
+    examples.uri = str(folder)
+    properties = {name: value for name, value in component.exec_properties.items() if value is not None}
+    LabelledExampleGenExecutor(LabelledExampleGenExecutor.Context()).Do({}, {"examples": [examples]}, properties)
+    return {split: read_rows([f"{folder}/Split-{split}/*"], columns, split) for split in shares}
 
 
 @pytest.mark.parametrize(
     ("records", "words"),
     [
-        ([example_of(text=[b"x"], category=[b"y"])], "without 'label'. Features there: category, text"),
+        ([example_of(text=[b"x"], category=[b"y"])], "without 'label'. It has: category, text"),
         ([example_of(text=[b"x"], label=[b"a", b"b"])], "must have one label"),
-        ([example_of(text=[b"x", b"y"], label=[b"a"])], "must hold one text"),
-        ([example_of(text=[3], label=[b"a"])], "must hold one text"),
+        ([example_of(text=[b"x", b"y"], label=[b"a"])], "must contain one text"),
+        ([example_of(text=[3], label=[b"a"])], "must contain one text"),
         ([], "at least one record"),
     ],
 )
@@ -131,7 +164,7 @@ def test_numbers_in_records_are_labels_and_scores(tmp_path: Path) -> None:
 def test_a_truncated_record_file_is_named(tmp_path: Path) -> None:
     path = write_records(tmp_path / "a.tfrecord", [example_of(text=[b"x" * 100], label=[b"a"])])
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(BadInputError, match="must be whole"):
+    with pytest.raises(BadInputError, match="must be complete"):
         list(rows_of_file(str(path), Columns()))
 
 

@@ -216,7 +216,8 @@ def refused(settings: PretrainSettings) -> str:
         ({"a.txt": b"one\ntwo\nthree\n"}, "DocumentExamples", "at least two documents"),
         ({"a.txt": b"one\n\ntwo\n\nthree\n"}, "DocumentExamples", "two or more sentences"),
         ({"a.txt": b"\x7fELF\0\0\0"}, "DocumentExamples", "which is binary"),
-        ({"a.txt": "one\ntwo\n".encode("utf-16")}, "DocumentExamples", "which is in UTF-16"),
+        ({"a.txt": "one\ntwo\n".encode("utf-16")}, "DocumentExamples", "at least two documents"),
+        ({"a.txt": "Grüße\nKühe\n\nÄpfel\n".encode("cp1252")}, "DocumentExamples", "encoding='cp1252'"),
         ({"a.csv": b"text\none\n"}, "DocumentExamples", "without `text_column`"),
     ],
 )

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasbert.data import ReadReport, find_text_files, read_documents
+from kerasbert.data import ReadReport, TableFormat, find_text_files, read_documents
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.records import text_ranges
 from kerasbert_tfx.records.input_files import find_files, folder_and_pattern, matching_files
@@ -146,3 +146,16 @@ def test_an_address_that_does_not_exist_here_is_a_file_if_it_has_an_extension(
     texts: str, expected: tuple[str, str]
 ) -> None:
     assert folder_and_pattern(texts) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_a_file_that_is_not_in_utf8_is_one_range(tmp_path: Path, encoding: str) -> None:
+    text = "\n".join(f"Größe {number}" if number % 5 else "" for number in range(1, 100))
+    path = tmp_path / "text.txt"
+    path.write_bytes(text.encode(encoding))
+    table_format = TableFormat(encoding=None if encoding == "utf-16" else encoding)
+    (text_range,) = find_ranges(str(path), 100, table_format=table_format)
+    found = list(read_range(text_range, table_format=table_format))
+    assert found == list(read_documents(path, table_format=table_format))
+    assert found[0][0] == "Größe 1"
+    assert len(found) == 20

@@ -6,6 +6,8 @@ the text in memory.
 """
 
 import contextlib
+import dataclasses
+import json
 from typing import Any
 
 import apache_beam as beam
@@ -21,7 +23,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from kerasbert.data import ReadReport, is_held_out
+from kerasbert.data import ReadReport, TableFormat, is_held_out
+from kerasbert.data.tables.table_format import PLAIN
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
 from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import (
@@ -71,6 +74,7 @@ class DocumentExamplesExecutor(BaseBeamExecutor):
             options["held_out_share"],
             options["text_column"] or None,
             int(options["range_bytes"]),
+            TableFormat(**json.loads(options["table_format"])),
         )
 
 
@@ -81,6 +85,7 @@ def write_document_examples(
     held_out_share: float,
     text_column: str | None = None,
     range_bytes: int = 32_000_000,
+    table_format: TableFormat = PLAIN,
 ) -> None:
     """Writes the examples of both splits, and runs the pipeline until it finishes.
 
@@ -91,18 +96,19 @@ def write_document_examples(
         held_out_share: Share of documents in the split "eval".
         text_column: The column of the texts if the files are tables.
         range_bytes: How much text one worker reads at a time.
+        table_format: How the files are written.
 
     Raises:
         BadInputError: If the texts cannot be read, or if next-sentence prediction cannot pair their documents.
         OSError: If a file cannot be written.
     """
-    ranges = find_ranges(texts, range_bytes, text_column)
+    ranges = find_ranges(texts, range_bytes, text_column, table_format)
     with plain_beam_errors(), pipeline:
         _ = (
             pipeline
             | "Ranges" >> beam.Create(list(enumerate(ranges)))
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_WriteRange(uri, len(ranges), text_column, held_out_share))
+            | "Read" >> beam.ParDo(_WriteRange(uri, len(ranges), text_column, held_out_share, table_format))
         )
     counts, report = read_counts(uri)
     check_counts(counts, texts)
@@ -113,11 +119,14 @@ def write_document_examples(
 class _WriteRange(beam.DoFn):
     """Writes the documents of one range, each to the file of its split."""
 
-    def __init__(self, uri: str, num_ranges: int, text_column: str | None, held_out_share: float) -> None:
+    def __init__(
+        self, uri: str, num_ranges: int, text_column: str | None, held_out_share: float, table_format: TableFormat
+    ) -> None:
         self._uri = uri
         self._num_ranges = num_ranges
         self._text_column = text_column
         self._held_out_share = held_out_share
+        self._table_format = table_format
 
     def process(self, element: tuple[int, TextRange]) -> None:
         """Writes one file for each split."""
@@ -130,7 +139,7 @@ class _WriteRange(beam.DoFn):
                 split: stack.enter_context(record_writer(f"{split_folder(self._uri, split)}/{name}.gz", compress=True))
                 for split in SPLITS
             }
-            for document in read_range(TextRange(*text_range), self._text_column, report):
+            for document in read_range(TextRange(*text_range), self._text_column, report, self._table_format):
                 split = "eval" if is_held_out(document, self._held_out_share) else "train"
                 counts[split].add(document)
                 writers[split].write(document_example(document).SerializeToString(deterministic=True))
@@ -145,13 +154,19 @@ class DocumentExamples(FileBasedExampleGen):
         held_out_share: Share of documents in the split "eval".
         text_column: The column of the texts if the files are tables. The text of each row is a document.
         range_bytes: How much text one worker reads at a time.
+        table_format: How the files are written.
     """
 
     DRIVER_CLASS = DocumentExamplesDriver
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(DocumentExamplesExecutor)
 
     def __init__(
-        self, texts: str, held_out_share: float, text_column: str | None = None, range_bytes: int = 32_000_000
+        self,
+        texts: str,
+        held_out_share: float,
+        text_column: str | None = None,
+        range_bytes: int = 32_000_000,
+        table_format: TableFormat = PLAIN,
     ) -> None:
         options = struct_pb2.Struct()
         options.update(
@@ -160,6 +175,7 @@ class DocumentExamples(FileBasedExampleGen):
                 "held_out_share": held_out_share,
                 "text_column": text_column or "",
                 "range_bytes": range_bytes,
+                "table_format": json.dumps(dataclasses.asdict(table_format)),
             }
         )
         packed = any_pb2.Any()

@@ -1,17 +1,17 @@
-"""Labelled tables or TFRecords -> tf.Examples, in splits that a hash of each row's text chooses.
+"""Reads labelled tables or TFRecords into tf.Examples, in the splits that `kerasbert fine-tune` would choose.
 
-The same text goes to the same split on every machine and whatever other rows there are (see
-`kerasbert.data.stable_split`). Files are read in parallel by Beam; what a row must look like is
-`kerasbert.data.read_labelled`'s business. A changed file is noticed by its content, which is part of the cache's key.
+Files are read in parallel by Beam, each row as `records/labelled_reading.py` reads it. A changed file is noticed by its
+content, which is part of the cache's key.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 from tfx import types
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.component import FileBasedExampleGen
@@ -23,39 +23,28 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from kerasbert.data import read_labelled, read_texts, stable_split
-from kerasbert.data.tables.tagged import read_tagged
+from kerasbert.data import ReadReport, SplitPlan, SplitStatistics
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
 from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.fingerprints import files_fingerprint
 from kerasbert_tfx.records.input_files import matching_files
-from kerasbert_tfx.records.labelled_records import (
-    REGRESSION,
-    TOKENS,
-    Columns,
-    bytes_feature,
-    split_key,
-    strings_of,
-    to_example,
-)
-from kerasbert_tfx.records.remote_folders import copied_to_local
+from kerasbert_tfx.records.labelled_reading import rows_of_file
+from kerasbert_tfx.records.labelled_records import Columns, classes_of, split_key
 
-# Shares are whole numbers of this many buckets in TFX's own split configuration.
+# TFX's own split configuration has whole numbers of buckets. Only the names of the splits are used.
 _BUCKETS = 10_000
-_UNREADABLE = "\ufffd"  # no name of a split
-_TFRECORD_ENDINGS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
 
 
 class LabelledExampleGenDriver(FileBasedDriver):
-    """Finds the files as the executor does, and refuses rows that are not there before anything runs."""
+    """Finds the same files as the executor, and refuses missing files before anything runs."""
 
     def resolve_exec_properties(
         self, exec_properties: dict[str, Any], pipeline_info: PipelineInfo, component_info: ComponentInfo
     ) -> dict[str, Any]:
-        """The properties, with a fingerprint of all files in place of TFX's, which knows sizes and seconds only."""
+        """Replaces TFX's fingerprint, which only knows sizes and whole seconds, by one of all files' content."""
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        return {**resolved, FINGERPRINT_PROPERTY_NAME: files_fingerprint(_files_of(resolved, _pattern_of(resolved)))}
+        return {**resolved, FINGERPRINT_PROPERTY_NAME: files_fingerprint(_files_of(resolved))}
 
 
 class LabelledExampleGenExecutor(BaseExampleGenExecutor):
@@ -70,53 +59,55 @@ class LabelledExampleGenExecutor(BaseExampleGenExecutor):
         """Writes the splits.
 
         Raises:
-            BadInputError: a row cannot be used; as `kerasbert.data.read_labelled` says it.
+            BadInputError: If a row cannot be used.
         """
         self._examples_uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EXAMPLES_KEY])
         try:
             with plain_beam_errors():
                 super().Do(input_dict, output_dict, exec_properties)
         except BadInputError as error:
-            # Beam's runner within this process keeps the exception's type and puts its own words behind the message.
+            # Beam's runner within this process keeps the type of the exception and appends to the message.
             raise BadInputError(str(error).partition(" [while running ")[0]) from error
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802 (TFX's name)
-        """Files of one pattern -> tf.Examples."""
-        return _rows_of_files
+        """Returns the transform from files to tf.Examples, which TFX requires. `GenerateExamplesByBeam` replaces it."""
+        return beam.ParDo(_ReadRows(Columns()))
 
     def GenerateExamplesByBeam(  # noqa: N802 (TFX's name)
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
-        """The rows of each split. Their numbers are noted beside them."""
-        output_config = proto_utils.json_to_proto(
-            exec_properties[standard_component_specs.OUTPUT_CONFIG_KEY], example_gen_pb2.Output()
+        """Returns the rows of each split, and writes their numbers as metrics."""
+        columns, shares = options_of(exec_properties)
+        read = (
+            pipeline
+            | "Files" >> beam.Create(_files_of(exec_properties))
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "ReadRows" >> beam.ParDo(_ReadRows(columns)).with_outputs(_ReadRows.REPORTS, main="rows")
         )
-        splits = output_config.split_config.splits
-        total = sum(split.hash_buckets for split in splits)
-        shares = {split.name: split.hash_buckets / total for split in splits}
-        names = list(shares)
-        columns = columns_of(exec_properties)
-        rows = pipeline | "ReadRows" >> _rows_of_files(exec_properties, _pattern_of(exec_properties))
-        uri = self._examples_uri
+        rows = read.rows | "SpreadRows" >> beam.Reshuffle()
+        plan = rows | "PlanSplit" >> beam.CombineGlobally(_Planning(columns, shares))
+        report = read[_ReadRows.REPORTS] | "SumReports" >> beam.CombineGlobally(_sum_of_reports)
+        names, uri = list(shares), self._examples_uri
+        parts = rows | "Split" >> beam.FlatMap(_tagged, columns, beam.pvalue.AsSingleton(plan)).with_outputs(*names)
         _ = (
             rows
-            | "Count" >> beam.Map(_counts, columns, shares)
-            | "Sum" >> beam.CombineGlobally(_sums)
-            | "WriteMetrics" >> beam.Map(lambda counts: write_metrics(uri, _metrics(counts, names)))
+            | "Names" >> beam.Map(_split_counts, columns, beam.pvalue.AsSingleton(plan))
+            | "Count" >> beam.CombineGlobally(_sum_of_counts)
+            | "WriteMetrics"
+            >> beam.Map(_write_metrics, uri, names, beam.pvalue.AsSingleton(plan), beam.pvalue.AsSingleton(report))
         )
-        parts = rows | "Split" >> beam.Partition(_part, len(names), columns, shares)
-        return dict(zip(names, parts, strict=True))
+        return {name: parts[name] for name in names}
 
 
 class LabelledExampleGen(FileBasedExampleGen):
-    """Emits `examples` of the splits asked for.
+    """Emits `examples` with the given splits.
 
     Args:
-        input_base: the folder of the files, local or in a bucket.
-        pattern: which files of it: .csv, .tsv, .jsonl (plain or .gz) or .tfrecord; both as
-            `kerasbert_tfx.records.text_ranges.folder_and_pattern` gives them.
-        columns: what the columns are.
-        shares: split -> share of the rows, such as {"train": 0.8, "eval": 0.1, "test": 0.1}.
+        input_base: The folder of the files, on this machine or in a bucket.
+        pattern: Which files of it to read: .csv, .tsv, .jsonl (plain or .gz), .tfrecord or column files. Both arguments
+            are as `kerasbert_tfx.records.input_files.folder_and_pattern` returns them.
+        columns: The columns of the tables.
+        shares: Split -> share of the rows, e.g. {"train": 0.8, "eval": 0.1, "test": 0.1}. The first is for training.
     """
 
     DRIVER_CLASS = LabelledExampleGenDriver
@@ -125,18 +116,20 @@ class LabelledExampleGen(FileBasedExampleGen):
     def __init__(self, input_base: Any, pattern: str, columns: Columns, shares: Mapping[str, float]) -> None:
         if not shares or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
             raise BadInputError(
-                f"The shares of the splits must not be negative and must sum to 1. Received: {dict(shares)}. "
-                "Give such as 0.8, 0.1 and 0.1."
+                "The shares of the splits must not be negative and must sum to 1. Received: "
+                f"{', '.join(f'{name}={share}' for name, share in shares.items())}. "
+                "For example, `train_share: 0.8`, `validation_share: 0.1` and `test_share: 0.1`."
             )
+        wanted = {name: share for name, share in shares.items() if share > 0}
         splits = [
-            example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=round(share * _BUCKETS))
-            for name, share in shares.items()
-            if round(share * _BUCKETS) > 0
+            example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=max(1, round(share * _BUCKETS)))
+            for name, share in wanted.items()
         ]
-        settings = struct_pb2.Struct()
-        settings.update({name: value for name, value in vars(columns).items() if value is not None})
+        options = struct_pb2.Struct()
+        # A Struct has no order and no whole numbers.
+        options.update({"columns": json.dumps(vars(columns)), "shares": json.dumps(list(wanted.items()))})
         custom_config = example_gen_pb2.CustomConfig()
-        custom_config.custom_config.Pack(settings)
+        custom_config.custom_config.Pack(options)
         super().__init__(
             input_base=input_base,
             input_config=example_gen_pb2.Input(
@@ -147,31 +140,27 @@ class LabelledExampleGen(FileBasedExampleGen):
         )
 
 
-def columns_of(exec_properties: Mapping[str, Any]) -> Columns:
-    """The columns that `LabelledExampleGen` was made with."""
+def options_of(exec_properties: Mapping[str, Any]) -> tuple[Columns, dict[str, float]]:
+    """Returns the columns and the shares that `LabelledExampleGen` was created with."""
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], example_gen_pb2.CustomConfig()
     )
-    settings = struct_pb2.Struct()
-    config.custom_config.Unpack(settings)
-    return Columns(**json_format.MessageToDict(settings))
+    options = struct_pb2.Struct()
+    config.custom_config.Unpack(options)
+    return Columns(**json.loads(options["columns"])), dict(json.loads(options["shares"]))
 
 
-def _pattern_of(exec_properties: Mapping[str, Any]) -> str:
-    """The pattern, into which TFX's driver has put span and version where it has places for them."""
+def _files_of(exec_properties: Mapping[str, Any]) -> list[str]:
+    """Returns the files with the rows.
+
+    Raises:
+        BadInputError: If there is none.
+    """
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()
     )
-    return str(config.splits[0].pattern)
-
-
-def _files_of(exec_properties: Mapping[str, Any], pattern: str) -> list[str]:
-    """The files with the rows.
-
-    Raises:
-        BadInputError: there is none.
-    """
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    pattern = str(config.splits[0].pattern)
     try:
         return matching_files(base, pattern)
     except BadInputError as error:
@@ -180,133 +169,78 @@ def _files_of(exec_properties: Mapping[str, Any], pattern: str) -> list[str]:
         ) from error
 
 
-@beam.ptransform_fn
-def _rows_of_files(pipeline: beam.Pipeline, exec_properties: Mapping[str, Any], pattern: str) -> beam.PCollection:
-    """The rows of all files of one pattern."""
-    return (
-        pipeline
-        | "Files" >> beam.Create(_files_of(exec_properties, pattern))
-        | "SpreadFiles" >> beam.Reshuffle()
-        | "Rows" >> beam.FlatMap(rows_of_file, columns_of(exec_properties))
-        | "SpreadRows" >> beam.Reshuffle()
-    )
+# === Beam ===
 
 
-def rows_of_file(uri: str, columns: Columns) -> Iterator[tf.train.Example]:
-    """The rows of one file.
+class _ReadRows(beam.DoFn):  # type: ignore[misc]
+    """Yields the rows of a file, and a report of how it was read as a second output."""
 
-    Raises:
-        BadInputError: as `kerasbert.data.read_labelled`; a feature is missing in a TFRecord.
-    """
-    if uri.endswith(_TFRECORD_ENDINGS):
-        yield from _rows_of_tfrecord(uri, columns)
-        return
-    with copied_to_local(uri) as path:
-        if columns.task == TOKENS:
-            tagged = read_tagged(path, columns.text, columns.label)
-            yield from (to_example(columns, [text], tags) for text, tags in zip(tagged.texts, tagged.tags, strict=True))
-            return
-        if columns.is_labelled:
-            rows = read_labelled(
-                path,
-                columns.text,
-                columns.label,
-                columns.pair,
-                columns.task,  # type: ignore[arg-type]
-                columns.label_separator,
-            )
-        else:
-            rows = read_texts(path, columns.text, columns.pair)
-    for index, text in enumerate(rows.texts):
-        texts = (text,) if rows.pairs is None else (text, rows.pairs[index])
-        yield to_example(columns, texts, None if rows.labels is None else rows.labels[index])
+    REPORTS = "reports"
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def process(self, uri: str) -> Iterator[Any]:
+        """Reads one file."""
+        report = ReadReport()
+        yield from rows_of_file(uri, self._columns, report)
+        yield beam.pvalue.TaggedOutput(self.REPORTS, report)
 
 
-def _rows_of_tfrecord(uri: str, columns: Columns) -> Iterator[tf.train.Example]:
-    """The tf.Examples of a file, with the features that are asked for and no others."""
-    wanted = [*columns.texts, *([columns.label] if columns.is_labelled else [])]
-    records = tf.data.TFRecordDataset(uri, compression_type="GZIP" if uri.endswith(".gz") else "")
-    count = 0
-    try:
-        for count, record in enumerate(records.as_numpy_iterator(), start=1):
-            example = tf.train.Example.FromString(record)
-            missing = [name for name in wanted if name not in example.features.feature]
-            if missing:
-                raise BadInputError(
-                    f"A record must hold the features asked for. Received: record {count} of '{uri}', without "
-                    f"{missing[0]!r}. Features there: {', '.join(sorted(example.features.feature)) or 'none'}. "
-                    "Name one of these."
-                )
-            yield _normalized(example, columns, f"record {count} of '{uri}'")
-    except tf.errors.DataLossError as error:
-        raise BadInputError(
-            f"A TFRecord must be whole. Received: '{uri}' ({error.message}). Write it again."
-        ) from error
-    if not count:
-        raise BadInputError(f"A TFRecord must hold at least one record. Received: '{uri}', without any.")
+class _Planning(beam.CombineFn):  # type: ignore[misc]
+    """Plans the split of all rows, as `LabelledTexts.split` does."""
+
+    def __init__(self, columns: Columns, shares: Mapping[str, float]) -> None:
+        self._columns = columns
+        self._shares = dict(shares)
+
+    def create_accumulator(self) -> SplitStatistics:
+        return SplitStatistics()
+
+    def add_input(self, statistics: SplitStatistics, row: tf.train.Example) -> SplitStatistics:
+        statistics.add(split_key(self._columns, row), classes_of(self._columns, row))
+        return statistics
+
+    def merge_accumulators(self, statistics: Iterable[SplitStatistics]) -> SplitStatistics:
+        merged = SplitStatistics()
+        for part in statistics:
+            merged.merge(part)
+        return merged
+
+    def extract_output(self, statistics: SplitStatistics) -> SplitPlan:
+        return statistics.plan(self._shares)
 
 
-def _normalized(example: tf.train.Example, columns: Columns, place: str) -> tf.train.Example:
-    """The same row as a table would have given it: numbers that name a class are strings."""
-    texts = [_one_text(example, name, place) for name in columns.texts]
-    row = to_example(columns, texts, 0.0 if columns.task == REGRESSION else "")
-    if not columns.is_labelled:
-        return row
-    values = _values(example.features.feature[columns.label])
-    if columns.task == REGRESSION:
-        if len(values) != 1 or isinstance(values[0], bytes):
-            raise BadInputError(f"A label must be one number, for regression. Received: {values!r} in {place}.")
-        row.features.feature[columns.label].float_list.value[:] = [float(values[0])]
-        return row
-    names = [value.decode(errors="replace").strip() if isinstance(value, bytes) else str(value) for value in values]
-    if columns.task == "single_label_classification" and (len(names) != 1 or not names[0]):
-        raise BadInputError(f"Each row must have one label in {columns.label!r}. Received: {names!r} in {place}.")
-    if columns.task == TOKENS:
-        if len(names) != len(texts[0].split(" ")):
-            raise BadInputError(
-                f"Each word of {columns.text!r} must have a tag in {columns.label!r}. Received: {len(names)} tags for "
-                f"{len(texts[0].split(' '))} words in {place}. Put one space between words."
-            )
-    else:
-        names = list(dict.fromkeys(name for name in names if name))
-    row.features.feature[columns.label].CopyFrom(bytes_feature(names))
-    return row
+def _tagged(row: tf.train.Example, columns: Columns, plan: SplitPlan) -> Iterator[beam.pvalue.TaggedOutput]:
+    """Sends a row to its split. See `SplitPlan.parts_of` for when there are two."""
+    for part in plan.parts_of(split_key(columns, row)):
+        yield beam.pvalue.TaggedOutput(part, row)
 
 
-def _one_text(example: tf.train.Example, name: str, place: str) -> str:
-    values = _values(example.features.feature[name])
-    if len(values) != 1 or not isinstance(values[0], bytes):
-        raise BadInputError(f"Feature {name!r} must hold one text. Received: {values!r} in {place}.")
-    return str(values[0].decode(errors="replace"))
+def _split_counts(row: tf.train.Example, columns: Columns, plan: SplitPlan) -> Counter[str]:
+    """Returns split -> 1 for the splits of one row."""
+    return Counter(plan.parts_of(split_key(columns, row)))
 
 
-def _values(feature: tf.train.Feature) -> list[Any]:
-    kind = feature.WhichOneof("kind")
-    return list(getattr(feature, kind).value) if kind else []
-
-
-def _counts(example: tf.train.Example, columns: Columns, shares: Mapping[str, float]) -> Counter[str]:
-    """One row of its split, and whether a text of it was no UTF-8."""
-    is_unreadable = any("\ufffd" in strings_of(example, name)[0] for name in columns.texts)
-    return Counter({stable_split(split_key(columns, example), shares): 1, _UNREADABLE: int(is_unreadable)})
-
-
-def _sums(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    """The sum of each count."""
-    sums: Counter[str] = Counter()
+def _sum_of_counts(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
     for counted in counts:
-        sums.update(counted)
-    return sums
+        total.update(counted)
+    return total
 
 
-def _metrics(counts: Mapping[str, int], splits: Iterable[str]) -> dict[str, Any]:
-    """What the summary of a run says of the rows."""
-    metrics: dict[str, Any] = {f"{split}_rows": counts.get(split, 0) for split in splits}
-    if unreadable := counts.get(_UNREADABLE):
-        metrics["note"] = f"{unreadable} rows hold U+FFFD, which stands for what was no UTF-8"
-    return metrics
+def _sum_of_reports(reports: Iterable[ReadReport]) -> ReadReport:
+    total = ReadReport()
+    for report in reports:
+        total.add(report)
+    return total
 
 
-def _part(example: tf.train.Example, count: int, columns: Columns, shares: Mapping[str, float]) -> int:
-    """The number of the split that a row goes to."""
-    return list(shares).index(stable_split(split_key(columns, example), shares))
+def _write_metrics(
+    counts: Mapping[str, int], uri: str, names: Iterable[str], plan: SplitPlan, report: ReadReport
+) -> None:
+    """Writes what the summary of a run shows about the rows."""
+    metrics: dict[str, Any] = {f"{split}_rows": counts.get(split, 0) for split in names}
+    if notes := "; ".join(note for note in (report.warning(), plan.note) if note):
+        metrics["note"] = notes
+    write_metrics(uri, metrics)

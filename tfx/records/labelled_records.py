@@ -1,7 +1,7 @@
-"""Labelled rows as tf.Examples: how they are written by the example generator and read by the trainer.
+"""Labelled rows as tf.Examples: how the example generator writes them and the Trainer reads them.
 
-The features have the names of the user's own columns. A text is one string; a label is one string, any number of
-strings (multi-label), one number (regression), or a string for each token of the text (token classification).
+The features have the names of the user's own columns. A text is one string. A label is one string, any number of
+strings (multi-label), one number (regression), or a string for each word of the text (token classification).
 """
 
 import dataclasses
@@ -10,11 +10,12 @@ from typing import Any, get_args
 
 import tensorflow as tf
 
-from kerasbert.data import LabelledTexts
+from kerasbert.data import LabelledTexts, TableFormat
 from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
 
+SINGLE_LABEL = "single_label_classification"
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
 TOKENS = "token_classification"
@@ -24,32 +25,53 @@ TASKS = (*get_args(ProblemType), TOKENS, UNLABELLED)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the columns of a table are, in a form that JSON can hold.
+    """The columns of a table and how it is written. All fields are JSON values.
 
     Attributes:
-        text, pair, label: names of columns; `pair` is None for tasks on one text.
-        task: the problem type, or "unlabelled" for rows to predict.
-        label_separator: between the labels of one row (multi-label).
+        text: Column of the texts.
+        pair: Column of the second texts, or None for tasks on single texts.
+        label: Column of the labels.
+        task: The task, or "unlabelled" for rows to predict.
+        label_separator: Separator between the labels of one row (multi-label).
+        delimiter: See `kerasbert.data.TableFormat`.
+        encoding: See `kerasbert.data.TableFormat`.
+        has_header: See `kerasbert.data.TableFormat`.
+        word_column: See `kerasbert.data.TableFormat`.
+        tag_column: See `kerasbert.data.TableFormat`.
     """
 
     text: str = "text"
     pair: str | None = None
     label: str = "label"
-    task: str = "single_label_classification"
+    task: str = SINGLE_LABEL
     label_separator: str = ";"
+    delimiter: str | None = None
+    encoding: str | None = None
+    has_header: bool = True
+    word_column: str | int | None = None
+    tag_column: str | int | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise BadInputError(f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}.")
+            raise BadInputError(
+                f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}. Use one of them."
+            )
+        _ = self.table_format  # It checks its values.
         named = [name for name in (self.text, self.pair, self.label if self.is_labelled else None) if name]
         if self.task == TOKENS and self.pair is not None:
             raise BadInputError(
-                f"Token classification takes one text. Received: pair_column={self.pair!r}. Leave it out."
+                f"Token classification takes single texts. Received: pair_column={self.pair!r}. Remove `pair_column`."
             )
         if len(set(named)) < len(named):
             raise BadInputError(
-                f"Text, pair and label must be different columns. Received: {', '.join(named)}. Name each one's own."
+                "`text_column`, `pair_column` and `label_column` must be different columns. "
+                f"Received: {', '.join(named)}. Choose a different column for each."
             )
+
+    @property
+    def table_format(self) -> TableFormat:
+        """How tables and column files are written."""
+        return TableFormat(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TableFormat)})
 
     @property
     def is_labelled(self) -> bool:
@@ -68,12 +90,12 @@ class Columns:
 
 
 def to_example(columns: Columns, texts: Iterable[str], label: Any) -> tf.train.Example:
-    """One row.
+    """Returns one row.
 
     Args:
-        columns: names the features.
-        texts: the text, and the second one of a pair.
-        label: a string, a tuple of strings or a number, by the task; ignored where there is none.
+        columns: The names of the features, and the task.
+        texts: The text, and the second text of a pair.
+        label: A string, a tuple of strings or a number, depending on the task. Ignored for unlabelled rows.
     """
     features = {name: bytes_feature([text]) for name, text in zip(columns.texts, texts, strict=True)}
     if columns.task == REGRESSION:
@@ -84,30 +106,36 @@ def to_example(columns: Columns, texts: Iterable[str], label: Any) -> tf.train.E
 
 
 def bytes_feature(values: Iterable[str]) -> tf.train.Feature:
-    """A feature of strings, of which there may be none."""
+    """Returns a feature of any number of strings."""
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode() for value in values]))
 
 
 def split_key(columns: Columns, example: tf.train.Example) -> str:
-    """What sends a row to its split: its text, or both texts, as `LabelledTexts.split` does."""
+    """Returns what decides on the split of a row: its text or both texts, as in `LabelledTexts.split`."""
     return "\0".join(strings_of(example, name)[0] for name in columns.texts)
 
 
+def classes_of(columns: Columns, example: tf.train.Example) -> list[str]:
+    """Returns the classes of a row that training must not lose: its label, labels or tags."""
+    has_classes = columns.is_labelled and columns.task != REGRESSION
+    return strings_of(example, columns.label) if has_classes else []
+
+
 def strings_of(example: tf.train.Example, name: str) -> list[str]:
-    """The strings of one feature; invalid UTF-8 is replaced."""
+    """Returns the strings of one feature. Invalid UTF-8 is replaced by U+FFFD."""
     return [value.decode(errors="replace") for value in example.features.feature[name].bytes_list.value]
 
 
 def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> LabelledTexts | TaggedTexts:
-    """All rows of one split, in the order of its files.
+    """Reads all rows of one split, in the order of its files.
 
     Args:
-        patterns: file patterns of gzipped TFRecords, as TFX hands them to a trainer.
-        columns: names the features.
-        split: its name, for messages.
+        patterns: File patterns of gzipped TFRecords, as TFX passes them to a Trainer.
+        columns: The names of the features, and the task.
+        split: The name of the split, for messages.
 
     Raises:
-        BadInputError: there is no row.
+        BadInputError: If there is no row.
     """
     texts: list[str] = []
     pairs: list[str] = []
@@ -119,7 +147,7 @@ def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> Labelled
         labels.append(_label(example, columns))
     if not texts:
         raise BadInputError(
-            f"Each split must have rows. Received: none in {split!r}. Give more rows, or that split a larger share."
+            f"Each split must have rows. Received: none in {split!r}. Add rows, or give that split a larger share."
         )
     places = tuple(f"row {number + 1} of the {split} split" for number in range(len(texts)))
     if columns.task == TOKENS:
@@ -134,7 +162,7 @@ def read_rows(patterns: Iterable[str], columns: Columns, split: str) -> Labelled
 
 
 def read_examples(patterns: Iterable[str]) -> Iterator[tf.train.Example]:
-    """The tf.Examples of gzipped TFRecord files, in the order of the files' names."""
+    """Yields the tf.Examples of gzipped TFRecord files, in the order of the files' names."""
     files = sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
     for record in tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator() if files else ():
         yield tf.train.Example.FromString(record)

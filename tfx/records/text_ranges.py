@@ -5,6 +5,7 @@ file. Gzipped files and tables cannot be read from the middle, so each of them i
 system that TensorFlow reads, e.g. `gs://`. Which files an address stands for: see input_files.py.
 """
 
+import codecs
 import io
 import os
 import re
@@ -14,15 +15,17 @@ from typing import IO, NamedTuple
 
 import tensorflow as tf
 
-from kerasbert.data import ReadReport
+from kerasbert.data import ReadReport, TableFormat
 from kerasbert.data.pretraining.documents import MAX_DOCUMENT_CHARACTERS, MAX_LINE_BYTES
+from kerasbert.data.tables.table_format import PLAIN
 from kerasbert.data.tables.table_rows import is_table, table_rows
 from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 from kerasbert_tfx.records.input_files import find_files
 from kerasbert_tfx.records.remote_folders import is_remote
 
-_GZIP_MAGIC = b"\x1f\x8b"
+# The first bytes of gzipped files, and the byte-order marks of UTF-16 and UTF-32.
+_READ_WHOLE = (b"\x1f\x8b", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _SCAN_BYTES = 1 << 20
 _MAX_CHARACTER_BYTES = 4
 _WHITE_SPACE = b" \t\f\v\r\n"
@@ -38,13 +41,16 @@ class TextRange(NamedTuple):
     stop: int | None
 
 
-def find_ranges(texts: str, range_bytes: int, text_column: str | None = None) -> list[TextRange]:
+def find_ranges(
+    texts: str, range_bytes: int, text_column: str | None = None, table_format: TableFormat = PLAIN
+) -> list[TextRange]:
     """Returns the ranges of all files that `texts` stands for, in a stable order.
 
     Args:
         texts: A file, a folder or a pattern.
         range_bytes: The size of a range.
         text_column: The column of the texts if the files are tables, or None if they are plain text.
+        table_format: How the files are written. A file that is not in UTF-8 is one range.
 
     Raises:
         BadInputError: If there is no file, if all files are empty, if a file is a table and no `text_column` is given,
@@ -56,7 +62,7 @@ def find_ranges(texts: str, range_bytes: int, text_column: str | None = None) ->
         size = tf.io.gfile.stat(path).length
         if size == 0:
             continue
-        if text_column is not None or _is_gzipped(path):
+        if text_column is not None or table_format.encoding is not None or _is_read_whole(path):
             ranges.append(TextRange(path, 0, None))
         else:
             ranges += [TextRange(path, start, min(start + range_bytes, size)) for start in range(0, size, range_bytes)]
@@ -69,7 +75,10 @@ def find_ranges(texts: str, range_bytes: int, text_column: str | None = None) ->
 
 
 def read_range(
-    text_range: TextRange, text_column: str | None = None, report: ReadReport | None = None
+    text_range: TextRange,
+    text_column: str | None = None,
+    report: ReadReport | None = None,
+    table_format: TableFormat = PLAIN,
 ) -> Iterator[list[str]]:
     """Yields the documents that begin in a range, each a list of sentences.
 
@@ -77,16 +86,17 @@ def read_range(
         text_range: A range from `find_ranges`.
         text_column: The column of the texts if the file is a table. Each row is a document, and each line of its text
             a sentence.
-        report: Counts are added to it.
+        report: Counts and notes are added to it.
+        table_format: How the file is written.
 
     Raises:
-        BadInputError: If the file is binary, if its byte-order mark is not that of UTF-8, or if a document is too long.
+        BadInputError: If the file is binary or in an unknown encoding, or if a document is too long.
     """
     report = ReadReport() if report is None else report
     if text_column is not None:
-        lines = _column_lines(text_range.path, text_column, report)
+        lines = _column_lines(text_range.path, text_column, report, table_format)
     else:
-        lines = _text_lines(text_range, report)
+        lines = _text_lines(text_range, report, table_format.encoding)
     document: list[str] = []
     size = 0
     for line in lines:
@@ -100,22 +110,22 @@ def read_range(
             document, size = [], 0
 
 
-def _text_lines(text_range: TextRange, report: ReadReport) -> Iterator[str]:
+def _text_lines(text_range: TextRange, report: ReadReport, encoding: str | None) -> Iterator[str]:
     """Yields the lines of the range's documents, and a blank one at the end."""
     path, start, stop = text_range
     if stop is not None:
         size = tf.io.gfile.stat(path).length
         start, stop = _document_start(path, start, size), _document_start(path, stop, size)
     if stop is None or start < stop:
-        for line in text_lines(_File(path, start, stop), report, max_line_bytes=MAX_LINE_BYTES):
+        for line in text_lines(_File(path, start, stop), report, None, MAX_LINE_BYTES, encoding):
             report.lines += bool(line.strip())
             yield line
     yield ""
 
 
-def _column_lines(path: str, column: str, report: ReadReport) -> Iterator[str]:
+def _column_lines(path: str, column: str, report: ReadReport, table_format: TableFormat) -> Iterator[str]:
     """Yields the lines of each row's text, and a blank one after it."""
-    for row in table_rows(_File(path, 0, None), {"text_column": column}, report):
+    for row in table_rows(_File(path, 0, None), {"text_column": column}, report, table_format):
         (text,) = row.values
         if not isinstance(text, str):
             raise BadInputError(
@@ -167,9 +177,10 @@ def _check_kind(path: str, text_column: str | None) -> None:
         )
 
 
-def _is_gzipped(path: str) -> bool:
+def _is_read_whole(path: str) -> bool:
+    """Returns whether a file cannot be read from the middle: it is gzipped, or in UTF-16 or UTF-32."""
     with _File(path, 0, None).open("rb") as file:
-        return file.read(2) == _GZIP_MAGIC
+        return file.read(4).startswith(_READ_WHOLE)
 
 
 class _File:
