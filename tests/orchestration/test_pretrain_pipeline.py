@@ -144,12 +144,14 @@ def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path
 ) -> None:
     _, before = first
-    write_documents(tmp_path / "texts" / "deep" / "a.txt", documents(100, seed=5))
+    accents = [["the año and the ano.", "the dog."]]
+    write_documents(tmp_path / "texts" / "deep" / "a.txt", documents(100, seed=5) + accents)
     base = before.pushed_to
     settings = settings_for(tmp_path, tiny_config, masking="static", base_model=base, steps=10, max_predictions=4)
     summary = run(create_pipeline, settings)
     assert summary.blessed is True
     assert summary["BaseModel"].outputs["result"] == base
+    assert "(ano = año); `strip_accents=False`" in summary["PreprocessingMaker"].metrics["note"]
     trained, started = (checkpoints.load(path or "") for path in (summary.pushed_to, base))
     assert trained.text_to_inputs is not None
     assert started.text_to_inputs is not None

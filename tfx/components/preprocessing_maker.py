@@ -16,7 +16,7 @@ from tfx.types.standard_artifacts import Examples
 
 from kerasbert.checkpoints import load_backbone
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary, merged_words
 from kerasbert.recipes.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
 from kerasbert_tfx.modules.model_folder import find_model
 from kerasbert_tfx.records.component_metrics import write_metrics
@@ -52,7 +52,9 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
     )
     with written_locally(preprocessing.uri) as folder:
         TextToInputs(tokenizer, values["sequence_length"]).save(folder)
-    write_metrics(preprocessing.uri, {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown})
+    metrics = {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown}
+    warning = merged_words(_lines(examples.uri, CHECK_CHARACTERS), tokenizer).warning()
+    write_metrics(preprocessing.uri, {**metrics, **({"note": warning} if warning else {})})
 
 
 def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> WordPieceTokenizer:

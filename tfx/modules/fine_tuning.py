@@ -19,6 +19,7 @@ from tfx.components.tuner.component import TunerFnResult
 from tfx.utils import io_utils
 
 from kerasbert import export
+from kerasbert.data import ReadReport
 from kerasbert.errors import BadInputError
 from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, check_vocabulary, fine_tune, monitored_metric
 from kerasbert.recipes.start import make_backbone
@@ -49,11 +50,13 @@ def run_fn(fn_args: FnArgs) -> None:
     inputs = [fn_args.train_files, fn_args.eval_files, fn_args.base_model, hyperparameters]
     with _local_inputs(fn_args) as paths, training_folder(config, inputs, paths) as work:
         settings = _settings(config, hyperparameters, **{**paths, "output": str(work)})
-        tuned = fine_tune(settings, rows=rows)
+        report = ReadReport()
+        tuned = fine_tune(settings, report, rows)
         _export(tuned, columns, fn_args.serving_model_dir)
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
         keep_run(work, fn_args.model_run_dir, [*RECORDS, MODEL, SAMPLE_FILE])
-        write_metrics(fn_args.model_run_dir, _numbers(tuned.metrics))
+        note = report.warning()
+        write_metrics(fn_args.model_run_dir, {**_numbers(tuned.metrics), **({"note": note} if note else {})})
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
