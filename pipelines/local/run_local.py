@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from ml_metadata.proto import metadata_store_pb2 as mlmd
+from ml_metadata.proto import metadata_store_pb2
 from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
@@ -36,10 +36,13 @@ from kerasbert_pipelines.settings import PipelineSettings
 from kerasbert_tfx.records.component_metrics import read_metrics
 from kerasbert_tfx.records.remote_folders import is_remote
 
+# Its type stubs do not know the messages.
+_MLMD: Any = metadata_store_pb2
+
 PipelineFactory = Callable[[Any], Pipeline]
 Say = Callable[[str], None]
 
-_STATES = {mlmd.Execution.COMPLETE: "done", mlmd.Execution.CACHED: "cached"}
+_STATES = {_MLMD.Execution.COMPLETE: "done", _MLMD.Execution.CACHED: "cached"}
 
 
 class ComponentFailedError(BadInputError):
@@ -61,7 +64,7 @@ def run(pipeline_factory: PipelineFactory, settings: PipelineSettings, say: Say 
         ComponentFailedError: If a component fails or cannot use its input. The models pushed before are unchanged.
         BadInputError: If the pipeline's folder cannot be written.
     """
-    say = say or (_write_line if settings.show_progress else _write_nothing)
+    say = say or (_write_line if getattr(settings, "show_progress", True) else _write_nothing)
     check_folders(settings)
     log = prepare_folders(settings)
     components: list[ComponentSummary] = []
@@ -153,7 +156,7 @@ def _run_component(pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineN
     )
 
 
-def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.Artifact]]:
+def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, Any]]:
     """Returns an execution's state as one word, and its output artifacts by key."""
     if not execution_id:
         return "skipped", {}
@@ -161,7 +164,7 @@ def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.
     events = [
         event
         for event in store.get_events_by_execution_ids([execution_id])
-        if event.type in (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+        if event.type in (_MLMD.Event.OUTPUT, _MLMD.Event.INTERNAL_OUTPUT)
     ]
     artifacts = {
         artifact.id: artifact for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
@@ -173,7 +176,7 @@ def _outcome(store: Any, execution_id: int | None) -> tuple[str, dict[str, mlmd.
     return _STATES.get(execution.last_known_state, "failed"), outputs
 
 
-def _blessed(outputs: dict[str, mlmd.Artifact]) -> bool | None:
+def _blessed(outputs: dict[str, Any]) -> bool | None:
     """Returns a component's verdict on the model, or None if it evaluates no model."""
     verdicts = [
         artifact.custom_properties["blessed"].int_value == 1
@@ -183,7 +186,7 @@ def _blessed(outputs: dict[str, mlmd.Artifact]) -> bool | None:
     return all(verdicts) if verdicts else None
 
 
-def _noted(outputs: dict[str, mlmd.Artifact], key: str) -> str | None:
+def _noted(outputs: dict[str, Any], key: str) -> str | None:
     """Returns the custom property of one of the outputs, or None if no output has it."""
     for artifact in outputs.values():
         if key in artifact.custom_properties:

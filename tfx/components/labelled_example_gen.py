@@ -172,7 +172,7 @@ def _files_of(exec_properties: Mapping[str, Any]) -> list[str]:
 # === Beam ===
 
 
-class _ReadRows(beam.DoFn):  # type: ignore[misc]
+class _ReadRows(beam.DoFn):
     """Yields the rows of a file, and a report of how it was read as a second output."""
 
     REPORTS = "reports"
@@ -187,7 +187,7 @@ class _ReadRows(beam.DoFn):  # type: ignore[misc]
         yield beam.pvalue.TaggedOutput(self.REPORTS, report)
 
 
-class _Planning(beam.CombineFn):  # type: ignore[misc]
+class _Planning(beam.CombineFn):
     """Plans the split of all rows, as `LabelledTexts.split` does."""
 
     def __init__(self, columns: Columns, shares: Mapping[str, float]) -> None:

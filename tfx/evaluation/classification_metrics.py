@@ -18,7 +18,7 @@ AVERAGES = ("macro", "micro", "weighted")
 _THRESHOLD = 0.5
 
 
-class F1OverLabels(tfma.metrics.Metric):  # type: ignore[misc]
+class F1OverLabels(tfma.metrics.Metric):
     """F1 score for single-label and multi-label classification.
 
     Args:

@@ -155,7 +155,7 @@ def _entities(row: Row, answer: Answer) -> Pair:
     count = int(np.ravel(answer["entity_count"])[0])
     found = set(list(zip(*columns, _strings(answer["labels"]), strict=True))[:count])
     # A row without entities counts as one true negative, because TFMA needs at least one value.
-    either = sorted(true | found) or [None]
+    either: list[Any] = sorted(true | found) or [None]
     return np.array([float(entity in true) for entity in either]), np.array(
         [float(entity in found) for entity in either]
     )

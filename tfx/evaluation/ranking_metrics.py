@@ -22,7 +22,7 @@ _STEPS = 1000
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).smallest_subnormal) / 2, 1 - 2.0**-25
 
 
-class AUCOverDecisions(tfma.metrics.Metric):  # type: ignore[misc]
+class AUCOverDecisions(tfma.metrics.Metric):
     """The share of pairs of a right and a wrong label in which the right one is more probable. Ties count half.
 
     Each label of each row is one item, so all labels are ranked together (one against the rest).

@@ -9,7 +9,7 @@ from tensorflow_model_analysis.metrics import metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
 
-class RowCounting(beam.CombineFn):  # type: ignore[misc]
+class RowCounting(beam.CombineFn):
     """Counts rows for one metric. Subclasses define what is counted, and how the metric is computed from it.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasbert.data import LabelledTexts, labelled_dataset
+from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.files import write_aside
 from kerasbert.preprocessing import TextToInputs
 
@@ -13,7 +14,7 @@ _MOST_TEXTS = 2000
 _BATCH_SIZE = 64
 
 
-def write_training_sample(folder: Path, splits: Sequence[LabelledTexts], to_inputs: TextToInputs) -> None:
+def write_training_sample(folder: Path, splits: Sequence[LabelledTexts | TaggedTexts], to_inputs: TextToInputs) -> None:
     """Writes texts and their ids, as computed by the same dataset as in training.
 
     Args:

@@ -182,9 +182,11 @@ class _WritePairs(beam.DoFn):
 
     def _pairs(self, documents: list[Document], split: str, phase: str, bucket: int) -> Iterator[SegmentPair]:
         seed = EVALUATION_SEED if split == _EVAL else self._settings.seed
+        # The sentences are token ids already, and `list` stands for the tokenizer.
+        sentences: Any = (document.sentences() for document in documents)
         return segment_pairs(
-            (document.sentences() for document in documents),
-            list,  # The sentences are token ids already.
+            sentences,
+            list,
             max_tokens=self._settings.lengths[phase] - SPECIAL_TOKENS,
             seed=seed_for(seed, f"pairs of {phase} bucket {bucket}"),
             short_sequence_probability=self._settings.short_sequence_probability,

@@ -34,7 +34,7 @@ def rows_of_file(uri: str, columns: Columns, report: ReadReport | None = None) -
         return
     table_format = columns.table_format
     with copied_to_local(uri) as path:
-        if columns.task == TOKENS and columns.is_labelled:
+        if columns.task == TOKENS:
             tagged = read_tagged(path, columns.text, columns.label, report, table_format)
             yield from (to_example(columns, [text], tags) for text, tags in zip(tagged.texts, tagged.tags, strict=True))
             return

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import tensorflow as tf
 
@@ -117,7 +117,7 @@ def _text_lines(text_range: TextRange, report: ReadReport, encoding: str | None)
         size = tf.io.gfile.stat(path).length
         start, stop = _document_start(path, start, size), _document_start(path, stop, size)
     if stop is None or start < stop:
-        for line in text_lines(_File(path, start, stop), report, None, MAX_LINE_BYTES, encoding):
+        for line in text_lines(_part(path, start, stop), report, None, MAX_LINE_BYTES, encoding):
             report.lines += bool(line.strip())
             yield line
     yield ""
@@ -125,7 +125,7 @@ def _text_lines(text_range: TextRange, report: ReadReport, encoding: str | None)
 
 def _column_lines(path: str, column: str, report: ReadReport, table_format: TableFormat) -> Iterator[str]:
     """Yields the lines of each row's text, and a blank one after it."""
-    for row in table_rows(_File(path, 0, None), {"text_column": column}, report, table_format):
+    for row in table_rows(_part(path, 0, None), {"text_column": column}, report, table_format):
         (text,) = row.values
         if not isinstance(text, str):
             raise BadInputError(
@@ -183,6 +183,11 @@ def _is_read_whole(path: str) -> bool:
         return file.read(4).startswith(_READ_WHOLE)
 
 
+def _part(path: str, start: int, stop: int | None) -> Any:
+    """Returns a part of a file in the place of the `Path` that the readers of `kerasbert.data` take."""
+    return _File(path, start, stop)
+
+
 class _File:
     """The part of `Path` that the readers of `kerasbert.data` use, for a part of a file on any file system."""
 
@@ -218,7 +223,7 @@ class _Part(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         wanted = len(buffer) if self._stop is None else min(len(buffer), self._stop - self._position)
         data = self._file.read(wanted) if wanted > 0 else b""
         buffer[: len(data)] = data
