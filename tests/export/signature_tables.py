@@ -3,6 +3,7 @@
 python -m tests.export.signature_tables
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from kerasbert.export.signature_tensors import SIZES, Tensor
@@ -53,7 +54,7 @@ def _signature(name: str, info: SignatureInfo, shown: set[tuple[str, ...]]) -> l
     return [*lines, ""]
 
 
-def _rows(side: str, tensors: dict[str, Tensor]) -> list[str]:
+def _rows(side: str, tensors: Mapping[str, Tensor]) -> list[str]:
     return [f"| {side} | `{name}` | {tensor.type} | {tensor.meaning} |" for name, tensor in tensors.items()]
 
 
