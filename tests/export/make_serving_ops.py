@@ -1,9 +1,9 @@
 """Makes `kerasbert/export/serving_ops.json` from unpacked wheels.
 
-A program, not a test. With a folder for each version, such as `2.12/` for the minor version, that holds the unpacked
+A program, not a test. FOLDER contains a folder for each minor version, e.g. `2.12/`, with the unpacked
 wheels of `tensorflow-cpu` (the last patch release of that minor version) and of the `tensorflow-text` that TF Serving
 of that version links (`org_tensorflow_text` in its `tensorflow_serving/workspace.bzl`: 2.12.1 up to TF Serving 2.19,
-2.20.0 in 2.20; left out where there is no such TF Serving):
+2.20.0 in 2.20; left out if there is no such TF Serving):
 
     python tests/export/make_serving_ops.py FOLDER > kerasbert/export/serving_ops.json
 """
@@ -16,19 +16,19 @@ from pathlib import Path
 SOURCE = (
     "By tests/export/make_serving_ops.py from the op registries of the wheels tensorflow-cpu 2.12.1, 2.13.1, 2.14.1, "
     "2.15.1, 2.16.2, 2.17.1, 2.18.1, 2.19.1, 2.20.0, 2.21.0 and tensorflow-text 2.12.1, 2.20.0. Ops without a CPU "
-    "kernel are left out. Each op is under the first version of TF Serving that links it, as far as the wheels tell."
+    "kernel are left out. Each op is listed under the first version of TF Serving whose wheels have it."
 )
 PROGRAM = Path(__file__).with_name("registered_ops.py")
 
 
 def registered(version_folder, with_text):
-    """The ops of one version that run on a CPU: name -> attributes."""
+    """Return the ops of one version that run on a CPU, with their attributes."""
     core = version_folder / "tensorflow"
     libraries = [core / "libtensorflow_framework.so.2", core / "libtensorflow_cc.so.2"]
     if with_text:
         libraries += sorted((version_folder / "tensorflow_text" / "python" / "ops").glob("*.so"))
     done = subprocess.run([sys.executable, PROGRAM, *libraries], check=True, capture_output=True, text=True)
-    # A leading underscore marks ops that the runtime itself puts into a graph; no SavedModel has them.
+    # A leading underscore marks ops that only the runtime adds to a graph. No SavedModel has them.
     return {
         name: set(op["attributes"])
         for name, op in json.loads(done.stdout).items()
@@ -37,7 +37,7 @@ def registered(version_folder, with_text):
 
 
 def main():
-    """Prints which version first has each op, and each attribute that an op got later."""
+    """Print the first version that has each op, and each attribute that was added to an op later."""
     folders = sorted(Path(sys.argv[1]).iterdir(), key=lambda folder: [int(part) for part in folder.name.split(".")])
     table = {"source": SOURCE, "tensorflow": {}, "tensorflow_text": {}, "attributes": {}}
     known, known_text = {}, set()

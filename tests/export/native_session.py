@@ -1,7 +1,7 @@
 """Runs a SavedModel as TF Serving does: with TensorFlow's C library, without TensorFlow's Python code.
 
 A program, not a test: `python native_session.py < request.json > reply.json`. The request names the libraries to load,
-the folder, and the calls; each reply has the outputs or the status code and message that the session answered with.
+the folder and the calls. Each reply contains either the outputs, or the session's status code and message.
 """
 
 import base64
@@ -28,7 +28,7 @@ class SessionError(Exception):
 
 
 def load_library(framework, core, op_libraries):
-    """The C library, with the ops of the other libraries registered."""
+    """Load the C library, and register the ops of the other libraries."""
     ctypes.CDLL(framework, ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(core, ctypes.RTLD_GLOBAL)
     pointers = [
@@ -56,7 +56,7 @@ def check(library, status):
 
 
 def load_session(library, folder):
-    """The session and graph of a SavedModel that has the tag `serve`."""
+    """Load the session and graph of a SavedModel with the tag `serve`."""
     status = ctypes.c_void_p(library.TF_NewStatus())
     graph = ctypes.c_void_p(library.TF_NewGraph())
     tags = (ctypes.c_char_p * 1)(b"serve")
@@ -67,7 +67,7 @@ def load_session(library, folder):
 
 
 def tensor_of(library, dtype, shape, values):
-    """A TF_Tensor of a flat list; strings come in base64."""
+    """Make a TF_Tensor from a flat list. Strings are in base64."""
     dims = (ctypes.c_int64 * len(shape))(*shape)
     if dtype != STRING:
         array = np.array(values, DTYPES[dtype])
@@ -86,7 +86,7 @@ def tensor_of(library, dtype, shape, values):
 
 
 def values_of(library, tensor):
-    """Shape and flat values of a TF_Tensor; strings go out in base64."""
+    """Return the shape and flat values of a TF_Tensor. Strings are in base64."""
     dtype = library.TF_TensorType(tensor)
     shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
     data = library.TF_TensorData(tensor)
@@ -111,7 +111,7 @@ def outputs_of(library, graph, names):
 
 
 def run(library, session, graph, call):
-    """One call: the outputs by name, or the error."""
+    """Run one call, and return the outputs or the error."""
     status = ctypes.c_void_p(library.TF_NewStatus())
     fed = [tensor_of(library, **tensor) for tensor in call["inputs"].values()]
     results = (ctypes.c_void_p * len(call["outputs"]))()

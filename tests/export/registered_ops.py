@@ -1,7 +1,7 @@
 """Prints the ops of a TensorFlow build, as JSON: name, attributes, and whether a kernel for the CPU is linked.
 
 A program, not a test: `python registered_ops.py FRAMEWORK_LIBRARY CORE_LIBRARY [OP_LIBRARY ...]`. It asks the libraries
-themselves, so they can be those of any version, unpacked from a wheel: the running Python needs no TensorFlow.
+themselves, so they may be of any version, unpacked from a wheel. The running Python does not need TensorFlow.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ class Buffer(ctypes.Structure):
 
 
 def fields(message):
-    """The (number, value) pairs of an encoded protocol buffer; only its varints and length-delimited fields."""
+    """Yield the (number, value) pairs of an encoded protocol buffer, for varints and length-delimited fields only."""
     position = 0
 
     def varint():
@@ -45,12 +45,12 @@ def fields(message):
 
 
 def texts(message, number):
-    """The strings of one field."""
+    """Return the strings of one field."""
     return [value.decode() for field, value in fields(message) if field == number]
 
 
 def main():
-    """Loads the libraries that are named on the command line, and prints their ops."""
+    """Load the libraries that are named on the command line, and print their ops."""
     ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(sys.argv[2], ctypes.RTLD_GLOBAL)
     library.TF_NewStatus.restype = ctypes.c_void_p

@@ -104,9 +104,9 @@ def test_the_list_agrees_with_the_installed_tensorflow():
     expected = {
         name for version, names in listed.items() if [int(p) for p in version.split(".")] <= minor for name in names
     }
-    # The wheels for GPUs have these beside those for CPUs.
+    # The wheels for GPUs also have these.
     assert installed - expected <= {name for name in installed if "Nccl" in name or "Cudnn" in name}
-    # TensorFlow 2.21, for which there is no TF Serving yet, has dropped this one.
+    # TensorFlow 2.21 removed this op. There is no TF Serving 2.21 yet.
     assert expected - installed <= {"TfLiteSubgraphExecute"}
 
 
