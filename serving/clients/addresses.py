@@ -68,9 +68,12 @@ class RestServer:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"{parts.scheme}://{shown}:{self.port}" + quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         self.proxy = proxy_for(parts.scheme, self.host, self.port)
-        self._headers = {"content-type": "application/json", **_checked_headers("headers", headers)}
+        self._headers: dict[bytes | str, bytes | str] = {
+            "content-type": "application/json",
+            **_checked_headers("headers", headers),
+        }
 
-    def headers_of(self, request: HttpRequest) -> dict[str, str]:
+    def headers_of(self, request: HttpRequest) -> Mapping[bytes | str, bytes | str]:
         """Return the headers of a request."""
         if request.method != "GET":
             return self._headers

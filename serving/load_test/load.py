@@ -68,7 +68,7 @@ class Load:
     max_in_flight: int = 5000
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.rest is None) == (self.grpc is None):
             raise ValueError(
                 f"Exactly one of `rest` and `grpc` must be given. Received: rest={self.rest}, grpc={self.grpc}."

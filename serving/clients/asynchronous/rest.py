@@ -62,7 +62,7 @@ class AsyncRestClient(AsyncClient):
     ):
         super().__init__(RestProtocol, Target(model_name, version, label), timeout, retries or Retries())
         self._server = RestServer(url, headers)
-        options = {
+        options: dict[str, Any] = {
             "ssl_context": ssl_context,
             "max_connections": max_connections,
             "network_backend": _AsyncDeadlineBackend(),
@@ -112,7 +112,7 @@ def _left() -> float:
 class _AsyncDeadlineBackend(httpcore.AsyncNetworkBackend):
     """httpcore's own network, where the current call's deadline limits each step."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(

@@ -64,7 +64,7 @@ class RestClient(BlockingClient):
     ):
         super().__init__(RestProtocol, Target(model_name, version, label), timeout, retries or Retries())
         self._server = RestServer(url, headers)
-        options = {
+        options: dict[str, Any] = {
             "ssl_context": ssl_context,
             "max_connections": max_connections,
             "network_backend": _DeadlineBackend(),
@@ -114,7 +114,7 @@ def _left() -> float:
 class _DeadlineBackend(httpcore.NetworkBackend):
     """httpcore's own network, where the current call's deadline limits each step."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._network = httpcore.SyncBackend()
 
     def connect_tcp(
