@@ -6,13 +6,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import tensorflow as tf
 
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, ReadReport, labelled_dataset, read_labelled
-from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
@@ -139,16 +138,15 @@ def fine_tune(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
     confusion = metrics.pop("confusion_matrix", None)
-    folder.write_evaluation(
-        {
-            "split": "validation" if rows.test is None else "test",
-            "metrics": metrics,
-            "confusion_matrix": confusion,
-            "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
-            "sequence_length": settings.sequence_length,
-            **text_metrics(model, to_inputs, rows.train, rows.final),
-        }
-    )
+    evaluation: Any = {
+        "split": "validation" if rows.test is None else "test",
+        "metrics": metrics,
+        "confusion_matrix": confusion,
+        "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
+        "sequence_length": settings.sequence_length,
+        **text_metrics(model, to_inputs, rows.train, rows.final),
+    }
+    folder.write_evaluation(evaluation)
     return FineTuned(model, to_inputs, rows.labels, history, metrics, folder)
 
 
@@ -211,7 +209,7 @@ def _read(settings: FineTuningSettings, paths: Sequence[str], report: ReadReport
         settings.text_column,
         settings.label_column,
         settings.pair_column,
-        cast(ProblemType, settings.task),
+        settings.task,
         settings.label_separator,
         report,
         table_format(settings),

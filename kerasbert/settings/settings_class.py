@@ -12,7 +12,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import dataclass_transform
 
@@ -41,7 +41,8 @@ class Source:
 _SOURCES: contextvars.ContextVar[Sequence[Source]] = contextvars.ContextVar("_SOURCES", default=(Source({}),))
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+# Not `field_specifiers=(Field,)`: type checkers do not see defaults that `Field` takes by position.
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def settings_class(cls: Class) -> Class:
     """Decorates a class of settings, which becomes a frozen dataclass with keyword arguments that are checked.
 
@@ -62,7 +63,7 @@ Received: steps=0. For example, steps=100.
     config = ConfigDict(extra="forbid", populate_by_name=True)
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
     made.__init__ = _with_clear_errors(made.__init__)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def settings_from(kind: type[Settings], sources: Sequence[Source]) -> Settings:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kerasbert_serving.clients.proxies import hint_of
 from kerasbert_serving.clients.target import Target
@@ -119,7 +119,7 @@ async def _run(load: Load, texts: list[str]) -> Report:
     if load.rest is not None:
         sender: Sender = RestSender(load.rest, target, load.signature_name, load.input_name)
     else:
-        sender = GrpcSender(load.grpc, target, load.signature_name, load.input_name)
+        sender = GrpcSender(str(load.grpc), target, load.signature_name, load.input_name)
     draw = random.Random(load.seed)
     batches = [[draw.choice(texts) for _ in range(load.batch_size)] for _ in range(_PREPARED)]
     requests = itertools.cycle([sender.prepare(batch) for batch in batches])
@@ -155,7 +155,7 @@ async def _open_loop(
 ) -> list[Sample]:
     samples: list[Sample] = []
     in_flight: set[asyncio.Task] = set()
-    pause = _pauses(load, draw)
+    pause = _pauses(cast(float, load.rate), load.arrivals, draw)
     begin = time.perf_counter()
 
     def answered(task: asyncio.Task) -> None:
@@ -181,10 +181,8 @@ async def _open_loop(
     return samples
 
 
-def _pauses(load: Load, draw: random.Random) -> Callable[[], float]:
-    if load.arrivals == "even":
-        return lambda: 1 / load.rate
-    return lambda: draw.expovariate(load.rate)
+def _pauses(rate: float, arrivals: str, draw: random.Random) -> Callable[[], float]:
+    return (lambda: 1 / rate) if arrivals == "even" else (lambda: draw.expovariate(rate))
 
 
 async def _sample(load: Load, sender: Sender, request: Any, begin: float, due: float) -> Sample:

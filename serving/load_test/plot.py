@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def save_plot(report: Report, path: str | os.PathLike) -> None:
     figure.savefig(Path(path), dpi=120)
 
 
-def _draw_percentiles(axes: object, latencies: np.ndarray) -> None:
+def _draw_percentiles(axes: Any, latencies: np.ndarray) -> None:
     """Draw percentiles on an axis that stretches the tail: 90, 99 and 99.9 have equal distances."""
     if len(latencies):
         share = (np.arange(len(latencies)) + 0.5) / len(latencies)
@@ -46,7 +47,7 @@ def _draw_percentiles(axes: object, latencies: np.ndarray) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_time(axes: object, report: Report) -> None:
+def _draw_time(axes: Any, report: Report) -> None:
     answered = [(sample.due, sample.latency * 1000) for sample in report.samples if sample.error is None]
     failed = [sample.due for sample in report.samples if sample.error is not None]
     if answered:

@@ -139,6 +139,7 @@ async def _tunnel(
     tunnel = asyncio.StreamReader(loop=loop)
     protocol = asyncio.StreamReaderProtocol(tunnel, loop=loop)
     transport = await loop.start_tls(writer.transport, protocol, tls, server_hostname=host)
+    assert transport is not None  # typeshed allows it for transports without TLS
     protocol.connection_made(transport)
     return tunnel, asyncio.StreamWriter(transport, protocol, tunnel, loop)
 

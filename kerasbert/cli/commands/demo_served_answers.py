@@ -72,7 +72,8 @@ def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[Any, list[tupl
     from kerasbert_serving.clients import RestClient
 
     with RestClient(f"http://{addresses.rest}", _MODEL_NAME) as client:
-        return client.status()[0], [(answer.label, answer.probability) for answer in client.classify(list(texts))]
+        answers: Any = client.classify(list(texts))
+        return client.status()[0], [(answer.label, answer.probability) for answer in answers]
 
 
 def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, float]]:
@@ -80,4 +81,5 @@ def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, floa
     from kerasbert_serving.clients import GrpcClient
 
     with GrpcClient(addresses.grpc, _MODEL_NAME) as client:
-        return [(answer.label, answer.probability) for answer in client.classify(list(texts))]
+        answers: Any = client.classify(list(texts))
+        return [(answer.label, answer.probability) for answer in answers]

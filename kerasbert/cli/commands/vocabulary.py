@@ -33,7 +33,7 @@ def vocabulary(texts: tuple[str, ...], output: str, text_column: str | None, **v
 
     file_format = format_of(values)
     settings = VocabularySettings(**values)
-    rules = {"lower_case": settings.lower_case, "strip_accents": settings.strip_accents}
+    rules: dict[str, Any] = {"lower_case": settings.lower_case, "strip_accents": settings.strip_accents}
     with reading_progress(texts, "Reading") as (report, progress):
         lines = read_lines(texts, report, progress, text_column, file_format)
         learned = learn_vocabulary(lines, settings.size, min_count=settings.min_count, **rules)

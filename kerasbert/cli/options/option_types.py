@@ -53,7 +53,7 @@ class ValueFlag(click.Option):
     """
 
     def __init__(self, *args: Any, sets: bool, **kwargs: Any) -> None:
-        super().__init__(*args, is_flag=True, **kwargs)
+        super().__init__(*args, **{**kwargs, "is_flag": True})
         self.sets = sets
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:

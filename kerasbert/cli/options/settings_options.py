@@ -73,7 +73,7 @@ def _type(info: SettingInfo) -> click.ParamType:
     lowest, highest = (
         info.bounds.get(closed, info.bounds.get(open_)) for closed, open_ in (("ge", "gt"), ("le", "lt"))
     )
-    number = WholeNumber if info.kind is int else FiniteNumber
+    number: Any = WholeNumber if info.kind is int else FiniteNumber
     return number(
         min=lowest,
         max=None if highest is not None and highest >= _LARGE else highest,

@@ -32,7 +32,7 @@ class ServedTextModel(ServedModel):
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
         """`serving_default`, `text`, `token_ids`, `examples`, and `text_pair` if the model has two segments."""
-        functions = {
+        functions: dict[str, Any] = {
             "serving_default": self._by_text,
             "text": self._by_text,
             "token_ids": self._by_token_ids,
