@@ -1,8 +1,8 @@
-"""Which of our models holds which checkpoint: the parts that each Hugging Face architecture must have and may have.
+"""Which of our models each Hugging Face architecture becomes, and which parts its checkpoint must or may have.
 
-A part that a checkpoint may lack, such as the pooler under a token classifier, is all zeros in the loaded model: it has
-no say in the outputs that the checkpoint was trained for, and saving leaves it out again. Leaves weight names to
-`weight_names.py`.
+An optional part that a checkpoint lacks, e.g. the pooler of a token classifier, is all zeros in the loaded model. It
+does not affect the outputs that the checkpoint was trained for, and saving leaves it out again. The names of weights
+are in `weight_names.py`.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ class Architecture:
     """One kind of checkpoint.
 
     Attributes:
-        hugging_face: its name in Hugging Face's `architectures`.
-        model: the name of our class in `kerasbert.models`.
-        required: parts whose weights must be there.
-        optional: parts that are there as a whole or not at all.
+        hugging_face: Its name in Hugging Face's `architectures`.
+        model: The name of the class in `kerasbert.models`.
+        required: Parts that the checkpoint must have.
+        optional: Parts that the checkpoint may have. It has all weights of such a part or none.
     """
 
     hugging_face: str
@@ -30,13 +30,13 @@ class Architecture:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """All parts that the model has."""
+        """All parts of the model."""
         return (*self.required, *self.optional)
 
 
-BACKBONE = Architecture("BertModel", "BertBackbone", BACKBONE_PARTS)
+BACKBONE = Architecture("BertModel", "BertBackbone", ENCODER_PARTS, ("pooler",))
 SENTENCE_ENCODER = Architecture("BertModel", "BertSentenceEncoder", (*ENCODER_PARTS, PROJECTIONS), ("pooler",))
-# The first of a class that fits is the one that is written.
+# A model is saved as the first architecture of its class whose required parts it has.
 ARCHITECTURES = (
     BACKBONE,
     Architecture("BertForPreTraining", "BertPretrainer", (*BACKBONE_PARTS, "masked_lm", "next_sentence")),
@@ -51,12 +51,35 @@ ARCHITECTURES = (
 
 
 def architecture_named(name: str) -> Architecture | None:
-    """The architecture of a Hugging Face name, or None for one that is not BERT's."""
+    """Returns the architecture with a Hugging Face name, or None if it is not one of BERT's."""
     return next((known for known in ARCHITECTURES if known.hugging_face == name), None)
 
 
+def chosen_architecture(names: Iterable[str], parts: Collection[str]) -> tuple[Architecture, tuple[str, ...]]:
+    """Chooses the architecture that a config names, if the weights have its head; else the one of the heads they have.
+
+    The weights of `bert-base-uncased` are called BertForMaskedLM and have both pretraining heads: both are read.
+
+    Args:
+        names: The config's `architectures`.
+        parts: The parts of which the checkpoint has at least one weight.
+
+    Returns:
+        The architecture, and a note if the head that the config names is missing.
+    """
+    named = next((known for known in map(architecture_named, names) if known), None)
+    if named is None:
+        return architecture_of_parts(parts), ()
+    missing = [part for part in named.required if part not in BACKBONE_PARTS and part not in parts]
+    if not missing:
+        return named, ()
+    found = architecture_of_parts(parts)
+    heads = ", ".join(missing)
+    return found, (f"The config names {named.hugging_face}, but the weights lack its head ({heads}): {found.model}.",)
+
+
 def architecture_of_parts(parts: Collection[str]) -> Architecture:
-    """The architecture that a checkpoint which does not name one must have, by the heads that it holds."""
+    """Returns the architecture of a checkpoint that does not name one, by the heads that it has."""
     heads = {
         "span": "BertForQuestionAnswering",
         "classifier": "BertForSequenceClassification" if "pooler" in parts else "BertForTokenClassification",
@@ -70,20 +93,20 @@ def architecture_of_parts(parts: Collection[str]) -> Architecture:
 
 
 def architecture_of_model(model_class: str, absent: Collection[str]) -> Architecture:
-    """The architecture under which a model of ours is saved.
+    """Returns the architecture as which a model is saved.
 
     Args:
-        model_class: the name of its class.
-        absent: its parts that are all zeros.
+        model_class: The name of its class.
+        absent: Its parts that are all zeros.
 
     Raises:
-        BadInputError: it is no model of `kerasbert.models`.
+        BadInputError: The class is not one of `kerasbert.models`.
     """
     of_class = [known for known in ARCHITECTURES if known.model == model_class]
     if not of_class:
         raise BadInputError(
             f"`model` must be one of {_listed(known.model for known in ARCHITECTURES)}. Received: a {model_class}. "
-            "Save another Keras model with `model.save`."
+            "Other Keras models can be saved with `model.save`."
         )
     return next((known for known in of_class if not set(absent) & set(known.required)), of_class[0])
 

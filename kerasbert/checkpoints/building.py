@@ -1,6 +1,6 @@
-"""Builds one of our models from a checkpoint as read, after every weight is known to fit.
+"""Builds a model from a checkpoint that was read, after checking that every weight fits.
 
-Reading is left to the modules of the formats, finding out the format to `loading.py`.
+The modules in `formats/` read the files, and `loading.py` finds out which layout they have.
 """
 
 from typing import Any
@@ -17,10 +17,17 @@ from kerasbert.models import BertBackbone
 
 
 def build_model(stored: StoredModel, dtype: Any) -> tuple[keras.Model, tuple[str, ...]]:
-    """The model of the checkpoint's task, and the parts of it that the checkpoint does not have, which are all zeros.
+    """Builds the model of the checkpoint's task.
+
+    Args:
+        stored: The checkpoint.
+        dtype: A Keras dtype policy, or None for the default.
+
+    Returns:
+        The model, and its parts that the checkpoint does not have. These are all zeros.
 
     Raises:
-        BadInputError: a weight is missing, left over, or not as the config describes it.
+        BadInputError: A weight is missing, unexpected, or not as the config describes it.
     """
     if stored.head_problem:
         raise BadInputError(stored.head_problem)
@@ -37,10 +44,18 @@ def build_model(stored: StoredModel, dtype: Any) -> tuple[keras.Model, tuple[str
 
 
 def build_backbone(stored: StoredModel, dtype: Any) -> tuple[BertBackbone, tuple[str, ...], tuple[str, ...]]:
-    """The encoder alone, its parts that the checkpoint does not have, and the names of the weights left behind.
+    """Builds the encoder alone.
+
+    Args:
+        stored: The checkpoint.
+        dtype: A Keras dtype policy, or None for the default.
+
+    Returns:
+        The encoder; its parts that the checkpoint does not have, which are initialized randomly; and the names of the
+        weights that are not loaded.
 
     Raises:
-        BadInputError: a weight of the encoder is missing, left over, or not as the config describes it.
+        BadInputError: A weight of the encoder is missing, unexpected, or not as the config describes it.
     """
     arrays = {name: array for name, array in stored.arrays.items() if is_of_backbone(name, stored.format)}
     present = {*ENCODER_PARTS, *parts_present(arrays, stored.format, BACKBONE_PARTS)}
@@ -57,12 +72,12 @@ def _new_backbone(stored: StoredModel, dtype: Any) -> BertBackbone:
 
 
 def _collected(stored: StoredModel, arrays: dict[str, np.ndarray], parts: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The weights of some parts in our layout, checked."""
+    """The weights of some parts under our names and in our axis order, checked."""
     layers = stored.config.num_hidden_layers
-    if layers > len(arrays):  # said before a list of so many names is made
+    if layers > len(arrays):  # before the list of all names is made, which may be long
         raise BadInputError(
-            f"{stored.origin}: every layer of the config must have its weights. Received: num_hidden_layers={layers}, "
-            f"{len(arrays)} weights in all. Take config and weights from the same model."
+            f"{stored.origin}: the weights must contain every layer of the config. Received: "
+            f"num_hidden_layers={layers}, {len(arrays)} weights in all. Use config and weights of the same model."
         )
     rows = weight_names(parts, layers, stored.task.projections)
     return collect(arrays, rows, stored.format, stored.config, stored.task.num_labels or 1, stored.origin)

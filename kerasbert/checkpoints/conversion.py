@@ -1,4 +1,4 @@
-"""Turns a checkpoint of one layout into one of another, and proves by numbers that both are the same model."""
+"""Converts a checkpoint from one layout to another, and proves that both are the same model."""
 
 import dataclasses
 import os
@@ -13,17 +13,20 @@ from kerasbert.errors import BadInputError
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """What was converted, and how far the two are apart.
+    """What was converted, and how much the outputs differ.
 
     Attributes:
-        source, destination: the two paths.
-        source_format, format: their layouts.
-        model: the class of the model.
-        num_weights: how many weights were compared, and found the same bit for bit.
-        differences: the largest absolute difference of outputs on a fixed input, by layer and head, between the source
-            and the destination as loaded back.
-        absent: parts that the source does not have; they are not in the destination either.
-        dropped: names of weights of the source that were left behind.
+        source: The path of the source.
+        destination: The path of the destination.
+        source_format: The layout of the source.
+        format: The layout of the destination.
+        model: The class of the model.
+        num_weights: The number of weights that were compared; all are bit-identical.
+        differences: The largest absolute difference of each layer's and head's output on a fixed input, between the
+            source and the destination as loaded back.
+        absent: Parts that neither the source nor the destination has.
+        dropped: Names of weights in the source that are not in the destination.
+        notes: Oddities of the source that change no number.
     """
 
     source: str
@@ -35,25 +38,27 @@ class ConversionReport:
     differences: dict[str, float]
     absent: tuple[str, ...]
     dropped: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def largest_difference(self) -> float:
-        """The largest of all differences."""
+        """The largest difference of all layers and heads."""
         return max(self.differences.values())
 
     def __str__(self) -> str:
-        """The report as a small table."""
+        """Returns the report as a small table."""
         width = max(map(len, self.differences))
         lines = [
             f"{self.source} ({self.source_format}) -> {self.destination} ({self.format}): {self.model}",
-            f"{self.num_weights} weights compared: the same bit for bit",
-            "Largest difference on a fixed input, source against destination loaded back:",
+            f"{self.num_weights} weights compared: bit-identical",
+            "Largest difference on a fixed input between the source and the destination:",
             *(f"  {name:<{width}}  {value:.1e}" for name, value in self.differences.items()),
         ]
         if self.absent:
             lines.append(f"Not in the source, and not written: {', '.join(self.absent)}")
         if self.dropped:
-            lines.append(f"Left behind: {', '.join(self.dropped)}")
+            lines.append(f"In the source only: {', '.join(self.dropped)}")
+        lines.extend(self.notes)
         return "\n".join(lines)
 
 
@@ -63,26 +68,40 @@ def convert(
     format: str = "hugging_face",
     progress: Callable[[str], None] | None = None,
 ) -> ConversionReport:
-    """Loads a checkpoint of any layout and writes it in another one. The new folder is loaded back and compared first.
+    """Converts a checkpoint to another layout.
+
+    The new folder is loaded back and compared with the source before it is put in place.
 
     Args:
-        source: what `load` takes.
-        destination: the new folder, as for `save`.
-        format: the layout to write, as for `save`.
-        progress: called with a few words before each of the four steps: reading, writing, reading back, comparing.
+        source: The checkpoint to read, in any layout. See `load`.
+        destination: The folder to write. See `save`.
+        format: The layout to write. See `save`.
+        progress: Called with a short description before each of the four steps.
 
     Returns:
-        The report with the numeric proof.
+        A report with the number of compared weights and the differences of outputs.
 
     Raises:
-        BadInputError: source or destination cannot be used, or the layout cannot hold the model. Nothing is written.
-        OSError: the disk is full or the folder cannot be written.
+        BadInputError: The source or the destination cannot be used, or the layout cannot represent the model.
+            Nothing is written.
+        OSError: The disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasbert.checkpoints import save
+        >>> from kerasbert.config import BertConfig
+        >>> from kerasbert.models import BertBackbone
+        >>> config = BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> source = save(BertBackbone.from_config(config), tempfile.mkdtemp())
+        >>> report = convert(source, tempfile.mkdtemp(), "google_tf1")
+        >>> report.num_weights, report.largest_difference
+        (23, 0.0)
     """
     place, old_place = Path(destination).resolve(), Path(source).resolve()
     if place in (old_place, *old_place.parents):
         raise BadInputError(
-            f"The destination must not be or hold the source. Received: source={source}, destination={destination}. "
-            "Name another folder."
+            "`destination` must not be the source or a folder that contains it. "
+            f"Received: source={source}, destination={destination}. Choose another destination."
         )
     show = progress or (lambda step: None)
     show("Reading the source")
@@ -101,11 +120,11 @@ def convert(
 
 
 def _report(old: Checkpoint, new: Checkpoint, source: str, destination: str, format: str) -> ConversionReport:
-    """Compares two models and what came with them, and refuses any difference in weights or config."""
+    """Compares two checkpoints, and refuses any difference in weights, config or labels."""
     differing = differing_weights(old.model, new.model)
     if differing or old.config != new.config or old.labels != new.labels:
         raise BadInputError(
-            f"{destination}: the destination must hold the same model as the source. Received: other weights "
+            f"{destination}: the destination must be the same model as the source. Received: other weights "
             f"{differing[:10]}, {new.config} instead of {old.config}, labels {new.labels}. Choose another format."
         )
     return ConversionReport(
@@ -118,4 +137,5 @@ def _report(old: Checkpoint, new: Checkpoint, source: str, destination: str, for
         differences=largest_differences(old.model, new.model),
         absent=old.absent,
         dropped=old.dropped,
+        notes=old.notes,
     )

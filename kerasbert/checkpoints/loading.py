@@ -1,43 +1,52 @@
-"""Finds out what kind of checkpoint lies at a path, and makes one of our models of it.
+"""Finds out which layout a checkpoint has, reads it, and makes one of our models of it.
 
-Reading the files of each kind is left to the modules of the formats, building and checking to `building.py`.
+The files of each layout are read by its own module in `formats/`; `building.py` checks the weights and builds the
+model.
 """
 
 import dataclasses
+import functools
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kerasbert.checkpoints.architectures import SENTENCE_ENCODER
 from kerasbert.checkpoints.building import build_backbone, build_model
 from kerasbert.checkpoints.formats.google_checkpoint import GOOGLE_CONFIG_FILE, read_google
 from kerasbert.checkpoints.formats.hugging_face_folder import CONFIG_FILE, read_hugging_face, weights_file
 from kerasbert.checkpoints.formats.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
 from kerasbert.checkpoints.formats.model_garden import read_model_garden
+from kerasbert.checkpoints.formats.other_files import refuse_other_files
 from kerasbert.checkpoints.formats.sentence_transformers_folder import MODULES_FILE, read_sentence_transformers
 from kerasbert.checkpoints.formats.tensorflow_checkpoint import OBJECT_GRAPH, find_prefix, read_tensorflow
 from kerasbert.checkpoints.stored_model import StoredModel
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
+from kerasbert.files import restore_folder
 from kerasbert.preprocessing import TextToInputs
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model of ours with everything that came with it.
+    """A model with everything that belongs to it.
 
     Attributes:
-        model: a `BertBackbone`, or the model of the checkpoint's task.
-        config: the encoder's config.
-        text_to_inputs: the preprocessing; None if there is no vocabulary, or it was not asked for.
-        labels: the label names in the order of their ids; None if the checkpoint names none.
+        model: A `BertBackbone`, or the model of the checkpoint's task.
+        config: The encoder's config.
+        text_to_inputs: The preprocessing; None if there is no vocabulary or `preprocessing=False`.
+        labels: The label names in the order of their ids; None if the checkpoint names none.
         source_format: "hugging_face", "sentence_transformers", "google_tf1", "model_garden" or "keras_hub".
-        absent: parts that the checkpoint does not have, such as "pooler". From `load` they are all zeros and are left
-            out again when the model is saved; they are nothing to train from, because the matrices of a pooler and a
-            head that are both zeros get gradients of zeros. From `load_backbone` they are freshly initialized, ready
-            for training.
-        dropped: names of weights in the checkpoint that were left behind knowingly.
+        absent: Parts that the checkpoint does not have, e.g. "pooler". `load` sets them to zeros, and `save` leaves
+            them out again. They cannot be trained: if a pooler and a head are both zeros, so are their gradients.
+            `load_backbone` initializes them randomly, ready for training.
+        dropped: Names of weights in the checkpoint that are deliberately not loaded.
+        notes: Oddities of the checkpoint that do not change what it computes, e.g. that the word embedding has more
+            rows than the vocabulary has pieces. Each is logged once.
     """
 
     model: keras.Model
@@ -47,20 +56,28 @@ class Checkpoint:
     source_format: str
     absent: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = None) -> Checkpoint:
-    """Loads a model with its preprocessing and labels from a folder that this library or another one wrote.
+def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = None, heads: bool = True) -> Checkpoint:
+    """Loads a model with its preprocessing and labels.
 
     Args:
-        path: a model folder of Hugging Face's, sentence-transformers', Google's (TensorFlow 1), the Model Garden's
-            (TensorFlow 2) or keras-hub's layout, or one checkpoint in it, such as `folder/bert_model.ckpt`.
-        preprocessing: whether vocabulary and tokenizer settings are read too.
-        dtype: a Keras dtype policy for the model, such as "mixed_bfloat16"; Keras' own default otherwise.
+        path: A model folder in the layout of Hugging Face, sentence-transformers, google-research/bert (TensorFlow 1),
+            the Model Garden (TensorFlow 2) or keras-hub; or one checkpoint in a folder, e.g.
+            `folder/bert_model.ckpt`.
+        preprocessing: Whether to read the vocabulary and the tokenizer's settings too.
+        dtype: A Keras dtype policy for the model, e.g. "mixed_bfloat16". None uses Keras's default.
+        heads: Whether to load the model of the checkpoint's task. With False, classifiers and other heads are left out
+            and need not be complete: the model is a `BertBackbone`, or a `BertSentenceEncoder` if the checkpoint
+            describes one.
+
+    Returns:
+        The checkpoint.
 
     Raises:
-        BadInputError: there is no checkpoint of a known kind, a file is damaged, or config, weights and vocabulary
-            contradict each other. Every weight that is missing, left over or of another shape is named.
+        BadInputError: There is no checkpoint in a known layout, a file is damaged, or config, weights and vocabulary
+            contradict each other. The message names every weight that is missing, unexpected or of another shape.
 
     Example:
         >>> import tempfile
@@ -72,52 +89,47 @@ def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = 
         True
     """
     stored = read(Path(path), preprocessing)
-    model, absent = build_model(stored, dtype)
-    return Checkpoint(
-        model=model,
-        config=stored.config,
-        text_to_inputs=stored.text_to_inputs,
-        labels=stored.task.labels,
-        source_format=stored.source_format,
-        absent=absent,
-        dropped=stored.dropped,
-    )
+    if heads or stored.architecture == SENTENCE_ENCODER:
+        model, absent = build_model(stored, dtype)
+        left_out: tuple[str, ...] = ()
+    else:
+        model, absent, left_out = build_backbone(stored, dtype)
+    return _checkpoint(stored, model, absent, left_out, stored.task.labels if heads else None)
 
 
 def load_backbone(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = None) -> Checkpoint:
-    """Loads the encoder alone out of any checkpoint, to start fine-tuning from.
+    """Loads only the encoder of a checkpoint, e.g. to fine-tune it.
 
-    What a config says of the heads is not minded, nor what sentence-transformers does after the encoder.
+    Heads are ignored, and so is what sentence-transformers computes after the encoder.
 
     Args:
-        path, preprocessing, dtype: as for `load`.
+        path: See `load`.
+        preprocessing: See `load`.
+        dtype: See `load`.
 
     Returns:
-        A checkpoint whose model is a `BertBackbone`. The names of the heads' weights that were left behind are in
-        `dropped`. Where the source has no pooler, a freshly initialized one is there, and `absent` says so.
+        A checkpoint whose model is a `BertBackbone`. `dropped` contains the names of the heads' weights. If the
+        checkpoint has no pooler, the model has a randomly initialized one, and `absent` says so.
 
     Raises:
-        BadInputError: as for `load`, for the encoder's own weights.
+        BadInputError: See `load`, for the encoder's own weights.
     """
     stored = read(Path(path), preprocessing)
     backbone, absent, heads = build_backbone(stored, dtype)
-    return Checkpoint(
-        model=backbone,
-        config=stored.config,
-        text_to_inputs=stored.text_to_inputs,
-        labels=None,
-        source_format=stored.source_format,
-        absent=absent,
-        dropped=(*stored.dropped, *heads),
-    )
+    return _checkpoint(stored, backbone, absent, heads, None)
 
 
 def read(path: Path, preprocessing: bool = True) -> StoredModel:
-    """Reads what lies at a path, whatever its kind.
+    """Reads a checkpoint's files, whatever its layout.
+
+    Args:
+        path: See `load`.
+        preprocessing: See `load`.
 
     Raises:
-        BadInputError: no kind that is known, or damaged.
+        BadInputError: The layout is unknown, or a file is damaged.
     """
+    restore_folder(path)
     if (path / MODULES_FILE).is_file():
         return read_sentence_transformers(path, preprocessing)
     if weights_file(path) is not None:
@@ -128,14 +140,58 @@ def read(path: Path, preprocessing: bool = True) -> StoredModel:
     if prefix is not None:
         arrays = read_tensorflow(prefix)
         return (read_model_garden if OBJECT_GRAPH in arrays else read_google)(prefix, arrays, preprocessing)
+    refuse_other_files(path)
     raise _unknown(path)
 
 
+def _checkpoint(
+    stored: StoredModel,
+    model: keras.Model,
+    absent: tuple[str, ...],
+    left_out: tuple[str, ...],
+    labels: tuple[str, ...] | None,
+) -> Checkpoint:
+    """The checkpoint of a model that was built. Its notes are logged."""
+    notes = (*stored.notes, *_unused_rows(stored))
+    for note in notes:
+        _log_once(f"{stored.origin}: {note}")
+    return Checkpoint(
+        model=model,
+        config=stored.config,
+        text_to_inputs=stored.text_to_inputs,
+        labels=labels,
+        source_format=stored.source_format,
+        absent=absent,
+        dropped=(*stored.dropped, *left_out),
+        notes=notes,
+    )
+
+
+def _unused_rows(stored: StoredModel) -> tuple[str, ...]:
+    """A note on the rows of the word embedding after the last piece of the vocabulary, if there are any."""
+    rows = stored.config.vocab_size
+    pieces = rows if stored.text_to_inputs is None else stored.text_to_inputs.vocabulary.size
+    if pieces == rows:
+        return ()
+    return (
+        f"The word embedding has {rows} rows, the vocabulary {pieces} pieces. The last {rows - pieces} rows are kept "
+        "and never used.",
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _log_once(note: str) -> None:
+    _LOGGER.warning(note)
+
+
 def _unknown(path: Path) -> BadInputError:
-    """The error for a path at which no checkpoint lies."""
-    there = sorted(child.name for child in path.iterdir())[:20] if path.is_dir() else "no folder"
+    """The error for a path without a checkpoint."""
+    if path.is_dir():
+        found = ", ".join(sorted(child.name for child in path.iterdir())[:20]) or "an empty folder"
+    else:
+        found = "another file" if path.exists() else "a path that does not exist"
     return BadInputError(
-        f"{path}: a checkpoint must be there: {CONFIG_FILE} with model.safetensors or pytorch_model.bin (Hugging Face) "
-        f"or with {PRESET_WEIGHTS_FILE} (keras-hub), or {GOOGLE_CONFIG_FILE} with *.ckpt.index (Google). "
-        f"Received: {there}. Name the folder that holds these files."
+        f"{path}: the path must be a folder with a checkpoint: {CONFIG_FILE} with model.safetensors or "
+        f"pytorch_model.bin (Hugging Face) or with {PRESET_WEIGHTS_FILE} (keras-hub), or {GOOGLE_CONFIG_FILE} with "
+        f"*.ckpt.index (google-research/bert). Received: {found}. Pass the folder that contains these files."
     )

@@ -1,4 +1,4 @@
-"""What any format's reader hands over before a model is built, and what any format's writer is given."""
+"""What the reader of each layout returns before a model is built, and what the writer of each layout receives."""
 
 import dataclasses
 
@@ -16,16 +16,17 @@ class StoredModel:
     """A checkpoint as read from its files.
 
     Attributes:
-        format: the column of the weight table that `arrays` is named by.
-        source_format: what kind of folder it lay in.
-        origin: the files, for messages.
-        config: the encoder's config.
-        architecture: which model it is.
-        arrays: every weight by its name in `format`, in that format's layout.
-        task: labels, and what else the model's constructor takes beside the backbone.
-        text_to_inputs: the preprocessing, or None where there is no vocabulary or it was not asked for.
-        dropped: weights that the reader left out knowingly, by their names in the files.
-        head_problem: why the heads cannot be used, which only the encoder alone does not mind; None if they can.
+        format: The column of the weight table whose names `arrays` uses.
+        source_format: The layout of the folder.
+        origin: The files, for messages.
+        config: The encoder's config.
+        architecture: The kind of model.
+        arrays: Every weight by its name in `format`, in that format's axis order.
+        task: Labels and the other arguments of the model's constructor.
+        text_to_inputs: The preprocessing; None if there is no vocabulary or it was not requested.
+        dropped: Names of weights in the files that are deliberately not loaded.
+        head_problem: Why the heads cannot be used; None if they can. Ignored when only the encoder is loaded.
+        notes: Oddities that change no number, as sentences.
     """
 
     format: str
@@ -38,19 +39,20 @@ class StoredModel:
     text_to_inputs: TextToInputs | None = None
     dropped: tuple[str, ...] = ()
     head_problem: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class OutgoingModel:
-    """A model to be written, with everything that goes with it.
+    """A model to write, with everything that belongs to it.
 
     Attributes:
-        model: one of `kerasbert.models`.
-        config: its encoder's config.
-        architecture: the kind of checkpoint that it is.
-        absent: its parts that are all zeros, because the checkpoint that it came from did not have them.
-        labels: the label names in the order of their ids, or None.
-        text_to_inputs: the preprocessing, or None.
+        model: A model of `kerasbert.models`.
+        config: Its encoder's config.
+        architecture: The kind of checkpoint.
+        absent: Parts that are all zeros, because the checkpoint that the model came from does not have them.
+        labels: The label names in the order of their ids, or None.
+        text_to_inputs: The preprocessing, or None.
     """
 
     model: keras.Model
@@ -62,7 +64,7 @@ class OutgoingModel:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts to write: all but those that the architecture can do without and that are not there."""
+        """The parts to write: the required ones, and the optional ones that the model has."""
         return tuple(
             part for part in self.architecture.parts if part not in self.absent or part in self.architecture.required
         )

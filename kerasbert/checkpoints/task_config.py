@@ -1,6 +1,6 @@
-"""What a config file says of the task on top of the encoder: labels, kind of problem, dropout. In Hugging Face's keys.
+"""Reads and writes what a config file says about the task: labels, problem type, dropout, score activation.
 
-The encoder's own keys are `BertConfig`'s.
+The keys are Hugging Face's. Those of the encoder are read by `BertConfig`.
 """
 
 import collections
@@ -11,6 +11,8 @@ from typing import Any
 
 from kerasbert.checkpoints.architectures import Architecture
 from kerasbert.checkpoints.json_settings import JsonSettings, is_text
+from kerasbert.checkpoints.setting_tables import Setting, check_settings
+from kerasbert.checkpoints.torch_activations import activation_setting, torch_name
 from kerasbert.checkpoints.weight_names import Projection
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
@@ -18,16 +20,19 @@ from kerasbert.layers.pooling import check_modes
 from kerasbert.models.sentence_encoder import check_projections
 from kerasbert.models.sequence_classification import PROBLEM_TYPES
 
+# Before version 4 of sentence-transformers.
+_OLD_ACTIVATION_KEY = "sbert_ce_default_activation_function"
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a model needs beside its encoder.
+    """What a model needs in addition to its encoder.
 
     Attributes:
-        num_labels: C; None for a model without a classifier.
-        labels: their names in the order of their ids; None where nobody named them.
-        arguments: what the model's constructor takes beside the backbone.
-        projections: the weights of a sentence encoder's dense layers.
+        num_labels: The number of labels; None for a model without a classifier.
+        labels: The label names in the order of their ids; None if they have no names.
+        arguments: The arguments of the model's constructor, except the backbone.
+        projections: The weights of a sentence encoder's dense layers.
     """
 
     num_labels: int | None = None
@@ -37,36 +42,44 @@ class Task:
 
 
 def read_task(
-    settings: JsonSettings, architecture: Architecture, config: BertConfig, labels_in_weights: int | None
+    settings: JsonSettings,
+    architecture: Architecture,
+    config: BertConfig,
+    labels_in_weights: int | None,
+    table: Sequence[Setting] = (),
 ) -> tuple[Task, str | None]:
-    """The task by the config, and by the weights where the config is silent; and what is wrong with it, if anything.
-
-    A wrong setting is returned, not raised, because whoever wants the encoder alone does not mind it. Wrong are labels
-    that are not numbered from 0 on, have no name or share one (such a model could not be saved again), an unknown kind
-    of problem, one label only where exactly one of them is right, and a dropout that is no rate.
+    """Reads the task from the config, and from the weights if the config does not say.
 
     Args:
-        settings: the config file's.
-        architecture: the kind of checkpoint.
-        config: the encoder's config.
-        labels_in_weights: C by the classifier's weights, if there are any.
+        settings: The settings of the config file.
+        architecture: The kind of checkpoint.
+        config: The encoder's config.
+        labels_in_weights: The number of labels according to the classifier's weights; None without a classifier.
+        table: The table of settings that concern heads only.
+
+    Returns:
+        The task, and the message about an invalid setting or None. The message is not raised, because it does not
+        matter when only the encoder is loaded. Invalid are labels that are not numbered from 0, have no name or share
+        one (such a model could not be saved again), an unknown problem type, a single label where exactly one of them
+        is right, and a dropout that is not a rate.
     """
     try:
+        check_settings(settings, table)
         return _checked_task(settings, architecture, config, labels_in_weights), None
     except BadInputError as error:
-        return Task(), f"{error} `load_backbone` takes the encoder alone."
+        return Task(), f"{error} `load_backbone` loads the encoder alone."
 
 
 def sentence_task(arguments: Mapping[str, Any], config: BertConfig, folders: Sequence[str] = ()) -> Task:
-    """The task of a sentence encoder.
+    """Returns the task of a sentence encoder.
 
     Args:
-        arguments: its constructor's.
-        config: the encoder's config.
-        folders: of its projections in sentence-transformers' layout.
+        arguments: The arguments of its constructor.
+        config: The encoder's config.
+        folders: The folders of its projections in sentence-transformers' layout.
 
     Raises:
-        BadInputError: pooling or projections are impossible.
+        BadInputError: The pooling or the projections are invalid.
     """
     pooling = check_modes(arguments.get("pooling", "mean"))
     width = config.hidden_size * (1 if isinstance(pooling, str) else len(pooling))
@@ -78,7 +91,7 @@ def sentence_task(arguments: Mapping[str, Any], config: BertConfig, folders: Seq
 
 
 def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:
-    """The keys that describe a model's task, for a config file."""
+    """Returns the keys that describe a model's task, for a config file."""
     settings: dict[str, Any] = {}
     if labels is not None:
         settings["id2label"] = {str(index): label for index, label in enumerate(labels)}
@@ -89,6 +102,9 @@ def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:
         settings["problem_type"] = model.problem_type
     if hasattr(model, "classifier"):
         settings["classifier_dropout"] = model.dropout
+    if getattr(model, "activation", None) is not None:
+        activation = torch_name(model.activation, "A classifier")
+        settings["sentence_transformers"] = {"activation_fn": activation}
     return settings
 
 
@@ -106,35 +122,52 @@ def _checked_task(
     arguments["num_labels"] = num_labels
     if architecture.model == "BertSequenceClassifier":
         arguments["problem_type"] = _problem_type(settings, num_labels)
+        activation = _score_activation(settings)
+        if activation is not None:
+            arguments["activation"] = activation
     return Task(num_labels, labels, arguments)
 
 
+def _score_activation(settings: JsonSettings) -> str | None:
+    """The activation that a cross-encoder of sentence-transformers applies to its logits; None if none is named."""
+    section = settings.section("sentence_transformers")
+    if section.values.get("activation_fn") is not None:
+        return activation_setting(section, "activation_fn")
+    if settings.values.get(_OLD_ACTIVATION_KEY) is not None:
+        return activation_setting(settings, _OLD_ACTIVATION_KEY)
+    return None
+
+
 def _labels(settings: JsonSettings) -> tuple[str, ...] | None:
-    """The label names in the order of their ids; None if the config names none."""
+    """The label names in the order of their ids; None if the config has none."""
     names = settings.section("id2label").values
     if not names:
         return None
     ids = [str(index) for index in range(len(names))]
     if names.keys() != set(ids):
-        raise settings.refusal("id2label", "must number the labels from 0 on")
-    # Some name their labels by numbers.
+        raise settings.refusal("id2label", "must number the labels from 0")
+    # Some configs have numbers as label names.
     if not all(is_text(name) or isinstance(name, (int, float)) for name in names.values()):
         raise settings.refusal("id2label", "must give each label a name")
     labels = tuple(str(names[index]) for index in ids)
     doubled = [label for label, times in collections.Counter(labels).items() if times > 1]
     if doubled:
-        raise settings.refusal("id2label", f"must give each label a name of its own, and not {doubled[0]!r} to several")
+        raise settings.refusal(
+            "id2label", f"must give each label a different name. {doubled[0]!r} occurs more than once"
+        )
     if settings.whole_number("num_labels", 1) not in (None, len(labels)):
-        raise settings.refusal("num_labels", f"must be as many as `id2label` names, which is {len(labels)}")
+        raise settings.refusal("num_labels", f"must be {len(labels)}, the number of labels in `id2label`")
     return labels
 
 
 def _problem_type(settings: JsonSettings, num_labels: int) -> str:
-    """The kind of problem of a sequence classifier; where the config is silent, one label means regression."""
+    """The problem type of a sequence classifier. If the config does not say, one label means regression."""
     single_label = "single_label_classification"
     stated = settings.text("problem_type") or ("regression" if num_labels == 1 else single_label)
     if stated not in PROBLEM_TYPES:
         raise settings.refusal("problem_type", f"must be one of {PROBLEM_TYPES}")
     if stated == single_label and num_labels == 1:
-        raise settings.refusal("problem_type", "must be another one for a model with one label")
+        raise settings.refusal(
+            "problem_type", "must be multi_label_classification or regression for a model with one label"
+        )
     return stated

@@ -1,7 +1,7 @@
-"""The one table of weight names: what each format calls a weight of ours, and how its array is laid out there.
+"""The table of weight names: the name of each of our weights in each format, and the order of its axes there.
 
-Reading and writing any format goes through these rows, so a name that is right one way is right the other way. Leaves
-files to the modules of each format, and checking and assigning to `model_weights.py`.
+Every format is read and written with the same rows, so that a name cannot differ between the two. The modules in
+`formats/` read and write files; `model_weights.py` checks and assigns the arrays.
 
 Axes: V vocabulary, P positions, S segments, H hidden size, A = N heads * D head size (equal to H), I intermediate size,
 C labels; a number is itself.
@@ -15,16 +15,16 @@ import numpy as np
 
 from kerasbert.config import BertConfig
 
-# A column of the table each.
+# The columns of the table.
 FORMATS = ("google_tf1", "hugging_face", "model_garden", "keras_hub")
 
-# Every BERT has these; whether a model has the other parts is told by its class.
+# Every BERT has these parts. The class of a model determines its other parts.
 ENCODER_PARTS = ("embeddings", "encoder")
 BACKBONE_PARTS = (*ENCODER_PARTS, "pooler")
 HEADS = ("masked_lm", "next_sentence", "classifier", "span")
-# The dense layers of a sentence encoder, of which each model has its own number and sizes.
+# The dense layers of a sentence encoder, whose number and sizes differ between models.
 PROJECTIONS = "projections"
-# How names of the encoder's own weights begin in each format.
+# How the names of the encoder's weights begin in each format.
 _BACKBONE_PREFIXES = {
     "google_tf1": ("bert/",),
     "hugging_face": ("embeddings.", "encoder.", "pooler."),
@@ -35,12 +35,13 @@ _BACKBONE_PREFIXES = {
 
 @dataclasses.dataclass(frozen=True)
 class Projection:
-    """What tells the weights of one dense layer of a sentence encoder.
+    """One dense layer of a sentence encoder.
 
     Attributes:
-        inputs, units: the numbers of a vector before and after it.
-        use_bias: whether it has a bias.
-        folder: that of its step in sentence-transformers' layout.
+        inputs: The size of the vectors before the layer.
+        units: The size of the vectors after the layer.
+        use_bias: Whether the layer has a bias.
+        folder: The folder of its step in sentence-transformers' layout.
     """
 
     inputs: int
@@ -51,9 +52,9 @@ class Projection:
 
 @dataclasses.dataclass(frozen=True)
 class WeightName:
-    """One weight: where our models keep it, its axes there, and its name in each format (None: it has none there).
+    """One weight: its place and axes in our models, and its name in each format, or None if the format lacks it.
 
-    `ours` is a path of attributes from the model, such as `backbone.encoder_blocks.0.attention.query.kernel`.
+    `ours` is a path of attributes from the model, e.g. `backbone.encoder_blocks.0.attention.query.kernel`.
     """
 
     part: str
@@ -65,12 +66,12 @@ class WeightName:
     keras_hub: str | None
 
     def named(self, format: str) -> str | None:
-        """The name in a format."""
+        """Returns the name in a format."""
         name: str | None = getattr(self, format)
         return name
 
     def filled(self, **values: Any) -> "WeightName":
-        """The row of one layer among several: every `{i}` becomes the layer's number, and so on."""
+        """Returns the row of one layer among several: every `{i}` becomes the layer's number, and so on."""
         names = [(self.named(column) or "").format(**values) or None for column in FORMATS]
         axes = tuple(axis.format(**values) for axis in self.axes)
         return WeightName(self.part, self.ours.format(**values), axes, *names)
@@ -197,7 +198,7 @@ _ROWS = (
     _row("span", "span_classifier.bias", "2",
          "cls/squad/output_bias", "qa_outputs.bias"),
 
-    # Hugging Face's column gives sentence-transformers' names: in the weights file of the step's own folder.
+    # In Hugging Face's column, sentence-transformers' names: the step's folder, and the name in its weights file.
     _row(PROJECTIONS, "projection_layers.{i}.kernel", "{inputs} {units}",
          "sentence_encoder/projection_{i}/kernel", "{folder}/linear.weight"),
     _row(PROJECTIONS, "projection_layers.{i}.bias", "{units}",
@@ -209,12 +210,12 @@ _ROWS = (
 def weight_names(
     parts: Iterable[str], num_hidden_layers: int, projections: Sequence[Projection] = ()
 ) -> list[WeightName]:
-    """The rows of some parts, those of the encoder once for each block, those of the projections once for each.
+    """Returns the rows of some parts: those of the encoder for each block, those of a projection for each of them.
 
     Args:
         parts: "embeddings", "encoder", "pooler", "masked_lm", "next_sentence", "classifier", "span", "projections".
-        num_hidden_layers: encoder blocks.
-        projections: a sentence encoder's.
+        num_hidden_layers: The number of encoder blocks.
+        projections: The projections of a sentence encoder.
 
     Example:
         >>> [row.hugging_face for row in weight_names(["pooler"], num_hidden_layers=2)]
@@ -238,12 +239,12 @@ def weight_names(
 
 
 def is_of_backbone(name: str, format: str) -> bool:
-    """Whether a format's name is that of a weight of the encoder, known or not, and of no head."""
+    """Returns whether a name in a format belongs to the encoder and not to a head, even if the weight is unknown."""
     return name.startswith(_BACKBONE_PREFIXES[format])
 
 
 def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int = 1) -> tuple[int, ...]:
-    """The shape that a format gives a weight."""
+    """Returns the shape of a weight in a format."""
     sizes: dict[str, tuple[int, ...]] = {
         "V": (config.vocab_size,),
         "P": (config.max_position_embeddings,),
@@ -260,7 +261,7 @@ def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int =
 
 
 def to_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig) -> np.ndarray:
-    """An array of a format in our layout. Its shape must be `shape_of` the row."""
+    """Converts an array from a format's axis order to ours. Its shape must be `shape_of` the row."""
     if _is_transposed(row, format):
         return array.T  # [out, in] -> [in, out]
     if _has_heads(format) and "A" in row.axes:
@@ -270,7 +271,7 @@ def to_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig)
 
 
 def from_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfig) -> np.ndarray:
-    """One of our arrays in a format's layout: `to_ours` backwards, contiguous in memory."""
+    """Converts an array from our axis order to a format's: the inverse of `to_ours`, contiguous in memory."""
     if _is_transposed(row, format):
         array = array.T  # [in, out] -> [out, in]
     elif _has_heads(format) and "A" in row.axes:
@@ -279,12 +280,12 @@ def from_ours(row: WeightName, format: str, array: np.ndarray, config: BertConfi
 
 
 def _is_transposed(row: WeightName, format: str) -> bool:
-    """PyTorch keeps every dense kernel as [out, in]; Google its task heads' only, under the name `output_weights`."""
+    """Whether a kernel is [out, in]: in PyTorch every dense kernel, in Google's format those named `output_weights`."""
     if format == "google_tf1":
         return (row.google_tf1 or "").endswith("output_weights")
     return format == "hugging_face" and row.ours.endswith(".kernel")
 
 
 def _has_heads(format: str) -> bool:
-    """Whether attention weights are stored with the heads as an axis of their own."""
+    """Whether attention weights are stored with a separate axis for the heads."""
     return format in ("model_garden", "keras_hub")

@@ -52,7 +52,7 @@ def load_sentence_encoder(
         BadInputError: the folder contains no checkpoint, its vocabulary is missing, or the pooled vectors do not have
             the size that the projections expect.
     """
-    loaded = checkpoints.load(path)
+    loaded = checkpoints.load(path, heads=False)
     if loaded.text_to_inputs is None:
         raise BadInputError(
             f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."

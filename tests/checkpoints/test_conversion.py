@@ -66,7 +66,7 @@ def test_the_source_is_never_overwritten(place, saved):
     if place == "inner":
         convert(source, source.parent / "inner")
     else:
-        with pytest.raises(BadInputError, match="must not be or hold the source"):
+        with pytest.raises(BadInputError, match="`destination` must not be the source"):
             convert(source, source / place)
     assert (source / "model.safetensors").read_bytes() == before
 
@@ -90,7 +90,7 @@ def test_a_destination_that_differs_is_not_kept(saved, tmp_path, monkeypatch):
 
     write = hugging_face_folder.write_safetensors
     monkeypatch.setattr(hugging_face_folder, "write_safetensors", other_weights)
-    with pytest.raises(BadInputError, match=r"must hold the same model.*pooler/bias"):
+    with pytest.raises(BadInputError, match=r"must be the same model.*pooler/bias"):
         convert(source, tmp_path / "copy")
     assert os.listdir(tmp_path) == ["model"]
 

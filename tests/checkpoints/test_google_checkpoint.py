@@ -130,7 +130,7 @@ def test_a_missing_or_damaged_file_is_named(saved, tmp_path):
 def test_the_config_must_lie_beside_it(saved):
     folder = saved(format="google_tf1")
     (folder / "bert_config.json").unlink()
-    with pytest.raises(BadInputError, match=r"the config must lie beside the checkpoint as bert_config\.json"):
+    with pytest.raises(BadInputError, match=r"the folder must contain the config of the checkpoint, bert_config\.json"):
         load(folder)
 
 
@@ -141,7 +141,9 @@ def test_one_of_several_checkpoints_must_be_meant(saved):
             shutil.copy(folder / f"bert_model.ckpt{suffix}", folder / f"{name}{suffix}")
     assert find_prefix(folder) == folder / "bert_model.ckpt"
     (folder / "bert_model.ckpt.index").unlink()
-    with pytest.raises(BadInputError, match=r"one checkpoint must be meant\. Received: model\.ckpt-10, model\.ckpt-20"):
+    with pytest.raises(
+        BadInputError, match=r"the folder must contain one checkpoint\. Received: model\.ckpt-10, model\.ckpt-20"
+    ):
         load(folder)
     (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model.ckpt-10"\n')
     assert find_prefix(folder) == folder / "model.ckpt-10"

@@ -85,7 +85,7 @@ def test_a_layout_with_fewer_parts_loads(architecture, heads, absent, saved, edi
 def test_a_weight_under_two_names_is_refused(twin, saved, edit_weights):
     folder = saved("pretrainer")
     edit_weights(folder, lambda arrays: arrays.update({twin: np.zeros(8, "float32")}))
-    with pytest.raises(BadInputError, match="each weight must be there once"):
+    with pytest.raises(BadInputError, match="each weight must be in the file once"):
         load(folder)
 
 

@@ -167,5 +167,5 @@ def test_layers_must_be_as_many_as_configured(make_model, google_config, write):
 
 
 def test_another_model_is_refused(write):
-    with pytest.raises(BadInputError, match="must hold an encoder of the Model Garden"):
+    with pytest.raises(BadInputError, match="must contain an encoder of the Model Garden"):
         load(write(model=tree({"layer/kernel": np.zeros((2, 2), "float32")})))

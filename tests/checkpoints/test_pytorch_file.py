@@ -1,4 +1,4 @@
-"""PyTorch's files are read without PyTorch, and nothing that a pickle asks for is ever run."""
+"""PyTorch's files are read without PyTorch, and nothing that a pickle names is ever run."""
 
 import collections
 import os
@@ -134,7 +134,7 @@ class Evil:
 def test_nothing_in_a_pickle_is_run(stream, call, write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write({"weight": ARRAYS["matrix"], "evil": Evil(*call)}, stream)
-    with pytest.raises(BadInputError, match=r"pytorch_model\.bin: .*tensors only.*asks for `\w+\.\w+`"):
+    with pytest.raises(BadInputError, match=r"pytorch_model\.bin: .*tensors only.*names `\w+\.\w+`"):
         read_pytorch(path)
     path.write_bytes(pickle.dumps(Evil(*call)))
     with pytest.raises(BadInputError, match="tensors only"):
@@ -146,7 +146,7 @@ def test_nothing_in_a_pickle_is_run(stream, call, write, tmp_path, monkeypatch):
 def test_no_name_is_reached_through_another(name, tmp_path):
     path = tmp_path / "pytorch_model.bin"
     path.write_bytes(b"\x80\x04\x8c\x0bcollections\x8c" + bytes([len(name)]) + name.encode() + b"\x93.")
-    with pytest.raises(BadInputError, match=f"asks for `collections.{name}`"):
+    with pytest.raises(BadInputError, match=f"names `collections.{name}`"):
         read_pytorch(path)
 
 
@@ -169,13 +169,13 @@ def test_what_is_no_dict_of_tensors_is_refused(write, tmp_path):
     path = tmp_path / "other.bin"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("photo.jpg", b"")
-    with pytest.raises(BadInputError, match=r"must hold one data\.pkl"):
+    with pytest.raises(BadInputError, match=r"must contain one data\.pkl"):
         read_pytorch(path)
 
 
 def test_a_view_beyond_its_storage_is_refused(write):
     path = write({"weight": np.lib.stride_tricks.as_strided(BASE, (10, 4), (8, 4))})
-    with pytest.raises(BadInputError, match="must lie inside its storage"):
+    with pytest.raises(BadInputError, match="must be inside its storage"):
         read_pytorch(path)
 
 

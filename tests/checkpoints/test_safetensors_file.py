@@ -64,7 +64,7 @@ def test_a_file_that_lies_is_refused_by_name(lie, tmp_path):
     path = tmp_path / "model.safetensors"
     write_safetensors(path, {"a": ARRAYS["a"], "half": ARRAYS["half"]})
     rewrite(path, LIES[lie])
-    with pytest.raises(BadInputError, match=r"model\.safetensors: a safetensors file must be whole"):
+    with pytest.raises(BadInputError, match=r"model\.safetensors: a safetensors file must be complete"):
         read_safetensors(path)
 
 

@@ -261,7 +261,7 @@ def test_broken_files_are_named(folder):
     ):
         load(folder)
     (folder / "1_Pooling/config.json").unlink()
-    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the file must be JSON"):
+    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the file must exist"):
         load(folder)
     (folder / "modules.json").write_text('{"0": "Transformer"}')
     with pytest.raises(BadInputError, match=r"modules\.json: the file must be a JSON list"):

@@ -261,13 +261,13 @@ def test_a_bias_that_the_config_denies_is_left_over(folder):
 def test_missing_and_damaged_files_are_named(folder):
     add_dense(folder, weights=False)
     write_steps(folder, ("Dense", "2_Dense"))
-    with pytest.raises(BadInputError, match=r"2_Dense: weights must be there as model\.safetensors"):
+    with pytest.raises(BadInputError, match=r"2_Dense: the folder must contain weights: model\.safetensors"):
         load(folder)
     (folder / "2_Dense/model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(BadInputError, match=r"2_Dense/model\.safetensors: a safetensors file must be whole"):
+    with pytest.raises(BadInputError, match=r"2_Dense/model\.safetensors: a safetensors file must be complete"):
         load(folder)
     (folder / "2_Dense/config.json").unlink()
-    with pytest.raises(BadInputError, match=r"2_Dense/config\.json: the file must be JSON"):
+    with pytest.raises(BadInputError, match=r"2_Dense/config\.json: the file must exist"):
         load(folder)
     assert isinstance(load_backbone(folder).model, BertBackbone)
 

@@ -14,16 +14,19 @@ WRONG = {
     "several problems": ({"problem_type": ["regression"]}, "`problem_type` must be a string"),
     "number in words": ({"num_labels": "3"}, "`num_labels` must be a whole number of at least 1"),
     "no labels": ({"num_labels": 0}, "`num_labels` must be a whole number of at least 1"),
-    "one label of one": ({"num_labels": 1}, "`problem_type` must be another one for a model with one label"),
-    "ids from 3 on": ({**UNNAMED, "id2label": {"3": "x"}}, "`id2label` must number the labels from 0 on"),
-    "an id twice": ({**UNNAMED, "id2label": {"0": "x", "00": "y"}}, "`id2label` must number the labels from 0 on"),
+    "one label of one": (
+        {"num_labels": 1},
+        "`problem_type` must be multi_label_classification or regression for a model with one label",
+    ),
+    "ids from 3 on": ({**UNNAMED, "id2label": {"3": "x"}}, "`id2label` must number the labels from 0"),
+    "an id twice": ({**UNNAMED, "id2label": {"0": "x", "00": "y"}}, "`id2label` must number the labels from 0"),
     "a list": ({**UNNAMED, "id2label": ["x", "y", "z"]}, "`id2label` must be a JSON object"),
     "a name twice": (
         {**UNNAMED, "id2label": {"0": "x", "1": "y", "2": "x"}},
-        "`id2label` must give each label a name of its own, and not 'x' to several",
+        "`id2label` must give each label a different name. 'x' occurs more than once",
     ),
     "no name": ({**UNNAMED, "id2label": {"0": "x", "1": None, "2": "z"}}, "`id2label` must give each label a name"),
-    "two numbers": ({"num_labels": 4, "id2label": {"0": "x", "1": "y", "2": "z"}}, "`num_labels` must be as many"),
+    "two numbers": ({"num_labels": 4, "id2label": {"0": "x", "1": "y", "2": "z"}}, "`num_labels` must be 3"),
 }
 
 

@@ -164,7 +164,7 @@ def test_other_rules_are_refused_with_a_way_out(case, bare, edit_json):
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"model": {"type": "BPE", "vocab": {}}}, r"`model\.type` must be that of BERT's word pieces, WordPiece"),
+        ({"model": {"type": "BPE", "vocab": {}}}, r"`model\.type` must be 'WordPiece', because it changes how words"),
         ({"model": {"type": "WordPiece", "unk_token": "<unk>", "vocab": {}}}, r"`model\.unk_token` must be .*<unk>"),
         ({"model": {"type": "WordPiece"}}, r"`model\.vocab` must map pieces to ids"),
         ({"model": {"vocab": [["a", 1]]}}, r"`model\.vocab` must be a JSON object"),

@@ -64,7 +64,7 @@ def test_a_model_that_the_layout_cannot_hold(command: Command, pretrained: Path,
         ({"num_hidden_layers": 2}, "Missing: encoder.layer.1."),
         ({"model_type": "roberta"}, "model_type"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
-        ({"vocab_size": 7}, "preprocessing.json: the vocabulary must have as many pieces"),
+        ({"hidden_size": 7}, "`hidden_size` must be divisible by"),
     ],
 )
 def test_a_source_that_contradicts_itself(
@@ -101,7 +101,7 @@ def test_places_that_cannot_be_used(command: Command, pretrained: Path, tmp_path
     assert "nowhere" in nowhere.error
     itself = command("convert", pretrained / "model", pretrained / "model")
     assert itself.code == 1
-    assert "must not be or hold the source" in itself.error
+    assert "`destination` must not be the source" in itself.error
     unknown = command("convert", pretrained / "model", tmp_path / "new", "--to", "onnx")
     assert unknown.code == 2
     assert "onnx" in unknown.error

@@ -1,6 +1,7 @@
 """Reads and writes the layout of google-research/bert: `bert_model.ckpt.*` with `bert_config.json` and `vocab.txt`.
 
-Also finds the config beside any TensorFlow checkpoint. Files of TensorFlow are left to `tensorflow_checkpoint.py`.
+Also finds the config that belongs to any TensorFlow checkpoint. The checkpoint itself is read and written by
+`tensorflow_checkpoint.py`.
 """
 
 import json
@@ -13,35 +14,42 @@ from kerasbert.checkpoints.architectures import BACKBONE, SENTENCE_ENCODER, arch
 from kerasbert.checkpoints.formats.tensorflow_checkpoint import write_tensorflow
 from kerasbert.checkpoints.formats.tokenizer_files import read_text_to_inputs
 from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
-from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
+from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present, with_rows_of_weights
+from kerasbert.checkpoints.setting_tables import GOOGLE_CONFIG, check_settings
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.task_config import Task, read_task, sentence_task, task_settings
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS
+from kerasbert.checkpoints.wrapped_names import removed_prefixes_note, unwrapped_names
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 
 GOOGLE_CONFIG_FILE = "bert_config.json"
 _FORMAT = "google_tf1"
 _PREFIX = "bert_model.ckpt"
-# Google's code has no place for the others' heads.
+# Google's code has no heads for other models.
 _MODELS = ("BertBackbone", "BertPretrainer", "BertSequenceClassifier", "BertSpanPredictor", "BertSentenceEncoder")
-# Where we keep what a sentence encoder does after its encoder.
+# The key of our own settings of a sentence encoder.
 _SENTENCE_KEY = "sentence_encoder"
 
 
 def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: bool = True) -> StoredModel:
-    """Reads config and preprocessing beside a TensorFlow 1 checkpoint, and finds out its task by its heads.
+    """Reads the config and preprocessing of a TensorFlow 1 checkpoint. Its heads tell its task.
 
     Args:
-        prefix: the checkpoint.
-        arrays: its weights by name.
-        preprocessing: whether the vocabulary is read.
+        prefix: The path of the checkpoint without `.index`.
+        arrays: Its weights by name.
+        preprocessing: Whether to read the vocabulary.
 
     Raises:
-        BadInputError: the config or the vocabulary is missing or does not fit.
+        BadInputError: The config is missing, or the config or the vocabulary does not fit.
     """
     path, config = read_google_config(prefix.parent)
     values = read_json_object(path)
+    check_settings(JsonSettings(path, values), GOOGLE_CONFIG)
+    origin = f"{prefix} with {path.name}"
+    plain_names, removed = unwrapped_names(arrays, _FORMAT, origin)
+    arrays = {plain_names[name]: array for name, array in arrays.items()}
+    config, rows_note = with_rows_of_weights(config, arrays, _FORMAT)
     architecture = architecture_of_parts(parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     settings = JsonSettings(path, values)
     task, head_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
@@ -51,27 +59,34 @@ def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: b
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
-        origin=f"{prefix} with {path.name}",
+        origin=origin,
         config=config,
         architecture=architecture,
         arrays=dict(arrays),
         task=task,
         text_to_inputs=read_text_to_inputs(path, config) if preprocessing else None,
         head_problem=head_problem,
+        notes=(*removed_prefixes_note(removed), *rows_note),
     )
 
 
 def read_google_config(folder: Path) -> tuple[Path, BertConfig]:
-    """The config beside a TensorFlow checkpoint, and where it is.
+    """Reads the config of a TensorFlow checkpoint.
+
+    Args:
+        folder: The checkpoint's folder.
+
+    Returns:
+        The path of the config, and its content.
 
     Raises:
-        BadInputError: there is none, or it is no BERT config.
+        BadInputError: There is no config, or it is not BERT's.
     """
     for name, dialect in ((GOOGLE_CONFIG_FILE, "google"), ("config.json", None)):
         if (folder / name).is_file():
             return folder / name, BertConfig.from_json(folder / name, dialect=dialect)
     raise BadInputError(
-        f"{folder}: the config must lie beside the checkpoint as {GOOGLE_CONFIG_FILE}. Received: "
+        f"{folder}: the folder must contain the config of the checkpoint, {GOOGLE_CONFIG_FILE}. Received: "
         f"{sorted(file.name for file in folder.iterdir())[:20]}. Copy the file that was published with the checkpoint."
     )
 
@@ -79,13 +94,13 @@ def read_google_config(folder: Path) -> tuple[Path, BertConfig]:
 def write_google(folder: Path, outgoing: OutgoingModel) -> None:
     """Writes a model's config, weights and preprocessing into an empty folder.
 
-    Google's code passes over keys that it does not know, so the norm epsilon (1e-12 there), labels, kind of problem and
-    pooling are kept in its config for whoever reads them. A form of GELU that it lacks gets a name that it refuses.
+    Google's code ignores unknown keys, so its config also keeps the norm epsilon (1e-12 there), the labels, the problem
+    type and the pooling. The erf form of GELU, which that code lacks, gets a name that it refuses.
     """
     if outgoing.architecture.model not in _MODELS:
         raise BadInputError(
-            f"The layout of google-research/bert holds {', '.join(_MODELS)}. "
-            f"Received: a {outgoing.architecture.model}. Save it as hugging_face, or save its `backbone`."
+            f"The layout of google-research/bert must be used for {', '.join(_MODELS)} only. Received: a "
+            f"{outgoing.architecture.model}. Use format='hugging_face', or save the model's `backbone`."
         )
     values = {
         **json.loads(outgoing.config.to_json(dialect="google")),
@@ -102,11 +117,13 @@ def write_google(folder: Path, outgoing: OutgoingModel) -> None:
 
 
 def _read_sentence_task(settings: JsonSettings, config: BertConfig) -> tuple[Task, str | None]:
-    """What a sentence encoder does after its encoder, and what is wrong with it, if anything."""
+    """What follows the encoder of a sentence encoder, and a message about an invalid setting or None."""
     unknown = settings.values.keys() - {"pooling", "normalize", "projections"}
     try:
         if unknown:
-            raise settings.refusal(sorted(unknown)[0], "must be left out: no sentence encoder has it")
+            raise settings.refusal(
+                sorted(unknown)[0], "must be left out, because a sentence encoder has no such setting"
+            )
         return sentence_task(settings.values, config), None
     except BadInputError as error:
-        return Task(), f"{error} `load_backbone` takes the encoder alone."
+        return Task(), f"{error} `load_backbone` loads the encoder alone."

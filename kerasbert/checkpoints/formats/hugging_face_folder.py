@@ -1,7 +1,7 @@
 """Reads and writes a model folder in Hugging Face's layout: `config.json`, weights, and tokenizer files.
 
-This is also kerasbert's own folder: `preprocessing.json` beside those files is all that it adds. Tensors come from
-`safetensors_file.py` and `pytorch_file.py`, the keys of a task from `task_config.py`.
+This is also kerasbert's own layout, which adds `preprocessing.json`. Tensors are read by `safetensors_file.py`,
+`pytorch_file.py` and `keras_h5_file.py`, the keys of a task by `task_config.py`.
 """
 
 import json
@@ -10,33 +10,39 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasbert.checkpoints.architectures import Architecture, architecture_named, architecture_of_parts
+from kerasbert.checkpoints.architectures import BACKBONE, chosen_architecture
+from kerasbert.checkpoints.formats.keras_h5_file import read_keras_h5
+from kerasbert.checkpoints.formats.other_files import refuse_other_files
 from kerasbert.checkpoints.formats.pytorch_file import read_pytorch
 from kerasbert.checkpoints.formats.safetensors_file import read_safetensors, read_shards, write_safetensors
 from kerasbert.checkpoints.formats.tokenizer_files import read_text_to_inputs, write_tokenizer_files
 from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
-from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present
+from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present, with_rows_of_weights
+from kerasbert.checkpoints.setting_tables import HUGGING_FACE_CONFIG, HUGGING_FACE_HEADS, check_settings
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.task_config import read_task, task_settings
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, PROJECTIONS, is_of_backbone
+from kerasbert.checkpoints.wrapped_names import removed_prefixes_note, unwrapped_names
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 
 CONFIG_FILE = "config.json"
 _FORMAT = "hugging_face"
 SAFETENSORS_FILE = "model.safetensors"
-# Weight files in the order of preference, and what reads each.
+# Weight files in the order of preference, and the function that reads each.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     SAFETENSORS_FILE: read_safetensors,
     "model.safetensors.index.json": lambda path: read_shards(path, read_safetensors),
     "pytorch_model.bin": read_pytorch,
     "pytorch_model.bin.index.json": lambda path: read_shards(path, read_pytorch),
+    "tf_model.h5": read_keras_h5,
 }
-WEIGHTS_FILES = tuple(_READERS)
-# Position numbers and zeros that old versions saved among the weights.
+# Saving a model replaces these. A tf_model.h5 is kept, as other files that we do not write.
+WEIGHTS_FILES = tuple(name for name in _READERS if name != "tf_model.h5")
+# Position numbers and zeros that old versions saved together with the weights.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _PREFIX = "bert."
-# The output matrix is the word embedding; its bias has a name of its own since 2020.
+# Copies: the output matrix is the word embedding, and its bias has a second name since 2020.
 _TIED = {
     "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
     "cls.predictions.decoder.bias": "cls.predictions.bias",
@@ -44,32 +50,33 @@ _TIED = {
 
 
 def weights_file(path: Path) -> Path | None:
-    """The weights in a folder, or `path` itself if it is such a file; None if there are none that can be read."""
+    """Returns the weights file in a folder, or `path` itself if it is one; None if there is none that can be read."""
     if path.is_file():
         return path if path.name in _READERS else None
     return next((path / name for name in _READERS if (path / name).is_file()), None)
 
 
 def present_weights_file(path: Path) -> Path:
-    """The weights file in a folder, or `path` itself.
+    """Returns the weights file in a folder, or `path` itself.
 
     Raises:
-        BadInputError: there is none.
+        BadInputError: There is none.
     """
     weights = weights_file(path)
     if weights is None:
+        refuse_other_files(path)
         raise BadInputError(
-            f"{path}: weights must be there as {', '.join(_READERS)}. Received: none of them. "
-            "Copy or download the missing file."
+            f"{path}: the folder must contain weights: {', '.join(_READERS)}. Received: none of these files. "
+            "Download or copy one of them into the folder."
         )
     return weights
 
 
 def read_weights(weights: Path) -> dict[str, np.ndarray]:
-    """The arrays of a weights file by their names there.
+    """Returns the arrays of a weights file by their names in the file.
 
     Raises:
-        BadInputError: it is damaged.
+        BadInputError: The file is damaged.
     """
     return _READERS[weights.name](weights)
 
@@ -80,23 +87,27 @@ def read_hugging_face(
     """Reads a folder's config, weights and preprocessing.
 
     Args:
-        path: a folder with `config.json` and weights (safetensors before PyTorch's), or one weights file in it.
-        preprocessing: whether vocabulary and tokenizer settings are read.
-        max_length, lower_case: what a folder around this one says of the preprocessing.
+        path: A folder with `config.json` and weights, or one weights file in a folder.
+        preprocessing: Whether to read the vocabulary and the tokenizer's settings.
+        max_length: The longest input in tokens, if a file outside this folder says so.
+        lower_case: Whether a file outside this folder says that text is lower-cased.
 
     Raises:
-        BadInputError: a file is missing or damaged, or they contradict each other.
+        BadInputError: A file is missing or damaged, or two files contradict each other.
     """
     weights = present_weights_file(path)
     folder = weights.parent
     settings = JsonSettings(folder / CONFIG_FILE, read_json_object(folder / CONFIG_FILE))
+    check_settings(settings, HUGGING_FACE_CONFIG)
     named = settings.texts("architectures")
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
-    arrays = _named_by_table(read_weights(weights), origin)
+    arrays, notes = _named_by_table(read_weights(weights), origin)
     untied = _without_copies(arrays)
-    architecture = _architecture(named, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
-    task, task_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
+    config, rows_note = with_rows_of_weights(config, arrays, _FORMAT)
+    architecture, head_note = chosen_architecture(named, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
+    tables = () if architecture == BACKBONE else HUGGING_FACE_HEADS
+    task, task_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT), tables)
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -107,11 +118,12 @@ def read_hugging_face(
         head_problem=f"{origin}: {untied}" if untied else task_problem,
         task=task,
         text_to_inputs=read_text_to_inputs(settings.path, config, max_length, lower_case) if preprocessing else None,
+        notes=(*notes, *rows_note, *head_note),
     )
 
 
 def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
-    """Writes a model's config, weights and preprocessing into an empty folder; a sentence encoder without its steps."""
+    """Writes a model's config, weights and preprocessing into an empty folder, but not a sentence encoder's steps."""
     parts = [part for part in outgoing.parts if part != PROJECTIONS]
     arrays = extract(outgoing.model, parts, _FORMAT, outgoing.config)
     if outgoing.architecture.hugging_face != "BertModel":
@@ -129,25 +141,26 @@ def write_hugging_face(folder: Path, outgoing: OutgoingModel) -> None:
         write_tokenizer_files(folder, text_to_inputs)
 
 
-def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> dict[str, np.ndarray]:
-    """The arrays by the names of the weight table: no prefix, no old names, no buffers."""
+def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The arrays by the names of the weight table (no prefix, no old names, no buffers), and a note on prefixes."""
+    plain_names, removed = unwrapped_names(arrays, _FORMAT, origin)
     named: dict[str, np.ndarray] = {}
     for saved_name, array in arrays.items():
-        name = saved_name.removeprefix(_PREFIX)
+        name = plain_names[saved_name].removeprefix(_PREFIX)
         for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
             name = name.removesuffix(old) + new if name.endswith(old) else name
         if name in named:
             raise BadInputError(
-                f"{origin}: each weight must be there once. Received: {saved_name!r} and the same weight under another "
-                "name, with and without `bert.` or in old and new words. Save the model again."
+                f"{origin}: each weight must be in the file once. Received: {saved_name!r} and the same weight under "
+                "another name (with and without `bert.`, or gamma and weight). Remove one of them and save again."
             )
         if name not in _BUFFERS:
             named[name] = array
-    return named
+    return named, removed_prefixes_note(removed)
 
 
 def _without_copies(arrays: dict[str, np.ndarray]) -> str | None:
-    """Takes the copies of tied weights out of the arrays; says what is wrong if one is no copy, and leaves it there."""
+    """Removes the copies of tied weights. Returns a message about one that is not a copy, which is not removed."""
     for copy, original in _TIED.items():
         if copy in arrays:
             if not np.array_equal(arrays.setdefault(original, arrays[copy]), arrays[copy]):
@@ -157,12 +170,3 @@ def _without_copies(arrays: dict[str, np.ndarray]) -> str | None:
                 )
             del arrays[copy]
     return None
-
-
-def _architecture(names: list[str], parts: tuple[str, ...]) -> Architecture:
-    """The architecture that the config names; else the one whose heads are there.
-
-    The weights of `bert-base-uncased` name BertForMaskedLM and hold both heads: they are read with both.
-    """
-    named = [architecture_named(name) for name in names]
-    return next((architecture for architecture in named if architecture), architecture_of_parts(parts))

@@ -1,7 +1,7 @@
-"""Moves weights between our backbone and keras-hub's (keras-nlp's) `BertBackbone`, live or in a preset folder.
+"""Moves weights between our backbone and the `BertBackbone` of keras-hub (keras-nlp), in memory or in a preset folder.
 
-Theirs has the tanh form of GELU, the norm epsilon 1e-12 and one dropout rate for everything. keras-hub itself is
-imported when it is needed; it is the extra `keras-nlp`.
+keras-hub's backbone has the tanh form of GELU, the norm epsilon 1e-12 and one dropout rate for everything. keras-hub is
+imported only when it is needed. It is installed with the extra `keras-nlp`.
 """
 
 import dataclasses
@@ -16,9 +16,21 @@ import numpy as np
 
 from kerasbert.checkpoints.architectures import BACKBONE
 from kerasbert.checkpoints.building import build_model
-from kerasbert.checkpoints.formats.tokenizer_files import SETTINGS_FILE, check_fits, check_room, read_text_to_inputs
+from kerasbert.checkpoints.formats.tokenizer_files import (
+    SETTINGS_FILE,
+    SHORTEST_LIMIT,
+    check_fits,
+    check_room,
+    read_text_to_inputs,
+)
 from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import as_array, extract, resolve
+from kerasbert.checkpoints.setting_tables import (
+    KERAS_HUB_CONFIG,
+    KERAS_HUB_PREPROCESSOR,
+    KERAS_HUB_TOKENIZER,
+    check_settings,
+)
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, weight_names
 from kerasbert.config import GELU_ERF, GELU_TANH, BertConfig
@@ -50,36 +62,40 @@ _CONFIG_KEYS = {
 
 
 def from_keras_hub(backbone: Any) -> BertBackbone:
-    """Our backbone with the weights and settings of keras-hub's.
+    """Returns a backbone of ours with the weights and settings of one of keras-hub's.
 
     Args:
-        backbone: a `keras_hub.models.BertBackbone`.
+        backbone: A `keras_hub.models.BertBackbone`.
+
+    Returns:
+        A `kerasbert.models.BertBackbone` that computes the same.
 
     Raises:
-        BadInputError: it is another model.
+        BadInputError: `backbone` is another model.
     """
     if type(backbone).__name__ != "BertBackbone" or not hasattr(backbone, "transformer_layers"):
         raise BadInputError(
             f"`backbone` must be a `keras_hub.models.BertBackbone`. Received: backbone={backbone!r}. "
-            "Give the `backbone` of a keras-hub task."
+            "Pass the `backbone` of a keras-hub task."
         )
     return build_model(_stored(backbone, "the given backbone"), None)[0]
 
 
 def to_keras_hub(backbone: BertBackbone) -> Any:
-    """keras-hub's backbone with our weights. It computes the same.
+    """Returns a backbone of keras-hub with the weights and settings of ours.
 
-    What keras-hub's constructor does not take (the erf form of GELU, another norm epsilon, a dropout rate of its own
-    for attention) is set on the layers. It is lost when keras-hub saves that backbone; our `save` refuses it instead.
+    Settings that keras-hub's constructor does not have (the erf form of GELU, another norm epsilon, a separate dropout
+    rate for attention) are set on its layers. They are lost when keras-hub saves that backbone; our `save` refuses such
+    a model instead.
 
     Args:
-        backbone: a `kerasbert.models.BertBackbone`.
+        backbone: A `kerasbert.models.BertBackbone`.
 
     Returns:
-        A `keras_hub.models.BertBackbone`.
+        A `keras_hub.models.BertBackbone` that computes the same.
 
     Raises:
-        BadInputError: keras-hub is not installed, or the activation is no GELU.
+        BadInputError: keras-hub is not installed, or the activation is not a GELU.
     """
     config = backbone.bert_config
     theirs = _library().models.BertBackbone(
@@ -99,35 +115,40 @@ def to_keras_hub(backbone: BertBackbone) -> Any:
 
 
 def is_preset(folder: Path) -> bool:
-    """Whether a keras-hub preset lies in a folder."""
+    """Returns whether a folder contains a keras-hub preset."""
     return (folder / PRESET_WEIGHTS_FILE).is_file() and (folder / _CONFIG_FILE).is_file()
 
 
 def read_preset(folder: Path, preprocessing: bool = True) -> StoredModel:
     """Reads the backbone and the vocabulary of a preset folder.
 
+    Args:
+        folder: The folder.
+        preprocessing: Whether to read the vocabulary and the tokenizer's settings.
+
     Raises:
-        BadInputError: keras-hub is not installed, or the preset is damaged or another model's.
+        BadInputError: keras-hub is not installed, or the preset is damaged or of another model.
     """
     values = read_json_object(folder / _CONFIG_FILE)
+    check_settings(JsonSettings(folder / _CONFIG_FILE, values), KERAS_HUB_CONFIG)
     settings = values.get("config")
     if values.get("class_name") != "BertBackbone" or not isinstance(settings, dict):
         raise BadInputError(
-            f"{folder / _CONFIG_FILE}: the preset must be a `BertBackbone`'s. Received: "
-            f"class_name={values.get('class_name')!r}. Name a preset of BERT."
+            f"{folder / _CONFIG_FILE}: the preset must be of a `BertBackbone`. Received: "
+            f"class_name={values.get('class_name')!r}. Use a preset of BERT."
         )
     path = folder / PRESET_WEIGHTS_FILE
     arguments = {name: settings[name] for name in _CONFIG_KEYS.values() if name in settings}
     try:
         backbone = _library().models.BertBackbone(**arguments)
         with warnings.catch_warnings():
-            # Keras 3.15 warns of weights that it leaves as they were; here that is an error.
+            # Keras 3.15 only warns about weights that it does not load; here that is an error.
             warnings.filterwarnings("error", message="Skipping nested container", category=UserWarning)
             backbone.load_weights(str(path))
     except (TypeError, ValueError, OSError, KeyError, UserWarning) as error:
         raise BadInputError(
             f"{path} with {_CONFIG_FILE}: the weights must be those that the config describes. Received: "
-            f"{' '.join(str(error).split())[:1000]}. Take both from the same preset."
+            f"{' '.join(str(error).split())[:1000]}. Use both files of the same preset."
         ) from error
     stored = _stored(backbone, f"{path} with {_CONFIG_FILE}")
     task_weights = folder / _TASK_WEIGHTS_FILE
@@ -142,7 +163,7 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
     """Writes a backbone and its vocabulary as a preset into an empty folder.
 
     Raises:
-        BadInputError: keras-hub is not installed, or a preset cannot hold what the model has.
+        BadInputError: keras-hub is not installed, or a preset cannot represent the model.
     """
     config, text_to_inputs = outgoing.config, outgoing.text_to_inputs
     lost = {
@@ -158,8 +179,9 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
     }
     if lost:
         raise BadInputError(
-            "A keras-hub preset holds a BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one dropout "
-            f"rate and CJK characters split. Received: {lost}. Use hugging_face, or save the `backbone` of a model."
+            "A keras-hub preset must be a BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one dropout "
+            f"rate and split CJK characters. Received: {lost}. Use format='hugging_face', or save the `backbone` of a "
+            "model."
         )
     library = _library()
     to_keras_hub(outgoing.model).save_to_preset(str(folder))
@@ -170,11 +192,11 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
             lowercase=tokenizer.lower_case,
             strip_accents=tokenizer.strip_accents,
         ).save_to_preset(str(folder))
-        text_to_inputs.save(folder)  # keras-hub's rules for characters are not quite ours
+        text_to_inputs.save(folder)  # keras-hub's rules for characters differ slightly from ours
 
 
 def _library() -> ModuleType:
-    """keras-hub, imported."""
+    """The module of keras-hub."""
     try:
         return importlib.import_module("keras_hub")
     except ImportError as error:
@@ -185,7 +207,7 @@ def _library() -> ModuleType:
 
 
 def _stored(backbone: Any, origin: str) -> StoredModel:
-    """The parts of keras-hub's backbone, settings of its layers included."""
+    """The weights and settings of keras-hub's backbone."""
     config = _config(backbone)
     rows = weight_names(BACKBONE_PARTS, config.num_hidden_layers)
     arrays = {str(row.keras_hub): as_array(resolve(backbone, str(row.keras_hub))) for row in rows}
@@ -195,7 +217,7 @@ def _stored(backbone: Any, origin: str) -> StoredModel:
 
 
 def _config(backbone: Any) -> BertConfig:
-    """Our config for a backbone, whose activation and norm epsilon stand in its layers only."""
+    """Our config of a backbone. Only its layers have its activation and norm epsilon."""
     sizes = {ours: getattr(backbone, theirs) for ours, theirs in _CONFIG_KEYS.items()}
     layer = backbone.transformer_layers[0]
     return BertConfig(
@@ -207,7 +229,7 @@ def _config(backbone: Any) -> BertConfig:
 
 
 def _activation_name(activation: Any) -> str:
-    """Which form of GELU a function computes, told by its values."""
+    """The form of GELU that a function computes, recognized by its values."""
     points = np.linspace(-3, 3, 25, dtype="float32")
     values = np.asarray(activation(keras.ops.convert_to_tensor(points)))
     for name in (GELU_TANH, GELU_ERF):
@@ -215,12 +237,12 @@ def _activation_name(activation: Any) -> str:
             return name
     raise BadInputError(
         f"A keras-hub BertBackbone must compute a form of GELU. Received: activation={activation!r}. "
-        "Give a backbone as keras-hub makes it."
+        "Pass a backbone that keras-hub created."
     )
 
 
 def _read_tokenizer(folder: Path, config: BertConfig) -> TextToInputs | None:
-    """Our own preprocessing if it lies there too; else the preset's, whose rules are tf-text's, if there is one."""
+    """Our own preprocessing if the folder has it; else the preset's, with tf-text's rules; None without either."""
     if (folder / SETTINGS_FILE).is_file():
         return read_text_to_inputs(folder / _CONFIG_FILE, config)
     path = folder / _VOCABULARY_FILE
@@ -228,13 +250,20 @@ def _read_tokenizer(folder: Path, config: BertConfig) -> TextToInputs | None:
         return None
     check_room(config, folder / _CONFIG_FILE)
     tokenizer_file = folder / "tokenizer.json"
-    settings = JsonSettings(tokenizer_file, read_json_object(tokenizer_file)).section("config")
+    whole = JsonSettings(tokenizer_file, read_json_object(tokenizer_file))
+    check_settings(whole, KERAS_HUB_TOKENIZER)
+    settings = whole.section("config")
+    preprocessor = JsonSettings.read(folder / "preprocessor.json")
+    check_settings(preprocessor, KERAS_HUB_PREPROCESSOR)
+    longest = preprocessor.section("config").whole_number("sequence_length", SHORTEST_LIMIT)
     tokenizer = WordPieceTokenizer(
         Vocabulary.from_file(path),
         lower_case=bool(settings.flag("lowercase")),
         strip_accents=bool(settings.flag("strip_accents")),
+        split_cjk=settings.flag("split_on_cjk") is not False,
         normalization="tf_text",
     )
-    text_to_inputs = TextToInputs(tokenizer, sequence_length=config.max_position_embeddings)
+    room = config.max_position_embeddings
+    text_to_inputs = TextToInputs(tokenizer, sequence_length=min(room, longest or room))
     check_fits(text_to_inputs, config, str(path))
     return text_to_inputs

@@ -1,8 +1,8 @@
-"""Reads TensorFlow 2 checkpoints of the Model Garden (`official.nlp`), where a weight's name is its place in a graph.
+"""Reads TensorFlow 2 checkpoints of the Model Garden (`official.nlp`), where a weight's name is its path in a graph.
 
-The same encoder lies there under many names, depending on the model around it and on which of several paths was walked
-first. So the graph itself is searched for what an encoder and its heads look like, and their weights get the names of
-the weight table. Files are left to `tensorflow_checkpoint.py`.
+The same encoder has many names, depending on the model that contains it and on which of several paths TensorFlow
+followed first. So this module searches the graph for the structure of an encoder and its heads, and gives their weights
+the names of the weight table. `tensorflow_checkpoint.py` reads the files.
 """
 
 from collections.abc import Mapping
@@ -16,40 +16,42 @@ from kerasbert.checkpoints.formats.google_checkpoint import read_google_config
 from kerasbert.checkpoints.formats.tensorflow_checkpoint import OBJECT_GRAPH
 from kerasbert.checkpoints.formats.tokenizer_files import read_text_to_inputs
 from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
-from kerasbert.checkpoints.model_weights import labels_in_weights, parts_present
+from kerasbert.checkpoints.model_weights import labels_in_weights, parts_present, with_rows_of_weights
+from kerasbert.checkpoints.setting_tables import GOOGLE_CONFIG, check_settings
 from kerasbert.checkpoints.stored_model import StoredModel
 from kerasbert.checkpoints.task_config import read_task
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, weight_names
 from kerasbert.errors import BadInputError
 
 _FORMAT = "model_garden"
-# Names that other versions of the Model Garden give to the same object, below its parent.
+# Names of the same object, relative to its parent, in other versions of the Model Garden.
 _OLD_NAMES = {
     "_attention_layer/_output_dense": "_attention_output_dense",
     "_position_embedding_layer/embeddings": "_position_embedding_layer/_position_embeddings",
 }
-# The layers of the first kind of encoder, in which they are numbered: these, then the blocks, then the pooler.
+# In the first kind of encoder, layers are numbered: these, then the blocks, then the pooler.
 _FIRST_LAYERS = ("_embedding_layer", "_position_embedding_layer", "_type_embedding_layer", "_embedding_norm_layer")
 _POOLER_OF_PRETRAINING = "next_sentence.pooler_dense"
 
 
 def read_model_garden(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: bool = True) -> StoredModel:
-    """Finds encoder and heads in a checkpoint's object graph, and reads config and preprocessing beside it.
+    """Finds encoder and heads in a checkpoint's object graph, and reads the config and the preprocessing.
 
     Args:
-        prefix: the checkpoint.
-        arrays: everything in it by name, the object graph included.
-        preprocessing: whether the vocabulary is read.
+        prefix: The path of the checkpoint without `.index`.
+        arrays: Everything in the checkpoint by name, including the object graph.
+        preprocessing: Whether to read the vocabulary.
 
     Raises:
-        BadInputError: there is no encoder in the graph, or the config or the vocabulary does not fit.
+        BadInputError: There is no encoder in the graph, or the config or the vocabulary does not fit.
     """
     path, config = read_google_config(prefix.parent)
+    check_settings(JsonSettings(path, read_json_object(path)), GOOGLE_CONFIG)
     graph = _ObjectGraph(arrays[OBJECT_GRAPH])
     encoder = next((node for node in graph.nodes if _is_encoder(graph, node)), None)
     if encoder is None:
         raise BadInputError(
-            f"{prefix}: the checkpoint must hold an encoder of the Model Garden. Received: {sorted(arrays)[:10]}. "
+            f"{prefix}: the checkpoint must contain an encoder of the Model Garden. Received: {sorted(arrays)[:10]}. "
             "Save it with `tf.train.Checkpoint(encoder=...)`."
         )
     layers = _encoder_layers(graph, encoder)
@@ -64,6 +66,7 @@ def read_model_garden(prefix: Path, arrays: Mapping[str, np.ndarray], preprocess
     known = {*keys.values(), *dropped, OBJECT_GRAPH}
     named = {name: arrays[key] for name, key in keys.items()}
     named |= {key.split("/.ATTRIBUTES")[0]: array for key, array in arrays.items() if key not in known}
+    config, rows_note = with_rows_of_weights(config, named, _FORMAT)
     architecture = architecture_of_parts(parts_present(named, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     settings = JsonSettings(path, read_json_object(path))
     task, head_problem = read_task(settings, architecture, config, labels_in_weights(named, _FORMAT))
@@ -78,11 +81,12 @@ def read_model_garden(prefix: Path, arrays: Mapping[str, np.ndarray], preprocess
         text_to_inputs=read_text_to_inputs(path, config) if preprocessing else None,
         dropped=dropped,
         head_problem=head_problem,
+        notes=rows_note,
     )
 
 
 class _ObjectGraph:
-    """The tree of Python objects that a checkpoint was saved from: which object holds which under what name."""
+    """The tree of Python objects that a checkpoint was saved from: each object's attributes by name."""
 
     def __init__(self, serialized: np.ndarray) -> None:
         graph = trackable_object_graph_pb2.TrackableObjectGraph()
@@ -92,11 +96,11 @@ class _ObjectGraph:
         self.nodes = range(len(self._children))
 
     def children(self, node: int) -> dict[str, int]:
-        """The objects that a node holds, by name."""
+        """The attributes of a node by name."""
         return self._children[node]
 
     def find(self, node: int, path: str) -> int | None:
-        """The node at a path of names below a node, or None. A name itself may hold a slash."""
+        """The node at a path of names below a node, or None. A name may contain a slash."""
         found: int | None = node
         names = [path] if path in self._children[node] else path.split("/")
         for name in names:
@@ -110,7 +114,7 @@ class _ObjectGraph:
 
 
 def _is_encoder(graph: _ObjectGraph, node: int) -> bool:
-    """Whether a node holds an embedding and blocks with attention, as layers of its own."""
+    """Whether a node has an embedding and blocks with attention as its own layers."""
     if "_transformer_layers" in graph.children(node):
         return "_embedding_layer" in graph.children(node)
     return any("_attention_layer" in graph.children(layer) for _, layer in _numbered_layers(graph, node))
@@ -138,7 +142,7 @@ def _encoder_layers(graph: _ObjectGraph, encoder: int) -> dict[str, int]:
 
 
 def _heads(graph: _ObjectGraph) -> dict[str, int]:
-    """The heads by the names that the weight table uses. Beside masked LM, that of whole texts is next sentence's."""
+    """The heads by the names of the weight table. Together with a masked LM, a classifier is the next-sentence head."""
     by_name = {}
     for node in graph.nodes:
         names = graph.children(node).keys()
@@ -152,7 +156,7 @@ def _heads(graph: _ObjectGraph) -> dict[str, int]:
 
 
 def _pretraining_pooler(graph: _ObjectGraph) -> int | None:
-    """The dense layer before a head of the whole text, if that head has one: this is what pretraining trains."""
+    """The dense layer before a head of the whole text, if that head has one: the pooler that pretraining trains."""
     for node in graph.nodes:
         children = graph.children(node)
         if _POOLER_OF_PRETRAINING in children:
@@ -163,7 +167,7 @@ def _pretraining_pooler(graph: _ObjectGraph) -> int | None:
 
 
 def _keys(graph: _ObjectGraph, places: Mapping[str, int]) -> dict[str, str]:
-    """Names of the weight table -> names in the checkpoint, for every weight that is there."""
+    """The name in the checkpoint of each weight that it has, by the names of the weight table."""
     blocks = sum(name.startswith("_transformer_layers/") for name in places)
     keys = {}
     for row in weight_names((*BACKBONE_PARTS, *HEADS), blocks):

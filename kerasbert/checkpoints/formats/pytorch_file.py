@@ -1,9 +1,8 @@
 """Reads the tensors of a PyTorch checkpoint (`pytorch_model.bin`) without PyTorch and without running its pickle.
 
-A pickle may name any function to call. This reader knows a few harmless names, builds plain records from them and
-refuses every other name before anything is called, which is the rule of `torch.load(weights_only=True)`. Both of
-PyTorch's file forms are read: the zip archive (since 1.6) and the pickle stream before it. Knows nothing of BERT's
-names.
+A pickle may name any function to call. This reader knows a few harmless names, builds plain records from them, and
+refuses every other name before anything is called, like `torch.load(weights_only=True)`. It reads both of PyTorch's
+file formats: the zip archive (since 1.6) and the older pickle stream. It knows nothing of BERT's names.
 """
 
 import collections
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 import ml_dtypes
 import numpy as np
 
+from kerasbert.checkpoints.formats.other_files import unreadable_file
 from kerasbert.errors import BadInputError
 
 _STORAGE_TYPES: dict[str, Any] = {
@@ -34,10 +34,10 @@ _STORAGE_TYPES: dict[str, Any] = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
-# What starts the pickle stream of PyTorch before 1.6.
+# The start of a pickle stream of PyTorch before 1.6.
 _STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _ZIP_MAGIC = b"PK\x03\x04"
-# What a damaged or hostile pickle makes the unpickler raise.
+# What the unpickler raises on a damaged or malicious pickle.
 _UNPICKLING_ERRORS = (
     pickle.UnpicklingError,
     EOFError,
@@ -58,7 +58,7 @@ _UNPICKLING_ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """A run of numbers in the file, not read yet."""
+    """A range of numbers in the file, not read yet."""
 
     dtype: Any
     key: str
@@ -76,10 +76,10 @@ class _Tensor:
 
 
 def read_pytorch(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of one file by name.
+    """Returns the arrays of one file by name.
 
     Raises:
-        BadInputError: the file is damaged, holds anything but named tensors, or its pickle names a function to run.
+        BadInputError: The file is damaged, contains anything but named tensors, or its pickle names a function to run.
     """
     try:
         with path.open("rb") as file:
@@ -91,9 +91,11 @@ def read_pytorch(path: Path) -> dict[str, np.ndarray]:
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from error
     except _UNPICKLING_ERRORS as error:
-        raise BadInputError(
-            f"{path}: a PyTorch checkpoint must be a whole file of named tensors. Received: {error!r}. "
-            "Copy or download the file again, or take the model's safetensors file."
+        raise unreadable_file(
+            path,
+            "a PyTorch checkpoint must be a complete file of named tensors",
+            repr(error),
+            "Download or copy the file again, or use the model's safetensors file.",
         ) from error
 
 
@@ -101,12 +103,12 @@ ReadStorage = Callable[[_Storage], np.ndarray]
 
 
 def _read_archive(file: BinaryIO) -> tuple[Any, ReadStorage]:
-    """The zip form: `<name>/data.pkl` beside one entry for each storage."""
+    """Reads the zip format: `<name>/data.pkl`, and one entry for each storage."""
     archive = zipfile.ZipFile(file)
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise BadInputError(
-            f"A PyTorch archive must hold one data.pkl. Received: {len(pickles)}. Is this file a model's weights?"
+            f"A PyTorch archive must contain one data.pkl. Received: {len(pickles)}. Use the file of a model's weights."
         )
     folder = pickles[0].removesuffix("data.pkl")
     order = _entry(archive, f"{folder}byteorder") if f"{folder}byteorder" in archive.namelist() else b"little"
@@ -117,17 +119,19 @@ def _read_archive(file: BinaryIO) -> tuple[Any, ReadStorage]:
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One entry's bytes. PyTorch never compresses, so a compressed one may only be there to fill the memory."""
+    """One entry's bytes. PyTorch never compresses, so a compressed entry can only be meant to fill the memory."""
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise BadInputError(f"A PyTorch archive must not be compressed. Received: entry {name!r}. Save the file again.")
     return archive.read(name)
 
 
 def _read_stream(file: BinaryIO) -> tuple[Any, ReadStorage]:
-    """The older form: magic number, version, system facts and tensors as pickles in a row, then the storages."""
+    """Reads the older format: magic number, version, system facts and tensors as pickles, then the storages."""
     if _TensorUnpickler(file).load() != _STREAM_MAGIC:
-        raise BadInputError("A PyTorch file must start with PyTorch's mark. Received: another file. Name a .bin file.")
-    _TensorUnpickler(file).load()  # the version of the form, 1001
+        raise BadInputError(
+            "A PyTorch file must start with its magic number. Received: another pickle. Use a model's weights."
+        )
+    _TensorUnpickler(file).load()  # the version of the format, 1001
     facts = _TensorUnpickler(file).load()
     if not facts.get("little_endian", True):
         raise BadInputError("Byte order must be little-endian. Received: big-endian. Save the file on another machine.")
@@ -142,7 +146,7 @@ def _read_stream(file: BinaryIO) -> tuple[Any, ReadStorage]:
 
 
 def _numbers(content: bytes, storage: _Storage) -> np.ndarray:
-    """A storage's bytes as a flat array of the length that the pickle declares."""
+    """A storage's bytes as a flat array, whose length must be as the pickle declares."""
     numbers = np.frombuffer(content, storage.dtype)
     if len(numbers) != storage.numel:
         raise BadInputError(
@@ -153,13 +157,13 @@ def _numbers(content: bytes, storage: _Storage) -> np.ndarray:
 
 
 def _array(tensor: _Tensor, read_storage: ReadStorage) -> np.ndarray:
-    """The tensor's array, after its view is known to stay inside its storage."""
+    """The tensor's array, after checking that it is inside its storage."""
     numbers = read_storage(tensor.storage)
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.size, tensor.stride, strict=True))
     is_inside = min((tensor.offset, *tensor.size, *tensor.stride)) >= 0 and last < len(numbers)
     if math.prod(tensor.size) and not is_inside:
         raise BadInputError(
-            f"A tensor must lie inside its storage. Received: size {tensor.size}, stride {tensor.stride} from "
+            f"A tensor must be inside its storage. Received: size {tensor.size}, stride {tensor.stride} from "
             f"{tensor.offset} in {len(numbers)} numbers. Copy or download the file again."
         )
     strides = [stride * numbers.itemsize for stride in tensor.stride]
@@ -167,7 +171,7 @@ def _array(tensor: _Tensor, read_storage: ReadStorage) -> np.ndarray:
 
 
 def _check_tensors(tensors: Any) -> None:
-    """Refuses anything but a dict of named tensors."""
+    """Refuses everything except a dict of named tensors."""
     others = None
     if not isinstance(tensors, dict):
         others = f"a {type(tensors).__name__}"
@@ -175,20 +179,20 @@ def _check_tensors(tensors: Any) -> None:
         others = f"entries {[name for name, tensor in tensors.items() if not isinstance(tensor, _Tensor)][:10]}"
     if others:
         raise BadInputError(
-            f"A checkpoint must be a dict of named tensors, as `model.state_dict()` gives. Received: {others}. "
-            "Save the state dict alone."
+            f"A checkpoint must be a dict of named tensors, as `model.state_dict()` returns. Received: {others}. "
+            "Save the state dict alone: `torch.save(model.state_dict(), path)`."
         )
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Builds records instead of tensors, and refuses every name that it does not know."""
+    """Builds records instead of tensors, and refuses every unknown name."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a global name in the pickle."""
+        """Returns the replacement for a global name in the pickle."""
         if module == "torch" and name in _STORAGE_TYPES:
             return np.dtype(_STORAGE_TYPES[name])
         known: dict[tuple[str, str], Any] = {
@@ -199,17 +203,17 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) in known:
             return known[module, name]
         raise BadInputError(
-            f"A checkpoint may hold tensors only; nothing else in it is run. Received: a pickle that asks for "
-            f"`{module}.{name}`. Do not trust this file; take the model's safetensors file."
+            f"A checkpoint must contain tensors only; nothing else in it is run. Received: a pickle that names "
+            f"`{module}.{name}`. Do not trust this file; use the model's safetensors file."
         )
 
     def persistent_load(self, saved_id: Any) -> _Storage:
-        """A storage by its description ("storage", type, key, location, length[, view])."""
+        """Returns a storage by its description ("storage", type, key, location, length[, view])."""
         kind, dtype, key, _, numel = saved_id[:5]
         view = saved_id[5] if len(saved_id) > 5 else None
         if kind not in ("storage", b"storage") or not isinstance(dtype, np.dtype) or view is not None:
             raise BadInputError(
-                f"A tensor must lie in a storage of a known type. Received: {saved_id!r}. Save the state dict again."
+                f"A tensor must be in a storage of a known type. Received: {saved_id!r}. Save the state dict again."
             )
         storage = _Storage(dtype, str(key), int(numel))
         self.storages[storage.key] = storage
@@ -217,7 +221,7 @@ class _TensorUnpickler(pickle.Unpickler):
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
-    """Stands for `torch._utils._rebuild_tensor_v2`; gradients and hooks are dropped."""
+    """Replaces `torch._utils._rebuild_tensor_v2`, without gradients and hooks."""
     if not isinstance(storage, _Storage) or len(size) != len(stride):
         raise BadInputError(
             "A tensor must be a view on a storage. Received: another object. Save the state dict again."
@@ -226,5 +230,5 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) 
 
 
 def _rebuild_parameter(tensor: Any, *_: Any) -> Any:
-    """Stands for `torch._utils._rebuild_parameter`: the tensor inside it."""
+    """Replaces `torch._utils._rebuild_parameter`: returns the tensor inside it."""
     return tensor

@@ -1,7 +1,7 @@
 """Reads and writes the files by which sentence-transformers makes one vector of a Hugging Face encoder.
 
-`modules.json` lists the steps: an encoder, a pooling, perhaps dense layers and a normalization. The encoder's own files
-are left to `hugging_face_folder.py`, what the config of a step means to `sentence_transformers_steps.py`.
+`modules.json` lists the steps: an encoder, a pooling, and optionally dense layers and a normalization. The encoder's
+files are read and written by `hugging_face_folder.py`, the config of each step by `sentence_transformers_steps.py`.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from kerasbert.checkpoints.formats.hugging_face_folder import (
     read_weights,
     write_hugging_face,
 )
+from kerasbert.checkpoints.formats.other_files import unreadable_file
 from kerasbert.checkpoints.formats.safetensors_file import write_safetensors
 from kerasbert.checkpoints.formats.sentence_transformers_steps import (
     check_normalize,
@@ -29,6 +30,7 @@ from kerasbert.checkpoints.formats.sentence_transformers_steps import (
 from kerasbert.checkpoints.formats.tokenizer_files import SHORTEST_LIMIT, TEXT_REMEDY
 from kerasbert.checkpoints.json_settings import JsonSettings
 from kerasbert.checkpoints.model_weights import extract, projections_of
+from kerasbert.checkpoints.setting_tables import SENTENCE_BERT_MODEL, SENTENCE_PROMPTS, check_settings
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.task_config import sentence_task
 from kerasbert.checkpoints.weight_names import PROJECTIONS
@@ -39,39 +41,45 @@ _FORMAT = "hugging_face"
 _SETTINGS_FILE = "sentence_bert_config.json"
 _PROMPTS_FILE = "config_sentence_transformers.json"
 SENTENCE_FILES = (MODULES_FILE, _SETTINGS_FILE, _PROMPTS_FILE)
-# Kinds of steps with an encoder: BERT is what Transformer was called at first, MLMTransformer is SPLADE's.
+# Steps with an encoder: `BERT` is an old name of `Transformer`, `MLMTransformer` belongs to SPLADE.
 _ENCODERS = ("Transformer", "BERT", "MLMTransformer")
-# Where the other steps' classes are; a class from elsewhere may compute anything.
+# The package of the other steps' classes. A class of another package may compute anything.
 _PACKAGE = "sentence_transformers."
 
 
 def read_sentence_transformers(folder: Path, preprocessing: bool = True) -> StoredModel:
     """Reads encoder, pooling, dense layers and normalization of a sentence-transformers folder.
 
-    Steps and poolings that `BertSentenceEncoder` does not have are the result's `head_problem`: the encoder alone can
-    be taken out of any folder with one.
+    Steps that `BertSentenceEncoder` does not have become the result's `head_problem`: the encoder alone can still be
+    loaded.
+
+    Args:
+        folder: The folder of `modules.json`.
+        preprocessing: Whether to read the vocabulary and the tokenizer's settings.
 
     Raises:
-        BadInputError: a file of the encoder is missing or damaged, or there is no encoder among the steps.
+        BadInputError: A file of the encoder is missing or damaged, or none of the steps is an encoder.
     """
     steps = _steps(folder / MODULES_FILE)
     encoder = next((folder / path for kind, path in steps if kind in _ENCODERS), None)
     if encoder is None:
         raise BadInputError(
             f"{folder / MODULES_FILE}: a step must be one of {', '.join(_ENCODERS)}. Received: {_listed(steps)}. "
-            "Name the folder of a model with a BERT encoder."
+            "Use a model with a BERT encoder."
         )
     max_length, lower_case = _text_settings(encoder / _SETTINGS_FILE) if preprocessing else (None, False)
     stored = read_hugging_face(encoder, preprocessing, max_length, lower_case)
     stored = dataclasses.replace(stored, source_format="sentence_transformers", architecture=SENTENCE_ENCODER)
     try:
+        check_settings(JsonSettings.read(encoder / _SETTINGS_FILE), SENTENCE_BERT_MODEL)
+        _check_prompts(JsonSettings.read(folder / _PROMPTS_FILE))
         return _with_later_steps(stored, folder, steps)
     except BadInputError as error:
         return dataclasses.replace(stored, head_problem=str(error))
 
 
 def write_sentence_transformers(folder: Path, outgoing: OutgoingModel) -> None:
-    """Writes a `BertSentenceEncoder` into an empty folder: its encoder's files and the steps beside them."""
+    """Writes a `BertSentenceEncoder` into an empty folder: its encoder's files and those of the other steps."""
     write_hugging_face(folder, outgoing)
     model, text_to_inputs = outgoing.model, outgoing.text_to_inputs
     max_length = text_to_inputs.sequence_length if text_to_inputs else outgoing.config.max_position_embeddings
@@ -102,19 +110,28 @@ def write_sentence_transformers(folder: Path, outgoing: OutgoingModel) -> None:
 
 
 def _steps(path: Path) -> list[tuple[str, str]]:
-    """The kind and the folder of each step, in order; its whole class where somebody else wrote it."""
+    """The kind and the folder of each step, in order. The kind of a class of another package is its full name."""
     try:
         modules = json.loads(path.read_text(encoding="utf-8"))
-        return [(_kind(str(module["type"])), str(module["path"])) for module in modules]
+        steps = [(_kind(str(module["type"])), str(module["path"])) for module in modules]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(
-            f"{path}: the file must be a JSON list of steps with `type` and `path`. Received: {error!r}. "
-            "Copy or download it again."
+        raise unreadable_file(
+            path,
+            "the file must be a JSON list of steps with `type` and `path`",
+            repr(error),
+            "Download or copy it again.",
         ) from error
+    outside = [step for _, step in steps if not (path.parent / step).resolve().is_relative_to(path.parent.resolve())]
+    if outside:
+        raise BadInputError(
+            f"{path}: each `path` must be inside the folder. Received: {', '.join(outside)}. "
+            "Copy the step's folder into this one and name it here."
+        )
+    return steps
 
 
 def _kind(step_class: str) -> str:
-    """The short name of a step's class. An encoder's files are those of Hugging Face whoever wrote its class."""
+    """The kind of a step. The files of an encoder are Hugging Face's, whatever package its class is from."""
     name = step_class.rsplit(".", 1)[-1]
     return name if step_class.startswith(_PACKAGE) or name in _ENCODERS else step_class
 
@@ -124,16 +141,26 @@ def _listed(steps: list[tuple[str, str]]) -> str:
 
 
 def _text_settings(path: Path) -> tuple[int | None, bool]:
-    """The longest input, if the encoder's step limits it, and whether that step lower-cases the text."""
+    """The longest input, if the encoder's step limits it, and whether the step lower-cases the text."""
     settings = JsonSettings.read(path, TEXT_REMEDY)
     return settings.whole_number("max_seq_length", SHORTEST_LIMIT), bool(settings.flag("do_lower_case"))
 
 
+def _check_prompts(settings: JsonSettings) -> None:
+    """Refuses a prompt that sentence-transformers puts in front of every text. Other prompts are up to the caller."""
+    check_settings(settings, SENTENCE_PROMPTS)
+    name = settings.text("default_prompt_name")
+    if name is not None and settings.section("prompts").text(name) != "":
+        raise settings.refusal(
+            "default_prompt_name", "must be null: put the prompt in front of each text yourself, then set it to null"
+        )
+
+
 def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, str]]) -> StoredModel:
-    """The sentence encoder, given its encoder.
+    """The sentence encoder that the steps after the encoder describe.
 
     Raises:
-        BadInputError: a step does what `BertSentenceEncoder` does not, or its files are missing or broken.
+        BadInputError: `BertSentenceEncoder` does not have one of the steps, or its files are missing or broken.
     """
     (encoder, _), *later = steps
     kept = [(kind, path) for kind, path in later if kind != "Dropout"]  # which does nothing after training
@@ -143,13 +170,13 @@ def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, 
     as_computed = ["Pooling", *["Dense"] * len(dense_steps), *["Normalize"] * normalize]
     if encoder not in ("Transformer", "BERT") or kinds != as_computed or later[0][0] == "Dropout":
         raise BadInputError(
-            f"{folder / MODULES_FILE}: the steps must be Transformer, Pooling, any number of Dense, and perhaps "
-            f"Normalize; Dropout may stand among them. Received: {_listed(steps)}. Load the encoder alone with "
+            f"{folder / MODULES_FILE}: the steps must be Transformer, Pooling, any number of Dense, and optionally "
+            f"Normalize, with Dropout anywhere after Pooling. Received: {_listed(steps)}. Load the encoder alone with "
             "`load_backbone`."
         )
     if len(set(dense_steps)) < len(dense_steps):
         raise BadInputError(
-            f"{folder / MODULES_FILE}: each Dense must have a `path` of its own. Received: {', '.join(dense_steps)}. "
+            f"{folder / MODULES_FILE}: each Dense must have a different `path`. Received: {', '.join(dense_steps)}. "
             "Load the encoder alone with `load_backbone`."
         )
     if normalize:

@@ -1,19 +1,21 @@
-"""Reads and writes how a checkpoint's text becomes ids: our own settings, Hugging Face's files, a bare vocabulary.
+"""Reads and writes the files that say how text becomes ids: our own settings, Hugging Face's, or a vocabulary alone.
 
-What the settings do is in `kerasbert.preprocessing`.
+The settings are applied by `kerasbert.preprocessing`.
 """
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kerasbert.checkpoints.json_settings import JsonSettings, is_text
+from kerasbert.checkpoints.setting_tables import SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG, TOKENIZER_JSON, check_settings
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 from kerasbert.preprocessing import AddedToken, TextToInputs, Vocabulary, WordPieceTokenizer
-from kerasbert.preprocessing.vocabulary import SPECIAL_TOKENS
+from kerasbert.preprocessing.vocabulary import CLS, SEP, SPECIAL_TOKENS
 
 VOCABULARY_FILE = "vocab.txt"
 SETTINGS_FILE = "preprocessing.json"
@@ -26,29 +28,37 @@ TOKENIZER_FILES = (
 )
 _EXTRA_SPECIAL_TOKENS = ("additional_special_tokens", "extra_special_tokens")  # before and since transformers 5
 
-# Classes whose rules are BERT's word pieces. The last two say nothing: their tokenizer.json does.
+# Classes whose rules are BERT's word pieces. For the last two, tokenizer.json has the rules.
 _WORD_PIECE_CLASSES = {
     *("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast"),
     *("PreTrainedTokenizerFast", "TokenizersBackend"),
 }
-SHORTEST_LIMIT = 3  # [CLS] and two [SEP]: no `TextToInputs` has less
-TEXT_REMEDY = "Mend the file, or load with `preprocessing=False` to take the model alone."
+# What BERT makes of a text and of a pair: tokens and texts with their segments.
+_TEMPLATE = (
+    [(CLS, 0), ("A", 0), (SEP, 0)],
+    [(CLS, 0), ("A", 0), (SEP, 0), ("B", 1), (SEP, 1)],
+)
+SHORTEST_LIMIT = 3  # [CLS] and two [SEP]: the least `sequence_length` of `TextToInputs`
+TEXT_REMEDY = "Correct the file; `load(folder, preprocessing=False)` loads the model without its vocabulary."
 
 
 def read_text_to_inputs(
     config_file: Path, config: BertConfig, max_length: int | None = None, lower_case: bool = False
 ) -> TextToInputs | None:
-    """The preprocessing that a checkpoint's folder describes, or None if it has no vocabulary.
+    """Reads the preprocessing that a checkpoint's folder describes.
 
     Args:
-        config_file: the checkpoint's config; the files about text lie beside it.
-        config: what it says: the size that the vocabulary must have, and the longest input.
-        max_length: the most tokens of an input, where something else than the tokenizer's files says so.
-        lower_case: whether text is lower-cased whatever the tokenizer's files say.
+        config_file: The checkpoint's config. The files of the tokenizer are in the same folder.
+        config: Its content, which limits the size of the vocabulary and the longest input.
+        max_length: The longest input in tokens, if another file than the tokenizer's says so.
+        lower_case: Whether text is lower-cased whatever the tokenizer's files say.
+
+    Returns:
+        The preprocessing, or None if there is no vocabulary.
 
     Raises:
-        BadInputError: the vocabulary is of another size than the word embedding, a rule is not BERT's, or a setting is
-            none that it can be.
+        BadInputError: The vocabulary has more pieces than the word embedding has rows, a rule is not BERT's, or a
+            setting is invalid.
     """
     folder = config_file.parent
     if (folder / SETTINGS_FILE).is_file():
@@ -57,6 +67,11 @@ def read_text_to_inputs(
         return text_to_inputs
     tokenizer_file = JsonSettings.read(folder / TOKENIZER_FILE, TEXT_REMEDY)
     settings = JsonSettings.read(folder / TOKENIZER_CONFIG_FILE, TEXT_REMEDY)
+    _check_steps(tokenizer_file)
+    check_settings(tokenizer_file, TOKENIZER_JSON)
+    check_settings(_with_plain_tokens(settings), TOKENIZER_CONFIG)
+    special_tokens = JsonSettings.read(folder / SPECIAL_TOKENS_FILE, TEXT_REMEDY)
+    check_settings(_with_plain_tokens(special_tokens), SPECIAL_TOKENS_MAP)
     added_ids, whole = _added_tokens(folder, tokenizer_file, settings)
     pieces = _pieces(folder, tokenizer_file, added_ids)
     if pieces is None:
@@ -64,17 +79,17 @@ def read_text_to_inputs(
     check_room(config, config_file)
     origin = str(folder / VOCABULARY_FILE if _has_vocabulary(folder) else f"{tokenizer_file.path}: `model.vocab`")
     rules = _rules(tokenizer_file, settings, pieces)
-    if lower_case:  # before the tokenizer, whose own rule for accents stays
+    if lower_case:  # the tokenizer's own rule for accents is kept
         rules = {**rules, "lower_case": True, "strip_accents": bool(rules["strip_accents"] or rules["lower_case"])}
     try:
         vocabulary = Vocabulary(pieces)
-        # A special token that has no id is none that the model knows.
+        # A special token without an id is unknown to the model.
         known = [AddedToken(**token) for token in whole if token["content"] in vocabulary]
         tokenizer = WordPieceTokenizer(vocabulary, **rules, added_tokens=known)
     except BadInputError as error:
         raise BadInputError(f"{origin} with the added tokens: {error}") from None
     room = config.max_position_embeddings
-    stated = settings.whole_number("model_max_length", SHORTEST_LIMIT)  # a huge number stands for no limit
+    stated = settings.whole_number("model_max_length", SHORTEST_LIMIT)  # a huge number means no limit
     longest = min(room, max_length or stated or room)
     text_to_inputs = TextToInputs(tokenizer, sequence_length=longest)
     check_fits(text_to_inputs, config, origin)
@@ -82,33 +97,41 @@ def read_text_to_inputs(
 
 
 def check_room(config: BertConfig, config_file: Path) -> None:
-    """Refuses a model whose inputs are too short for any text."""
+    """Refuses a model whose inputs are too short for any text.
+
+    Args:
+        config: The model's config.
+        config_file: Its file, for the message.
+    """
     if config.max_position_embeddings < SHORTEST_LIMIT:
         raise BadInputError(
             f"{config_file}: `max_position_embeddings` must be at least {SHORTEST_LIMIT}, for [CLS] and two [SEP]. "
             f"Received: max_position_embeddings={config.max_position_embeddings}. "
-            "Load with `preprocessing=False` to take the model alone."
+            "`load(folder, preprocessing=False)` loads the model without its vocabulary."
         )
 
 
 def check_fits(text_to_inputs: TextToInputs, config: BertConfig, origin: str) -> None:
-    """Refuses preprocessing whose ids or lengths the model does not have."""
-    if text_to_inputs.vocabulary.size != config.vocab_size:
+    """Refuses preprocessing that makes ids or lengths that the model does not have.
+
+    Fewer pieces than rows are fine: the rows after the last piece are never looked up.
+    """
+    if text_to_inputs.vocabulary.size > config.vocab_size:
         raise BadInputError(
-            f"{origin}: the vocabulary must have as many pieces as the word embedding has rows. Received: "
-            f"{text_to_inputs.vocabulary.size} pieces, vocab_size={config.vocab_size}. Take vocabulary and model from "
-            "the same place, or load with `preprocessing=False` to take the model alone."
+            f"{origin}: the vocabulary must not have more pieces than the word embedding has rows. Received: "
+            f"{text_to_inputs.vocabulary.size} pieces, vocab_size={config.vocab_size}. Use the vocabulary that was "
+            "published with the model; `load(folder, preprocessing=False)` loads the model without one."
         )
     if text_to_inputs.sequence_length > config.max_position_embeddings:
         raise BadInputError(
             f"{origin}: inputs must not be longer than the position table. Received: sequence_length="
             f"{text_to_inputs.sequence_length}, max_position_embeddings={config.max_position_embeddings}. "
-            "Make the `TextToInputs` with a shorter `sequence_length`."
+            "Create the `TextToInputs` with a shorter `sequence_length`."
         )
 
 
 def write_tokenizer_files(folder: Path, text_to_inputs: TextToInputs) -> None:
-    """Writes vocabulary and settings, ours beside those that Hugging Face reads."""
+    """Writes the vocabulary and the settings, in our own file and in those that Hugging Face reads."""
     text_to_inputs.save(folder)
     tokenizer = text_to_inputs.tokenizer
     settings = {
@@ -138,11 +161,11 @@ def _has_vocabulary(folder: Path) -> bool:
 
 
 def _pieces(folder: Path, tokenizer_file: JsonSettings, added_ids: dict[str, int]) -> list[str] | None:
-    """The pieces in the order of their ids, with the tokens that were added after training."""
+    """The vocabulary with the tokens that were added after training, or None if there is none."""
     if _has_vocabulary(folder):
         ids = {piece: index for index, piece in enumerate(Vocabulary.from_file(folder / VOCABULARY_FILE).pieces)}
     elif tokenizer_file.values:
-        ids = _checked_word_pieces(tokenizer_file)
+        ids = _word_pieces(tokenizer_file)
     else:
         return None
     ids = {**added_ids, **ids}
@@ -159,13 +182,13 @@ def _pieces(folder: Path, tokenizer_file: JsonSettings, added_ids: dict[str, int
 def _added_tokens(
     folder: Path, tokenizer_file: JsonSettings, settings: JsonSettings
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """What was added after training, wherever it is listed: token -> id, and the attributes of each `AddedToken`.
+    """The tokens that were added after training, wherever listed: their ids, and each `AddedToken`'s arguments.
 
-    BERT's own special tokens are not among the latter: whether these are read in a text is the user's choice.
+    BERT's own special tokens have no `AddedToken`: whether they are recognized in a text is the user's choice.
     """
     ids = _checked_ids(JsonSettings.read(folder / ADDED_TOKENS_FILE, TEXT_REMEDY), "the file")
     special_tokens_file = JsonSettings.read(folder / SPECIAL_TOKENS_FILE, TEXT_REMEDY)
-    # In the order of the files, as the tokenizer's settings hold it.
+    # In the order of the files, which the tokenizer's settings keep.
     special = dict.fromkeys([*_extra_special_tokens(settings), *_extra_special_tokens(special_tokens_file)])
     attributes = {
         token: {"normalized": token not in special, "special": token in special} for token in (*ids, *special)
@@ -187,6 +210,15 @@ def _added_tokens(
     return ids, whole
 
 
+def _with_plain_tokens(settings: JsonSettings) -> JsonSettings:
+    """The settings with each special token as its text, where a file describes it by an object."""
+    values = {
+        key: value.get("content") if key.endswith("_token") and isinstance(value, dict) else value
+        for key, value in settings.values.items()
+    }
+    return dataclasses.replace(settings, values=values)
+
+
 def _content(token: JsonSettings) -> str:
     """An added token's text."""
     content = token.text("content")
@@ -196,7 +228,7 @@ def _content(token: JsonSettings) -> str:
 
 
 def _attributes(token: JsonSettings) -> dict[str, bool]:
-    """How an added token is found, with Hugging Face's defaults."""
+    """How an added token is recognized, with Hugging Face's defaults."""
     special, normalized = bool(token.flag("special")), token.flag("normalized")
     return {
         "normalized": not special if normalized is None else normalized,
@@ -206,7 +238,7 @@ def _attributes(token: JsonSettings) -> dict[str, bool]:
 
 
 def _extra_special_tokens(settings: JsonSettings) -> list[str]:
-    """The special tokens besides BERT's own that a file names: strings, or objects with the string in `content`."""
+    """The special tokens that a file names in addition to BERT's own, as strings or as objects with `content`."""
     tokens: list[str] = []
     for key in _EXTRA_SPECIAL_TOKENS:
         listed = settings.values.get(key) or []
@@ -220,12 +252,9 @@ def _extra_special_tokens(settings: JsonSettings) -> list[str]:
     return tokens
 
 
-def _checked_word_pieces(tokenizer_file: JsonSettings) -> dict[str, int]:
-    """Piece -> id of a `tokenizer.json`, if its model is BERT's."""
+def _word_pieces(tokenizer_file: JsonSettings) -> dict[str, int]:
+    """The pieces of a `tokenizer.json` and their ids."""
     model = tokenizer_file.section("model")
-    for key, expected in (("type", "WordPiece"), ("continuing_subword_prefix", "##"), ("unk_token", "[UNK]")):
-        if model.values.get(key, expected) != expected:
-            raise model.refusal(key, f"must be that of BERT's word pieces, {expected}")
     ids = _checked_ids(model.section("vocab"), "`model.vocab`")
     if not ids:
         raise model.refusal("vocab", "must map pieces to ids")
@@ -233,7 +262,7 @@ def _checked_word_pieces(tokenizer_file: JsonSettings) -> dict[str, int]:
 
 
 def _checked_ids(pieces: JsonSettings, name: str) -> dict[str, int]:
-    """Piece -> id of an object that says nothing else."""
+    """An object that maps pieces to ids, checked."""
     for piece, index in pieces.values.items():
         if not is_text(piece) or type(index) is not int:
             raise BadInputError(
@@ -243,7 +272,37 @@ def _checked_ids(pieces: JsonSettings, name: str) -> dict[str, int]:
     return dict(pieces.values)
 
 
-def _rules(tokenizer_file: JsonSettings, settings: JsonSettings, pieces: list[str]) -> dict[str, Any]:
+def _check_steps(tokenizer_file: JsonSettings) -> None:
+    """Refuses a `tokenizer.json` whose steps are not BERT's. A step that is null does nothing, which is not BERT's."""
+    values = tokenizer_file.values
+    for step, kind in (("normalizer", "BertNormalizer"), ("pre_tokenizer", "BertPreTokenizer")):
+        is_required = step == "normalizer" and values
+        if (step in values or is_required) and tokenizer_file.section(step).text("type") != kind:
+            raise tokenizer_file.refusal(step, f"must be BERT's, a {kind}")
+    if "post_processor" in values and _template(tokenizer_file.section("post_processor")) != _TEMPLATE:
+        raise tokenizer_file.refusal("post_processor", "must be BERT's: [CLS] A [SEP], and [CLS] A [SEP] B [SEP]")
+
+
+def _template(processor: JsonSettings) -> tuple[list[tuple[str, int]], list[tuple[str, int]]] | None:
+    """What a post-processor makes of a text and of a pair: tokens and texts with their segments. None if unknown."""
+    if processor.text("type") == "BertProcessing":
+        ends = [processor.values.get(key) for key in ("cls", "sep")]
+        names = [end[0] if isinstance(end, list) and end else None for end in ends]
+        return _TEMPLATE if names == [CLS, SEP] else None
+    if processor.text("type") != "TemplateProcessing":
+        return None
+    single, pair = (
+        [
+            (str(values.get("id")), values.get("type_id", 0))
+            for step in processor.sections(kind)
+            for values in (step.section(key).values for key in step.values)
+        ]
+        for kind in ("single", "pair")
+    )
+    return single, pair
+
+
+def _rules(tokenizer_file: JsonSettings, settings: JsonSettings, pieces: Sequence[str]) -> dict[str, Any]:
     """The tokenizer's arguments: as `tokenizer_config.json` says, else `tokenizer.json`, else as the pieces suggest."""
     kind, splits_words = settings.text("tokenizer_class") or "BertTokenizer", settings.flag("do_basic_tokenize")
     if kind not in _WORD_PIECE_CLASSES or splits_words is False:
@@ -252,18 +311,16 @@ def _rules(tokenizer_file: JsonSettings, settings: JsonSettings, pieces: list[st
             f"do_basic_tokenize={splits_words is not False}. {TEXT_REMEDY}"
         )
     normalizer = tokenizer_file.section("normalizer")
-    is_bert = normalizer.text("type") == "BertNormalizer" and normalizer.flag("clean_text") is not False
-    if tokenizer_file.values and not is_bert:
-        raise tokenizer_file.refusal("normalizer", "must be BERT's")
-    said = {
+    stated = {
         "lower_case": (settings.flag("do_lower_case"), normalizer.flag("lowercase"), not _is_cased(pieces)),
         "strip_accents": (settings.flag("strip_accents"), normalizer.flag("strip_accents")),
         "split_cjk": (settings.flag("tokenize_chinese_chars"), normalizer.flag("handle_chinese_chars"), True),
+        "max_word_length": (tokenizer_file.section("model").whole_number("max_input_chars_per_word", 1),),
     }
-    return {name: next((value for value in values if value is not None), None) for name, values in said.items()}
+    return {name: next((value for value in values if value is not None), None) for name, values in stated.items()}
 
 
-def _is_cased(pieces: list[str]) -> bool:
-    """Whether the pieces come from text that kept its capitals. A few do not tell: Chinese BERT has `<S>`."""
+def _is_cased(pieces: Sequence[str]) -> bool:
+    """Whether the pieces come from text with capital letters. A few are not enough: Chinese BERT has `<S>`."""
     words = [piece for piece in pieces if not piece.startswith("[") and piece.upper() != piece.lower()]
     return sum(piece != piece.lower() for piece in words) > 0.01 * len(words)
