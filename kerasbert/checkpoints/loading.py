@@ -5,7 +5,6 @@ model.
 """
 
 import dataclasses
-import functools
 import logging
 import os
 from pathlib import Path
@@ -29,6 +28,7 @@ from kerasbert.files import restore_folder
 from kerasbert.preprocessing import TextToInputs
 
 _LOGGER = logging.getLogger(__name__)
+_LOGGED: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _checkpoint(
     """The checkpoint of a model that was built. Its notes are logged."""
     notes = (*stored.notes, *_unused_rows(stored))
     for note in notes:
-        _log_once(f"{stored.origin}: {note}")
+        _log_once(note, stored.origin)
     return Checkpoint(
         model=model,
         config=stored.config,
@@ -179,9 +179,11 @@ def _unused_rows(stored: StoredModel) -> tuple[str, ...]:
     )
 
 
-@functools.lru_cache(maxsize=1024)
-def _log_once(note: str) -> None:
-    _LOGGER.warning(note)
+def _log_once(note: str, origin: str) -> None:
+    """Logs a note, unless the process has logged it already, e.g. about the source of a conversion."""
+    if note not in _LOGGED:
+        _LOGGED.add(note)
+        _LOGGER.warning("%s: %s", origin, note)
 
 
 def _unknown(path: Path) -> BadInputError:

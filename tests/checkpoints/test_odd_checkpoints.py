@@ -36,7 +36,8 @@ def pad_rows(folder, count=5, vocab_size=None):
 
 
 @pytest.mark.parametrize("vocab_size", [None, 14, 30522])
-def test_rows_after_the_last_piece_are_kept_and_never_used(vocab_size, saved, tmp_path, caplog):
+def test_rows_after_the_last_piece_are_kept_and_never_used(vocab_size, saved, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("kerasbert.checkpoints.loading._LOGGED", set())
     folder = saved(preprocessing=True)
     before = vectors(folder)
     pad_rows(folder, vocab_size=vocab_size)
@@ -45,7 +46,6 @@ def test_rows_after_the_last_piece_are_kept_and_never_used(vocab_size, saved, tm
     assert loaded.config.vocab_size == 19
     note = "The word embedding has 19 rows, the vocabulary 14 pieces. The last 5 rows are kept and never used."
     assert loaded.notes[-1] == note
-    assert sum(note in record.getMessage() for record in caplog.records) == 1
     convert(folder, tmp_path / "google", "google_tf1")
     convert(tmp_path / "google", tmp_path / "back")
     one, other = load_file(folder / "model.safetensors"), load_file(tmp_path / "back/model.safetensors")
@@ -53,6 +53,7 @@ def test_rows_after_the_last_piece_are_kept_and_never_used(vocab_size, saved, tm
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], name)
     np.testing.assert_array_equal(vectors(tmp_path / "google"), before)
+    assert sum(note in record.getMessage() for record in caplog.records) == 1
     assert (tmp_path / "back/vocab.txt").read_bytes() == (folder / "vocab.txt").read_bytes()
 
 
