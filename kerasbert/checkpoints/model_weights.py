@@ -91,7 +91,7 @@ def collect(
         if array.shape != shape:
             wrong.append(f"{name} has {list(array.shape)} and not {list(shape)}")
         elif array.dtype not in _FLOATS:
-            wrong.append(f"{name} holds {array.dtype} and not floating-point numbers")
+            wrong.append(f"{name} has {array.dtype} and not floating-point numbers")
     problems = {"Missing": missing, "Left over": sorted(left_over), "Of another shape or type": sorted(wrong)}
     if any(problems.values()):
         found = " ".join(f"{problem}: {', '.join(names)}." for problem, names in problems.items() if names)

@@ -115,7 +115,7 @@ def _checked_task(
         return Task()
     rate = settings.rate("classifier_dropout")
     arguments: dict[str, Any] = {"dropout": config.hidden_dropout_prob if rate is None else rate}
-    if architecture.model == "BertMultipleChoice":  # its one output is no label
+    if architecture.model == "BertMultipleChoice":  # its output is a score, not a label
         return Task(arguments=arguments)
     labels = _labels(settings)
     num_labels = len(labels) if labels else settings.whole_number("num_labels", 1) or labels_in_weights or 2

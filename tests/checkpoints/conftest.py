@@ -1,4 +1,4 @@
-"""Small models with weights that are all different, their preprocessing, and folders that hold them."""
+"""Small models whose weights all differ, their preprocessing, and folders with them."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ from kerasbert.config import BertConfig
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing", "##s", "dog", "the", "!", "cat", "##ä", "é")
-# Every size another, so that no axis can pass for another one.
+# All sizes differ, so that no axis can be mistaken for another one.
 CONFIG = BertConfig(
     vocab_size=len(PIECES),
     hidden_size=8,
@@ -63,8 +63,9 @@ def _model(kind: str, config: BertConfig = CONFIG) -> keras.Model:
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., keras.Model]:
-    """`make_model(kind, config)`: the same model at every call, not to be changed. Every weight has random numbers of
-    its own, because a fresh bias is zero and a lost one would go unseen.
+    """`make_model(kind, config)`: the same model at every call, which must not be changed.
+
+    Every weight has different random numbers: the zeros of a new bias would hide that it was lost.
     """
     return _model
 
@@ -92,7 +93,7 @@ def saved_models(tmp_path_factory) -> Callable[[str, bool, str], Path]:
 
 @pytest.fixture
 def saved(saved_models, tmp_path) -> Callable[..., Path]:
-    """`saved(kind)`: a folder of one's own with that model, to be changed at will."""
+    """`saved(kind)`: a new folder with that model, which the test may change."""
 
     def copy(kind: str = "backbone", preprocessing: bool = False, format: str = "hugging_face") -> Path:
         return Path(shutil.copytree(saved_models(kind, preprocessing, format), tmp_path / "model"))
@@ -102,7 +103,7 @@ def saved(saved_models, tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def edit_json() -> Callable[..., None]:
-    """`edit_json(path, key=value)`: sets keys, and takes away those with the value None."""
+    """`edit_json(path, key=value)`: sets keys, and removes those with the value None."""
 
     def edit(path: Path, **changes: Any) -> None:
         values = {**(json.loads(path.read_text()) if path.is_file() else {}), **changes}
@@ -113,7 +114,7 @@ def edit_json() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def edit_weights() -> Callable[[Path, Callable[[dict[str, np.ndarray]], Any]], None]:
-    """`edit_weights(folder, change)`: lets `change` change the arrays of a folder's safetensors file."""
+    """`edit_weights(folder, change)`: calls `change` with the arrays of the safetensors file, and saves them."""
 
     def edit(folder: Path, change: Callable[[dict[str, np.ndarray]], Any]) -> None:
         arrays = load_file(folder / "model.safetensors")
@@ -125,7 +126,7 @@ def edit_weights() -> Callable[[Path, Callable[[dict[str, np.ndarray]], Any]], N
 
 @pytest.fixture(scope="session")
 def assert_same_weights() -> Callable[[keras.Model, keras.Model], None]:
-    """Compares bit for bit, and in the same order."""
+    """Requires the same weights bit for bit, in the same order."""
 
     def compare(one: keras.Model, other: keras.Model) -> None:
         ours = [variable for variable in one.weights if "seed_generator" not in variable.path]

@@ -1,4 +1,4 @@
-"""A conversion proves itself by numbers, and leaves nothing behind when it cannot."""
+"""A conversion proves that both models are the same, and writes nothing if it cannot."""
 
 import os
 
@@ -71,7 +71,7 @@ def test_the_source_is_never_overwritten(place, saved):
     assert (source / "model.safetensors").read_bytes() == before
 
 
-def test_a_layout_that_cannot_hold_the_model_writes_nothing(saved, tmp_path):
+def test_a_layout_that_cannot_represent_the_model_writes_nothing(saved, tmp_path):
     source = saved("tokens")
     with pytest.raises(BadInputError, match="BertTokenClassifier"):
         convert(source, tmp_path / "google", "google_tf1")

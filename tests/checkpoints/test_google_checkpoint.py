@@ -127,7 +127,7 @@ def test_a_missing_or_damaged_file_is_named(saved, tmp_path):
         load(folder)
 
 
-def test_the_config_must_lie_beside_it(saved):
+def test_the_config_must_be_in_the_same_folder(saved):
     folder = saved(format="google_tf1")
     (folder / "bert_config.json").unlink()
     with pytest.raises(BadInputError, match=r"the folder must contain the config of the checkpoint, bert_config\.json"):
@@ -164,6 +164,6 @@ def test_a_cased_vocabulary_is_told_by_its_pieces(saved):
 
 @pytest.mark.parametrize("kind", ["tokens", "choices"])
 def test_a_head_without_a_place_there_is_refused(kind, make_model, tmp_path):
-    with pytest.raises(BadInputError, match=r"The layout of google-research/bert holds"):
+    with pytest.raises(BadInputError, match=r"The layout of google-research/bert must be used for"):
         save(make_model(kind), tmp_path / "model", format="google_tf1")
     assert list(tmp_path.iterdir()) == []

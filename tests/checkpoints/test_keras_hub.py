@@ -83,7 +83,9 @@ def test_a_preset_without_room_for_text_is_refused(keras_hub, text_to_inputs, tm
         load(tmp_path)
 
 
-def test_what_a_preset_cannot_hold_is_refused_by_name(make_model, hub_config, keras_hub, text_to_inputs, tmp_path):
+def test_settings_that_a_preset_cannot_represent_are_refused_by_name(
+    make_model, hub_config, keras_hub, text_to_inputs, tmp_path
+):
     for kind, config, lost in (
         ("backbone", hub_config.replace(hidden_act="gelu_erf"), "'hidden_act': 'gelu_erf'"),
         ("backbone", hub_config.replace(layer_norm_eps=1e-5), "'layer_norm_eps': 1e-05"),

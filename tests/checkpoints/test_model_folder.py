@@ -1,4 +1,4 @@
-"""The native model folder: what is saved comes back bit for bit, and whatever does not fit is refused by name."""
+"""Our own layout: a saved model is loaded bit for bit, and everything that does not fit is refused by name."""
 
 import os
 
@@ -98,7 +98,7 @@ def test_every_weight_that_does_not_fit_is_named(saved, edit_weights):
         assert ("adapter.weight" in message) == (load_it is load)
         assert "encoder.layer.2.output.dense.bias" in message
         assert "pooler.dense.bias has [9] and not [8]" in message
-        assert "pooler.dense.weight holds int8 and not floating-point numbers" in message
+        assert "pooler.dense.weight has int8 and not floating-point numbers" in message
 
 
 @pytest.mark.parametrize(

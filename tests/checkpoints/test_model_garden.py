@@ -23,7 +23,7 @@ def google_config(config):
 
 
 def tree(arrays: dict[str, np.ndarray]) -> tf.Module:
-    """Objects that hold each other as the names say."""
+    """Objects with attributes of the given names."""
     root = tf.Module()
     for name, array in arrays.items():
         *steps, last = name.replace("output_bias/bias", "output_bias.bias").split("/")
@@ -82,7 +82,7 @@ def test_an_encoder_loads_whatever_it_is_called(numbered, name, make_model, goog
 def test_a_pretraining_model_loads_with_its_heads(
     numbered, items, make_model, google_config, write, assert_same_weights
 ):
-    """Its pooler is the dense layer of the next-sentence head; the encoder's own is not trained and left behind."""
+    """Its pooler is the dense layer of the next-sentence head; the encoder's own is not trained and not loaded."""
     model = make_model("pretrainer", google_config)
     arrays = extract(model, ["masked_lm", "next_sentence"], "model_garden", google_config)
     heads = tree(arrays)

@@ -101,7 +101,7 @@ def test_a_missing_shard_is_named(shards):
         ({"a": "one.safetensors"}, None),
         ({"a": "one.safetensors", "b": "one.safetensors"}, r"one\.safetensors, in which \['b'\] are missing"),
         ({"half": "one.safetensors"}, r"\['a'\] are not listed"),
-        ({"a": "../one.safetensors"}, r"beside the index\. Received: \.\./one\.safetensors"),
+        ({"a": "../one.safetensors"}, r"in the folder of the index\. Received: \.\./one\.safetensors"),
         ({}, "must map weight names to file names"),
         ({"a": 3}, "must map weight names to file names"),
         (["a"], "must be JSON with a `weight_map`"),

@@ -1,5 +1,5 @@
-"""Sentence-transformers folders: pooling, normalization and longest input are honoured, other steps are refused,
-and the encoder can be taken out of any folder. Dense steps: see test_sentence_transformers_dense.py."""
+"""sentence-transformers folders: pooling, normalization and longest input are applied, other steps are refused, and
+the encoder of any folder can be loaded. Dense steps: see test_sentence_transformers_dense.py."""
 
 import json
 
@@ -44,7 +44,7 @@ def write_steps(folder, *steps):
 
 
 @pytest.mark.parametrize("mode", POOLINGS)
-def test_the_pooling_is_honoured(mode, folder):
+def test_the_pooling_is_applied(mode, folder):
     (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 8, **POOLINGS[mode]}))
     loaded = load(folder)
     assert isinstance(loaded.model, BertSentenceEncoder)
@@ -123,7 +123,7 @@ def test_the_first_name_of_the_encoder_s_step_is_known(folder):
     assert load(folder).model.normalize is False
 
 
-def test_longest_input_and_lower_case_are_honoured(folder, edit_json):
+def test_longest_input_and_lower_case_are_applied(folder, edit_json):
     (folder / "preprocessing.json").unlink()
     edit_json(folder / "tokenizer_config.json", do_lower_case=False, strip_accents=None)
     edit_json(folder / "sentence_bert_config.json", max_seq_length=6)
@@ -207,7 +207,7 @@ def test_other_poolings_are_refused_but_not_for_the_encoder_alone(config, folder
 
 def test_a_pooling_that_leaves_out_prompts_is_refused(folder):
     (folder / "1_Pooling/config.json").write_text('{"pooling_mode": "mean", "include_prompt": false}')
-    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: `include_prompt` must be true.*`load_backbone`"):
+    with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: `include_prompt` must be True.*`load_backbone`"):
         load(folder)
 
 

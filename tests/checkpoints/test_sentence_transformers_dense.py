@@ -14,7 +14,7 @@ from kerasbert.checkpoints.model_comparison import fixed_inputs
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSentenceEncoder
 
-# What torch.nn computes, by the path that stands in a file; the formulas of PyTorch's documentation.
+# The formulas of PyTorch's documentation for each class of torch.nn, by its path.
 ACTIVATIONS = {
     "linear.Identity": lambda x: x,
     "activation.Tanh": np.tanh,
@@ -106,7 +106,7 @@ def test_labse_s_steps_are_computed(folder):
 
 
 def test_several_dense_steps_on_several_poolings(folder):
-    """Dropout does nothing when a model is used, wherever it stands behind the pooling."""
+    """Dropout has no effect after training, wherever it comes after the pooling."""
     (folder / "1_Pooling/config.json").write_text('{"pooling_mode": ["cls", "cls"]}')
     first = add_dense(folder, "2_Dense", inputs=16, units=7, activation_function="torch.nn.modules.linear.Identity")
     second = add_dense(folder, "4_Dense", inputs=7, units=3, bias=False)
@@ -186,7 +186,7 @@ def test_google_s_layout_names_the_projections(saved):
         assert isinstance(load_backbone(folder).model, BertBackbone)
 
 
-def test_the_encoder_alone_leaves_the_projections_behind(saved, make_model, assert_same_weights):
+def test_the_encoder_alone_is_loaded_without_the_projections(saved, make_model, assert_same_weights):
     folder = saved("projected sentences")
     loaded = load_backbone(folder)
     assert loaded.dropped == ("2_Dense/linear.bias", "2_Dense/linear.weight", "3_Dense/linear.weight")
@@ -196,9 +196,9 @@ def test_the_encoder_alone_leaves_the_projections_behind(saved, make_model, asse
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [
-        ({"in_features": 9}, r"`in_features` must be 8, the numbers of a vector of the step before\. Received: 9"),
+        ({"in_features": 9}, r"`in_features` must be 8, the size of the vectors before this step\. Received: 9"),
         ({"in_features": None}, r"`in_features` must be 8"),
-        ({"out_features": None}, r"`out_features` must give the numbers of a vector\. Received: None"),
+        ({"out_features": None}, r"`out_features` must be the size of the vectors after this step\. Received: None"),
         ({"out_features": 0}, r"`out_features` must be a whole number of at least 1\. Received: 0"),
         ({"bias": "true"}, r"`bias` must be true or false\. Received: 'true'"),
         ({"activation_function": "torch.nn.modules.activation.PReLU"}, r"`activation_function` must be one of torch"),
@@ -206,9 +206,9 @@ def test_the_encoder_alone_leaves_the_projections_behind(saved, make_model, asse
         ({"activation_function": None}, r"`activation_function` must be one of"),
         ({"activation_function": ["Tanh"]}, r"`activation_function` must be a string"),
         ({"module_input_name": "token_embeddings"}, r"`module_input_name` must be 'sentence_embedding'"),
-        ({"module_output_name": "other"}, r"`module_output_name` must be 'sentence_embedding'. Received: 'other'"),
-        ({"use_residual": True}, r"`use_residual` must be False. Received: True"),
-        ({"scale": 2}, r"`scale` must be left out: it is unknown what it does. Received: 2"),
+        ({"module_output_name": "other"}, r"`module_output_name` must be 'sentence_embedding', .*Received: 'other'"),
+        ({"use_residual": True}, r"`use_residual` must be False, because it changes the vectors. Received: True"),
+        ({"scale": 2}, r"`scale` must be left out, because its effect is unknown. Received: 2"),
     ],
 )
 def test_settings_that_are_not_computed_are_refused(settings, rule, folder):
@@ -236,7 +236,7 @@ def change_weights(folder, change):
         ),
         (
             lambda arrays: arrays.update({"linear.bias": np.zeros(6, "int32")}),
-            r"2_Dense/linear\.bias holds int32 and not floating-point numbers",
+            r"2_Dense/linear\.bias has int32 and not floating-point numbers",
         ),
     ],
 )

@@ -64,18 +64,18 @@ def test_a_bare_vocabulary_is_enough(bare):
         ({"strip_accents": None, "model_max_length": 10**30}, (True, True, True)),
     ],
 )
-def test_the_tokenizer_s_config_is_honoured(settings, rules, bare):
+def test_the_tokenizer_config_is_applied(settings, rules, bare):
     (bare / "tokenizer_config.json").write_text(json.dumps(settings))
     assert rules_of(bare) == rules
 
 
-def test_the_longest_input_is_honoured(bare, edit_json):
+def test_the_longest_input_is_applied(bare, edit_json):
     for said, length in ((4, 4), (4.0, 4), (512, 10), (10**30, 10), (1e30, 10), (10**400, 10)):
         edit_json(bare / "tokenizer_config.json", model_max_length=said)
         assert load(bare).text_to_inputs.sequence_length == length
 
 
-def test_a_tokenizer_file_stands_for_the_vocabulary(bare):
+def test_a_tokenizer_file_replaces_the_vocabulary(bare):
     write_tokenizer(bare, normalizer={**BERT_NORMALIZER, "lowercase": False, "strip_accents": True})
     assert rules_of(bare) == (False, True, True)
     assert load(bare).text_to_inputs.vocabulary.size == 14

@@ -12,7 +12,7 @@ from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = [*"abcdefghijklmnopqrstuvwxyzABCENW0123456789<>/[]«»中国人.,!-_@", "é", "É", "ß"]
 PIECES = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-# Tokens that overlap, that normalization changes, that hold spaces, that are letters only.
+# Tokens that overlap, that normalization changes, that contain spaces, or that are letters only.
 TOKENS = ["<e>", "<e>1", "</e>", "[E1]", "newword", "AbC", "é1", "中国", "«x»", "bcd", "a b", "x.", "@u", "word", "NEW"]
 # No final sigma and no special token of BERT's: there ours follows google-research/bert (see docs/tokenization.md).
 ALPHABET = [*"abcdex1 .<[Éé中国人«»_-", "  ", "\u3000"]
@@ -61,7 +61,7 @@ def test_ids_and_places_are_the_same(seed, transformers, tmp_path):
     ours = read_text_to_inputs(theirs_in / "config.json", config_of(len(theirs)))
     texts = random_texts(rng, 300)
     compare(ours.tokenizer, theirs, texts)
-    # And out again. They find a single word's beginning in a longer one as a piece, too, as our vocab.txt holds it.
+    # And back. transformers also matches the beginning of a longer word, because our vocab.txt contains the token.
     ours_out.mkdir()
     write_tokenizer_files(ours_out, ours)
     assert TextToInputs.load(ours_out).get_config() == ours.get_config()
@@ -75,7 +75,7 @@ def compare(ours: WordPieceTokenizer, theirs, texts: list[str]) -> None:
         expected = theirs(text, add_special_tokens=False, return_offsets_mapping=True)
         assert row == expected["input_ids"], (text, ours.added_tokens)
         if any(token.lstrip or token.rstrip for token in theirs.added_tokens_decoder.values()):
-            continue  # Such a token takes the spaces beside it, and what is beyond a space that was put there.
+            continue  # Such a token also takes the spaces around it, and what follows a space that was inserted.
         for start, end, (first, last) in zip(row_starts, row_ends, expected["offset_mapping"], strict=True):
             assert text.encode()[start:end].decode() == text[first:last]
 

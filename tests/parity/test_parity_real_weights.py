@@ -111,7 +111,7 @@ def test_sentence_embeddings_and_pair_scores_are_those_of_pytorch(minilm, minilm
 
 
 def test_sentence_embeddings_from_the_exported_model(minilm, minilm_folder, tmp_path):
-    """From raw strings, in a SavedModel that knows none of our classes; PyTorch's numbers too where it is installed."""
+    """From raw strings, in a SavedModel without our classes; compared with PyTorch too if it is installed."""
     import tensorflow as tf
 
     from kerasbert import export

@@ -119,7 +119,7 @@ def test_outputs_are_the_same_both_ways(architecture, make_theirs, transformers,
 
 
 @pytest.mark.parametrize("hidden_act", ["gelu_new", "gelu_pytorch_tanh", "relu", "silu"])
-def test_activations_are_honoured(hidden_act, make_theirs, torch, make_inputs, tmp_path):
+def test_activations_are_the_same(hidden_act, make_theirs, torch, make_inputs, tmp_path):
     theirs = make_theirs("BertModel", hidden_act=hidden_act)
     theirs.save_pretrained(tmp_path)
     assert_same_outputs(load(tmp_path).model, theirs, torch, make_inputs)
