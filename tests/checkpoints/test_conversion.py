@@ -30,7 +30,7 @@ def test_the_report_proves_both_to_be_the_same(saved, tmp_path):
     assert back.largest_difference == 0
 
 
-def test_labels_and_preprocessing_go_along(saved, edit_json, text_to_inputs, tmp_path):
+def test_labels_and_preprocessing_are_converted_too(saved, edit_json, text_to_inputs, tmp_path):
     source = saved("single label", preprocessing=True)
     edit_json(source / "config.json", num_labels=None, id2label={"0": "a", "1": "b", "2": "c"})
     convert(source, tmp_path / "google", "google_tf1")

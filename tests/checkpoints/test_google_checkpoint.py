@@ -25,7 +25,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_comes_back_bit_for_bit(kind, make_model, config, saved, text_to_inputs, assert_same_weights, tmp_path):
+def test_a_model_is_loaded_bit_for_bit(kind, make_model, config, saved, text_to_inputs, assert_same_weights, tmp_path):
     model = make_model(kind)
     folder = saved(kind, preprocessing=True, format="google_tf1")
     loaded = load(folder)
@@ -98,7 +98,7 @@ def test_segments_default_to_google_s_sixteen(saved, edit_json):
         load(folder)
 
 
-def test_what_is_missing_or_left_over_is_named(saved):
+def test_missing_and_unexpected_weights_are_named(saved):
     folder = saved("pretrainer", format="google_tf1")
     arrays = read_tensorflow(folder / "bert_model.ckpt")
     del arrays["bert/encoder/layer_0/attention/self/key/bias"], arrays["cls/predictions/output_bias"]
@@ -134,7 +134,7 @@ def test_the_config_must_be_in_the_same_folder(saved):
         load(folder)
 
 
-def test_one_of_several_checkpoints_must_be_meant(saved):
+def test_several_checkpoints_need_a_choice(saved):
     folder = saved(format="google_tf1")
     for name in ("model.ckpt-10", "model.ckpt-20"):
         for suffix in (".index", ".data-00000-of-00001"):
@@ -152,7 +152,7 @@ def test_one_of_several_checkpoints_must_be_meant(saved):
     assert load(folder / "model.ckpt-20").config.hidden_size == 8
 
 
-def test_a_cased_vocabulary_is_told_by_its_pieces(saved):
+def test_a_cased_vocabulary_is_recognized_by_its_pieces(saved):
     folder = saved("backbone", preprocessing=True, format="google_tf1")
     (folder / "preprocessing.json").unlink()
     assert load(folder).text_to_inputs.tokenizer.lower_case
@@ -163,7 +163,7 @@ def test_a_cased_vocabulary_is_told_by_its_pieces(saved):
 
 
 @pytest.mark.parametrize("kind", ["tokens", "choices"])
-def test_a_head_without_a_place_there_is_refused(kind, make_model, tmp_path):
+def test_a_head_that_google_lacks_is_refused(kind, make_model, tmp_path):
     with pytest.raises(BadInputError, match=r"The layout of google-research/bert must be used for"):
         save(make_model(kind), tmp_path / "model", format="google_tf1")
     assert list(tmp_path.iterdir()) == []

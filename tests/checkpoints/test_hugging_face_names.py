@@ -89,7 +89,7 @@ def test_a_weight_under_two_names_is_refused(twin, saved, edit_weights):
         load(folder)
 
 
-def test_an_output_that_is_not_tied_leaves_the_encoder(saved, edit_weights, make_model, assert_same_weights):
+def test_with_an_untied_output_only_the_encoder_loads(saved, edit_weights, make_model, assert_same_weights):
     folder = saved("pretrainer")
     copied = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}
     copied["cls.predictions.decoder.bias"] = "cls.predictions.bias"

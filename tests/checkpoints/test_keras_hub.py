@@ -1,4 +1,4 @@
-"""Weights move into keras-hub's backbone and back, live and as a preset, and both compute the same."""
+"""Weights are converted to keras-hub's backbone and back, in memory and as a preset, and both compute the same."""
 
 import sys
 
@@ -39,7 +39,7 @@ def test_the_live_model_computes_the_same(as_ours, make_model, config, hub_confi
     assert back.bert_config == config.replace(initializer_range=0.02)
 
 
-def test_a_preset_comes_back_bit_for_bit(
+def test_a_preset_is_loaded_bit_for_bit(
     make_model, hub_config, keras_hub, text_to_inputs, assert_same_weights, tmp_path
 ):
     model = make_model("backbone", hub_config)
@@ -119,7 +119,7 @@ def test_another_model_is_refused(make_model):
         from_keras_hub(make_model("backbone"))
 
 
-def test_keras_hub_is_only_needed_for_its_own_models(make_model, hub_config, monkeypatch):
+def test_keras_hub_is_needed_for_its_own_models_only(make_model, hub_config, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(BadInputError, match=r"pip install 'kerasbert\[keras-nlp\]'"):
         to_keras_hub(make_model("backbone", hub_config))

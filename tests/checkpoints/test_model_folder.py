@@ -21,7 +21,7 @@ ARGUMENTS = ("problem_type", "dropout", "num_labels", "pooling", "normalize", "p
 
 @pytest.mark.backend
 @pytest.mark.parametrize("kind", KINDS)
-def test_comes_back_bit_for_bit(kind, make_model, config, assert_same_weights, tmp_path):
+def test_a_saved_model_is_loaded_bit_for_bit(kind, make_model, config, assert_same_weights, tmp_path):
     model = make_model(kind)
     folder = save(model, tmp_path / "model")
     loaded = load(folder)
@@ -59,7 +59,7 @@ def test_a_model_in_bfloat16_is_kept_exactly(config, tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "heads"), [("pretrainer", 7), ("single label", 2), ("spans", 2), ("sentences", 0)])
-def test_the_encoder_is_taken_out_of_any_model(kind, heads, make_model, saved, assert_same_weights):
+def test_the_encoder_of_any_model_can_be_loaded(kind, heads, make_model, saved, assert_same_weights):
     loaded = load_backbone(saved(kind, preprocessing=True))
     assert isinstance(loaded.model, BertBackbone)
     assert_same_weights(loaded.model, make_model(kind).backbone)
@@ -68,7 +68,7 @@ def test_the_encoder_is_taken_out_of_any_model(kind, heads, make_model, saved, a
     assert all(name.startswith(("cls.", "classifier.", "qa_outputs.")) for name in loaded.dropped)
 
 
-def test_an_encoder_without_pooler_gets_a_fresh_one_and_says_so(saved, edit_weights):
+def test_an_encoder_without_pooler_gets_a_new_one_and_says_so(saved, edit_weights):
     folder = saved()
     edit_weights(folder, lambda arrays: [arrays.pop(f"pooler.dense.{name}") for name in ("weight", "bias")])
     assert load(folder).absent == ("pooler",)
@@ -158,7 +158,7 @@ def test_preprocessing_must_fit_the_model(make_model, saved, text_to_inputs, tmp
         load(folder)
 
 
-def test_saving_keeps_files_that_are_not_the_models(make_model, saved, tmp_path, config):
+def test_saving_keeps_files_that_do_not_belong_to_the_model(make_model, saved, tmp_path, config):
     folder, backbone = saved("projected sentences", preprocessing=True), make_model("backbone")
     for name in (".git/objects/ab", "README.md", "onnx/model.onnx", "faiss.index", "tf_model.h5"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

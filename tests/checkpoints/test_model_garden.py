@@ -139,14 +139,14 @@ def test_older_names_of_parts_load(make_model, google_config, write, assert_same
     assert_same_weights(load(write(encoder=encoder)).model, model)
 
 
-def test_optimizer_and_counters_are_passed_over(make_model, google_config, write):
+def test_optimizer_and_counters_are_ignored(make_model, google_config, write):
     model = make_model("backbone", google_config)
     encoder = encoder_of(model, google_config, numbered=True)
     optimizer = tree({"iter": np.int64(3), "learning_rate": np.float32(0.1)})
     assert load(write(encoder=encoder, optimizer=optimizer, global_step=tf.Variable(5))).dropped == ()
 
 
-def test_what_is_left_over_is_named(make_model, google_config, write):
+def test_unexpected_weights_are_named(make_model, google_config, write):
     model = make_model("backbone", google_config)
     folder = write(encoder=encoder_of(model, google_config, numbered=True), head=tree({"weights": np.zeros(3)}))
     with pytest.raises(BadInputError, match=r"Left over: head/weights\."):
@@ -154,7 +154,7 @@ def test_what_is_left_over_is_named(make_model, google_config, write):
     assert load_backbone(folder).dropped == ("head/weights",)
 
 
-def test_layers_must_be_as_many_as_configured(make_model, google_config, write):
+def test_the_number_of_layers_must_be_as_configured(make_model, google_config, write):
     folder = write(encoder=encoder_of(make_model("backbone", google_config), google_config, numbered=True))
     for layers, named in ((1, "Left over: _transformer_layers/1/"), (3, "Missing: _transformer_layers/2/")):
         google_config.replace(num_hidden_layers=layers).to_json(folder / "bert_config.json", dialect="google")

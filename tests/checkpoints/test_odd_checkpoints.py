@@ -231,3 +231,33 @@ def test_a_folder_of_square_brackets_works_in_every_layout(saved, tmp_path, text
     np.testing.assert_array_equal(vectors(folder), vectors(source))
     shutil.copytree(folder, tmp_path / "plain")
     np.testing.assert_array_equal(vectors(tmp_path / "plain" / "bert[1].ckpt"), vectors(source))
+
+
+@pytest.mark.parametrize("format", ["hugging_face", "google_tf1"])
+def test_blank_and_repeated_lines_of_a_vocabulary_are_ids(format, saved, edit_weights, edit_json, tmp_path):
+    folder = saved(preprocessing=True)
+    before = vectors(folder)
+    (folder / "preprocessing.json").unlink()
+    pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split()
+    lines = [*pieces[:5], "play", "", " ", "\u3000", "\u2028", "\u00a0", *pieces[5:]]
+    content = "".join(f"{line}\r\n" for line in lines).encode()
+    (folder / "vocab.txt").write_bytes(content)
+    edit_weights(folder, lambda arrays: arrays.update({EMBEDDING: np.insert(arrays[EMBEDDING], [5] * 6, 50, axis=0)}))
+    edit_json(folder / "config.json", vocab_size=20)
+    np.testing.assert_array_equal(vectors(folder), before)
+    assert load(folder).notes == ()
+    convert(folder, tmp_path / "there", format)
+    assert (tmp_path / "there/vocab.txt").read_bytes() == content
+    np.testing.assert_array_equal(vectors(tmp_path / "there"), before)
+
+
+def test_ids_without_a_piece_stay_free(saved, edit_json, tmp_path):
+    folder = saved(preprocessing=True)
+    (folder / "preprocessing.json").unlink()
+    pad_rows(folder, count=6)
+    edit_json(folder / "added_tokens.json", **{"<name>": 17})
+    loaded = load(folder)
+    assert loaded.text_to_inputs.vocabulary.pieces[14:] == ("", "", "", "<name>")
+    assert loaded.text_to_inputs(["play<name>"])["token_ids"].numpy().tolist() == [[2, 5, 17, 3]]
+    again = load(save(loaded.model, tmp_path / "again", loaded.text_to_inputs))
+    assert again.text_to_inputs(["play<name>"])["token_ids"].numpy().tolist() == [[2, 5, 17, 3]]

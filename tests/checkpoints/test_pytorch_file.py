@@ -115,7 +115,7 @@ def write(torch_names, tmp_path):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_tensors_come_back(stream, write):
+def test_tensors_are_read(stream, write):
     for name, array in read_pytorch(write(ARRAYS, stream)).items():
         assert array.dtype == ARRAYS[name].dtype
         np.testing.assert_array_equal(array.astype("float32"), ARRAYS[name].astype("float32"))
@@ -143,7 +143,7 @@ def test_nothing_in_a_pickle_is_run(stream, call, write, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["OrderedDict.fromkeys", "namedtuple"])
-def test_no_name_is_reached_through_another(name, tmp_path):
+def test_no_name_can_be_reached_through_another_one(name, tmp_path):
     path = tmp_path / "pytorch_model.bin"
     path.write_bytes(b"\x80\x04\x8c\x0bcollections\x8c" + bytes([len(name)]) + name.encode() + b"\x93.")
     with pytest.raises(BadInputError, match=f"names `collections.{name}`"):
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_refused_by_name(stream, write):
             read_pytorch(path)
 
 
-def test_what_is_no_dict_of_tensors_is_refused(write, tmp_path):
+def test_anything_but_a_dict_of_tensors_is_refused(write, tmp_path):
     with pytest.raises(BadInputError, match=r"entries \['epoch'\]"):
         read_pytorch(write({"weight": ARRAYS["matrix"], "epoch": 3}))
     with pytest.raises(BadInputError, match=r"entries \['state_dict'\]"):

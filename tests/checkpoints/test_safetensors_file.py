@@ -1,4 +1,4 @@
-"""Files that lie about themselves are refused by name, whole or in shards."""
+"""Files whose header or index is wrong are refused by name, single files as well as shards."""
 
 import json
 import struct
@@ -33,7 +33,7 @@ def rewrite(path, change):
     path.write_bytes(replaced)
 
 
-def test_every_type_comes_back(tmp_path):
+def test_every_type_is_read(tmp_path):
     path = tmp_path / "model.safetensors"
     write_safetensors(path, {**ARRAYS, "transposed": ARRAYS["a"].T})
     for name, array in read_safetensors(path).items():
@@ -60,7 +60,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_file_that_lies_is_refused_by_name(lie, tmp_path):
+def test_a_file_with_a_wrong_header_is_refused_by_name(lie, tmp_path):
     path = tmp_path / "model.safetensors"
     write_safetensors(path, {"a": ARRAYS["a"], "half": ARRAYS["half"]})
     rewrite(path, LIES[lie])
@@ -85,7 +85,7 @@ def shards(tmp_path):
     return tmp_path / "model.safetensors.index.json"
 
 
-def test_shards_come_together(shards):
+def test_shards_are_merged(shards):
     assert read_shards(shards, read_safetensors).keys() == {"a", "half"}
 
 

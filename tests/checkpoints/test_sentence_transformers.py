@@ -85,14 +85,14 @@ def test_poolings_are_read_as_sentence_transformers_reads_them(config, pooling, 
         (["cls", "cls"], {"pooling_mode": ["cls", "cls"]}),
     ],
 )
-def test_poolings_are_written_in_flags_where_these_can_say_it(pooling, written, config, tmp_path):
+def test_poolings_are_written_as_flags_if_possible(pooling, written, config, tmp_path):
     model = BertSentenceEncoder(BertBackbone.from_config(config), pooling)
     folder = save(model, tmp_path / "model")
     assert json.loads((folder / "1_Pooling/config.json").read_text()) == {"word_embedding_dimension": 8, **written}
     assert load(folder).model.pooling == model.pooling
 
 
-def test_what_is_written_is_what_sentence_transformers_writes(folder):
+def test_the_same_files_as_sentence_transformers_are_written(folder):
     assert json.loads((folder / "1_Pooling/config.json").read_text()) == {
         "word_embedding_dimension": 8,
         "pooling_mode_cls_token": False,
@@ -109,7 +109,7 @@ def test_what_is_written_is_what_sentence_transformers_writes(folder):
     }
 
 
-def test_the_encoder_may_lie_in_a_folder_of_its_own(folder):
+def test_the_encoder_may_be_in_its_own_folder(folder):
     encoder = folder / "0_Transformer"
     encoder.mkdir()
     for file in [file for file in folder.iterdir() if file.is_file() and file.name != "modules.json"]:
@@ -135,7 +135,7 @@ def test_longest_input_and_lower_case_are_applied(folder, edit_json):
     assert (tokenizer.lower_case, tokenizer.strip_accents) == (True, False)
 
 
-def test_an_encoder_without_pooler_is_whole(folder, edit_weights):
+def test_an_encoder_without_pooler_is_complete(folder, edit_weights):
     """The vector is made of hidden states, and many such encoders were saved without the pooler."""
     edit_weights(folder, lambda arrays: [arrays.pop(f"pooler.dense.{name}") for name in ("weight", "bias")])
     loaded = load(folder)
@@ -158,7 +158,7 @@ OTHER_STEPS = {
 
 
 @pytest.mark.parametrize("case", OTHER_STEPS)
-def test_other_steps_are_refused_but_not_for_the_encoder_alone(
+def test_other_steps_are_refused_unless_only_the_encoder_is_loaded(
     case, folder, edit_json, make_model, assert_same_weights
 ):
     write_steps(folder, *OTHER_STEPS[case])
@@ -198,7 +198,7 @@ def test_a_folder_without_encoder_is_refused(steps, folder):
         {"pooling_mode": ["cls", ["mean"]]},
     ],
 )
-def test_other_poolings_are_refused_but_not_for_the_encoder_alone(config, folder):
+def test_other_poolings_are_refused_unless_only_the_encoder_is_loaded(config, folder):
     (folder / "1_Pooling/config.json").write_text(json.dumps(config))
     with pytest.raises(BadInputError, match=r"1_Pooling/config\.json: the pooling must be one of.*`load_backbone`"):
         load(folder)
@@ -229,7 +229,7 @@ def test_a_normalization_of_something_else_is_refused(folder):
 
 
 @pytest.mark.parametrize(("length", "taken"), [(8.0, 8), (None, 10)])
-def test_a_limit_may_be_written_as_a_fraction_or_left_open(length, taken, folder):
+def test_a_limit_may_be_written_as_a_fraction_or_be_missing(length, taken, folder):
     for name in ("preprocessing.json", "tokenizer_config.json"):
         (folder / name).unlink()
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": length}))

@@ -142,7 +142,7 @@ def test_weights_may_be_pytorch_s(folder):
     np.testing.assert_allclose(np.asarray(loaded.model(inputs)), expected, atol=1e-6)
 
 
-def test_half_precision_comes_in_exactly(folder):
+def test_half_precision_is_read_exactly(folder):
     weight, offset = (array.astype("float16") for array in add_dense(folder))
     save_file({"linear.weight": weight, "linear.bias": offset}, folder / "2_Dense/model.safetensors")
     write_steps(folder, ("Dense", "2_Dense"))
@@ -152,7 +152,7 @@ def test_half_precision_comes_in_exactly(folder):
 
 
 @pytest.mark.parametrize("format", ["hugging_face", "google_tf1"])
-def test_a_conversion_proves_the_projections_too(format, saved, tmp_path):
+def test_a_conversion_compares_the_projections_too(format, saved, tmp_path):
     source = saved("projected sentences", preprocessing=True)
     report = convert(source, tmp_path / "there", format)
     assert (report.model, report.largest_difference) == ("BertSentenceEncoder", 0)
@@ -249,7 +249,7 @@ def test_weights_that_do_not_fit_are_named(change, found, folder):
     assert isinstance(load_backbone(folder).model, BertBackbone)
 
 
-def test_a_bias_that_the_config_denies_is_left_over(folder):
+def test_a_bias_that_the_config_excludes_is_unexpected(folder):
     add_dense(folder)
     config = json.loads((folder / "2_Dense/config.json").read_text())
     (folder / "2_Dense/config.json").write_text(json.dumps({**config, "bias": False}))

@@ -1,4 +1,4 @@
-"""What a config says of the head is checked where the head is wanted, and never stops the encoder alone."""
+"""What a config says about the head is checked if the head is loaded, and ignored otherwise."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_google_s_config_does_not_stop_the_encoder_either(saved, edit_json):
     assert isinstance(load_backbone(folder).model, BertBackbone)
 
 
-def test_labels_without_names_or_named_by_numbers_are_taken(saved, edit_json, tmp_path):
+def test_labels_without_names_or_with_numbers_as_names_are_accepted(saved, edit_json, tmp_path):
     folder = saved("single label")
     edit_json(folder / "config.json", num_labels=None, id2label={})
     assert load(folder).labels is None

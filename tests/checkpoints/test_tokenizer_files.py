@@ -1,4 +1,4 @@
-"""How text becomes ids is read from whatever a folder says of it, and refused where that is not BERT's way."""
+"""All files of a folder that say how text becomes ids are read, and refused where the rules are not BERT's."""
 
 import json
 
@@ -13,7 +13,7 @@ BERT_NORMALIZER = {"type": "BertNormalizer", "clean_text": True, "handle_chinese
 
 @pytest.fixture
 def bare(saved):
-    """A folder with a vocabulary and nothing else that speaks of text."""
+    """A folder with a vocabulary and no other tokenizer files."""
     folder = saved(preprocessing=True)
     (folder / "preprocessing.json").unlink()
     (folder / "tokenizer_config.json").unlink()
@@ -112,7 +112,7 @@ def test_added_tokens_are_part_of_the_vocabulary_and_stay_whole(where, short, ed
     ],
     ids=str,
 )
-def test_tokens_that_are_listed_as_special_are_looked_for_as_written(where, listed, short, edit_json):
+def test_tokens_that_are_listed_as_special_match_as_written(where, listed, short, edit_json):
     edit_json(short / "added_tokens.json", **{"<name>": 13})
     edit_json(short / where, **listed)
     text_to_inputs = load(short).text_to_inputs
@@ -129,7 +129,7 @@ def test_special_tokens_come_in_the_order_of_the_files(bare, edit_json):
     assert [token.content for token in load(bare).text_to_inputs.tokenizer.added_tokens] == listed
 
 
-def test_the_rules_of_added_tokens_come_in_and_go_out(short, edit_json, tmp_path):
+def test_the_rules_of_added_tokens_are_read_and_written(short, edit_json, tmp_path):
     rules = {"content": "name", "single_word": True, "normalized": False, "special": False, "lstrip": True}
     edit_json(short / "tokenizer_config.json", added_tokens_decoder={"13": rules})
     checkpoint = load(short)
@@ -148,7 +148,7 @@ REFUSED = {
         "tokenizer must be BERT's",
     ),
     "no words first": ("tokenizer_config.json", {"do_basic_tokenize": False}, "tokenizer must be BERT's"),
-    "a gap": ("added_tokens.json", {"<name>": 20}, "ids of vocabulary and added tokens must be 0 to 14"),
+    "a gap": ("added_tokens.json", {"<name>": 20}, "must have its own id, less than the 14 rows"),
 }
 
 
@@ -170,7 +170,8 @@ def test_other_rules_are_refused_with_a_way_out(case, bare, edit_json):
         ({"model": {"vocab": [["a", 1]]}}, r"`model\.vocab` must be a JSON object"),
         ({"model": {"vocab": {"a": "1"}}}, r"`model\.vocab` must map pieces .* to ids.*'a': '1'"),
         ({"model": {"vocab": {"\ud800": 0}}}, r"`model\.vocab` must map pieces of Unicode characters.*'\\ud800': 0"),
-        ({"model": {"vocab": {"[PAD]": 0, " ": 1}}}, r"`model\.vocab` .*must not be blank"),
+        ({"model": {"vocab": {"[PAD]": 0, " ": 1}}}, r"`model\.vocab` .*lacks \[UNK\], \[CLS\], \[SEP\], \[MASK\]"),
+        ({"model": {"vocab": {"[PAD]": 0, "a": 0}}}, r"must have its own id.*'\[PAD\]': 0, 'a': 0"),
         ({"model": {"vocab": {"[PAD]": 0}}}, r"`model\.vocab` .*lacks \[UNK\], \[CLS\], \[SEP\], \[MASK\]"),
         ({"model": []}, "`model` must be a JSON object"),
         ({"normalizer": {"type": "NFC"}}, "`normalizer` must be BERT's"),
@@ -229,7 +230,7 @@ def test_added_tokens_need_ids_that_are_numbers(bare):
         load(bare)
 
 
-def test_an_added_token_that_is_no_piece_is_refused_with_the_file(bare):
+def test_an_added_token_that_is_too_long_is_refused_with_the_file(bare):
     (bare / "added_tokens.json").write_text(json.dumps({"x" * 300: 14}))
     with pytest.raises(BadInputError, match=r"vocab\.txt with the added tokens: .*at most 256 bytes"):
         load(bare)

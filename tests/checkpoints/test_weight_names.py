@@ -1,4 +1,4 @@
-"""The names and shapes of every weight in every layout are frozen: a change here breaks everybody's files.
+"""The names and shapes of every weight in every layout are frozen: a change here breaks existing files.
 
 `python tests/checkpoints/test_weight_names.py` writes the list anew.
 """
@@ -63,7 +63,7 @@ def test_no_two_weights_share_a_name(format):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_there_and_back_is_the_same_array(format):
+def test_converting_there_and_back_gives_the_same_array(format):
     generator = np.random.default_rng(0)
     sizes = {"V": 11, "P": 9, "S": 3, "H": 6, "A": 6, "I": 7, "C": LABELS}
     for row in ROWS:
@@ -89,7 +89,7 @@ def test_layouts_differ_as_the_projects_document_them():
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_encoder_is_told_from_the_heads(format):
+def test_the_encoder_is_distinguished_from_the_heads(format):
     for row in ROWS:
         if row.named(format):
             assert is_of_backbone(str(row.named(format)), format) == (row.part in BACKBONE_PARTS)

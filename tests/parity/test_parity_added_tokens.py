@@ -1,4 +1,4 @@
-"""Text is cut at added tokens as Hugging Face's tokenizers cut it, whatever the tokens, their rules and the text."""
+"""Text is split at added tokens as Hugging Face's tokenizers split it, for any tokens, rules and text."""
 
 import json
 import random

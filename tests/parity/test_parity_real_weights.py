@@ -1,4 +1,4 @@
-"""Real trained weights compute what they compute elsewhere, layer by layer and from strings to vectors."""
+"""Real trained weights give the same numbers as elsewhere, layer by layer and from strings to vectors."""
 
 import itertools
 from pydoc_data import topics

@@ -1,4 +1,4 @@
-"""Every layout that transformers writes comes in with the same outputs, and what we write loads there without a gap."""
+"""Every layout that transformers writes loads with the same outputs, and what we write loads completely there."""
 
 import numpy as np
 import pytest

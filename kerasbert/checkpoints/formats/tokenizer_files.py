@@ -3,6 +3,7 @@
 The settings are applied by `kerasbert.preprocessing`.
 """
 
+import collections
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -73,16 +74,18 @@ def read_text_to_inputs(
     special_tokens = JsonSettings.read(folder / SPECIAL_TOKENS_FILE, TEXT_REMEDY)
     check_settings(_with_plain_tokens(special_tokens), SPECIAL_TOKENS_MAP)
     added_ids, whole = _added_tokens(folder, tokenizer_file, settings)
-    pieces = _pieces(folder, tokenizer_file, added_ids)
-    if pieces is None:
+    origin = str(folder / VOCABULARY_FILE if _has_vocabulary(folder) else f"{tokenizer_file.path}: `model.vocab`")
+    try:
+        vocabulary = _vocabulary(folder, tokenizer_file, added_ids, config.vocab_size)
+    except BadInputError as error:
+        raise BadInputError(f"{origin} with the added tokens: {error}") from None
+    if vocabulary is None:
         return None
     check_room(config, config_file)
-    origin = str(folder / VOCABULARY_FILE if _has_vocabulary(folder) else f"{tokenizer_file.path}: `model.vocab`")
-    rules = _rules(tokenizer_file, settings, pieces)
+    rules = _rules(tokenizer_file, settings, vocabulary.pieces)
     if lower_case:  # the tokenizer's own rule for accents is kept
         rules = {**rules, "lower_case": True, "strip_accents": bool(rules["strip_accents"] or rules["lower_case"])}
     try:
-        vocabulary = Vocabulary(pieces)
         # A special token without an id is unknown to the model.
         known = [AddedToken(**token) for token in whole if token["content"] in vocabulary]
         tokenizer = WordPieceTokenizer(vocabulary, **rules, added_tokens=known)
@@ -160,23 +163,32 @@ def _has_vocabulary(folder: Path) -> bool:
     return (folder / VOCABULARY_FILE).is_file()
 
 
-def _pieces(folder: Path, tokenizer_file: JsonSettings, added_ids: dict[str, int]) -> list[str] | None:
+def _vocabulary(folder: Path, tokenizer_file: JsonSettings, added_ids: dict[str, int], rows: int) -> Vocabulary | None:
     """The vocabulary with the tokens that were added after training, or None if there is none."""
     if _has_vocabulary(folder):
-        ids = {piece: index for index, piece in enumerate(Vocabulary.from_file(folder / VOCABULARY_FILE).pieces)}
+        vocabulary = Vocabulary.from_file(folder / VOCABULARY_FILE)
     elif tokenizer_file.values:
         ids = _word_pieces(tokenizer_file)
+        vocabulary = Vocabulary.from_lines(_by_id({**added_ids, **ids}, 0, rows, folder))
     else:
         return None
-    ids = {**added_ids, **ids}
-    by_id = {index: piece for piece, index in ids.items()}
-    if by_id.keys() != set(range(len(ids))):
-        unexpected = [f"{piece!r}: {index}" for piece, index in ids.items() if index not in range(len(ids))]
+    new = {token: index for token, index in added_ids.items() if token not in vocabulary}
+    if not new:
+        return vocabulary
+    return vocabulary.with_added(_by_id(new, vocabulary.size, rows, folder))
+
+
+def _by_id(ids: dict[str, int], first: int, rows: int, folder: Path) -> list[str]:
+    """The pieces with the ids from `first` on, in the order of their ids. An id without a piece is blank."""
+    taken = collections.Counter(ids.values())
+    wrong = [f"{piece!r}: {index}" for piece, index in ids.items() if not first <= index < rows or taken[index] > 1]
+    if wrong:
         raise BadInputError(
-            f"{folder}: the ids of vocabulary and added tokens must be 0 to {len(ids) - 1}, each once. "
-            f"Received: {', '.join(unexpected[:5]) or 'an id twice'}. {TEXT_REMEDY}"
+            f"{folder}: each piece and each added token must have its own id, less than the {rows} rows of the word "
+            f"embedding. Received: {', '.join(wrong[:5])}. {TEXT_REMEDY}"
         )
-    return [by_id[index] for index in range(len(ids))]
+    pieces = {index: piece for piece, index in ids.items()}
+    return [pieces.get(index, "") for index in range(first, max(pieces) + 1)]
 
 
 def _added_tokens(
