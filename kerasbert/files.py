@@ -81,8 +81,7 @@ def write_folder_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> (folder / "config.json").read_text()
         'new'
     """
-    final = Path(path)
-    final = final.resolve() if final.is_symlink() else final.absolute()
+    final = _absolute(Path(path))
     final.parent.mkdir(parents=True, exist_ok=True)
     restore_folder(final)
     aside = _temporary_path(final)
@@ -103,7 +102,7 @@ def restore_folder(path: str | os.PathLike[str]) -> None:
     Args:
         path: The final folder. Nothing happens if it exists.
     """
-    final = Path(path)
+    final = _absolute(Path(path))
     replaced = _replaced_path(final)
     if replaced.is_dir() and not final.exists():
         os.rename(replaced, final)
@@ -157,8 +156,13 @@ def _temporary_path(final: Path, suffix: str = "") -> Path:
     return final.with_name(f".{_start(final.name)}.{secrets.token_hex(6)}{suffix}")
 
 
+def _absolute(path: Path) -> Path:
+    """The path with a name of its own, also for `.` and `..`. A symbolic link is followed."""
+    return path.resolve() if path.is_symlink() else Path(os.path.abspath(path))
+
+
 def _replaced_path(final: Path) -> Path:
-    return final.with_name(f".{_start(final.name)}{_REPLACED}")
+    return final.parent / f".{_start(final.name)}{_REPLACED}"
 
 
 def _start(name: str) -> str:

@@ -106,6 +106,16 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     assert contents(tmp_path / "run1") == {"new"}
 
 
+def test_the_current_folder_is_replaced_and_read(tmp_path, monkeypatch):
+    write(tmp_path / "folder", "old")
+    monkeypatch.chdir(tmp_path / "folder")
+    for path in (".", "..", "/"):
+        restore_folder(path)
+    write(Path("."), "new")
+    assert contents(tmp_path / "folder") == {"new"}
+    monkeypatch.chdir(tmp_path)
+
+
 def test_a_name_as_long_as_the_file_system_allows(tmp_path):
     name = "ä" * 127
     write(tmp_path / name, "long")

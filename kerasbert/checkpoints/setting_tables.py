@@ -95,7 +95,7 @@ HUGGING_FACE_CONFIG = (
 )
 # The same file, for the heads only.
 HUGGING_FACE_HEADS = (
-    Setting("tie_word_embeddings", "the output matrix of the masked language model", (None, True)),
+    Setting("tie_word_embeddings", "the output matrix of the masked language model"),
     Setting("auto_map.AutoModelForSequenceClassification", "the code of the head, which is not run", (None,)),
     Setting("auto_map.AutoModelForTokenClassification", "the code of the head, which is not run", (None,)),
     Setting("auto_map.AutoModelForQuestionAnswering", "the code of the head, which is not run", (None,)),

@@ -89,8 +89,12 @@ def test_a_weight_under_two_names_is_refused(twin, saved, edit_weights):
         load(folder)
 
 
-def test_with_an_untied_output_only_the_encoder_loads(saved, edit_weights, make_model, assert_same_weights):
+def test_with_an_untied_output_only_the_encoder_loads(saved, edit_weights, edit_json, make_model, assert_same_weights):
     folder = saved("pretrainer")
+    edit_json(folder / "config.json", tie_word_embeddings=False)
+    with pytest.raises(BadInputError, match="`tie_word_embeddings` must be true, or the weights must contain"):
+        load(folder)
+    assert_same_weights(load_backbone(folder).model, make_model("pretrainer").backbone)
     copied = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}
     copied["cls.predictions.decoder.bias"] = "cls.predictions.bias"
     edit_weights(folder, lambda arrays: arrays.update({copy: arrays[name] for copy, name in copied.items()}))

@@ -103,7 +103,7 @@ def read_hugging_face(
     config = BertConfig.from_json(folder / CONFIG_FILE, dialect="hugging_face")
     origin = f"{weights} with {CONFIG_FILE}"
     arrays, notes = _named_by_table(read_weights(weights), origin)
-    untied = _without_copies(arrays)
+    untied = _untied_output(settings, arrays) or _without_copies(arrays)
     config, rows_note = with_rows_of_weights(config, arrays, _FORMAT)
     architecture, head_note = chosen_architecture(named, parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     tables = () if architecture == BACKBONE else HUGGING_FACE_HEADS
@@ -157,6 +157,18 @@ def _named_by_table(arrays: dict[str, np.ndarray], origin: str) -> tuple[dict[st
         if name not in _BUFFERS:
             named[name] = array
     return named, removed_prefixes_note(removed)
+
+
+def _untied_output(settings: JsonSettings, arrays: dict[str, np.ndarray]) -> str | None:
+    """A message if the masked language model has an output matrix of its own that is not in the weights."""
+    copy = next(iter(_TIED))
+    is_masked_lm = "masked_lm" in parts_present(arrays, _FORMAT, HEADS)
+    if not is_masked_lm or settings.flag("tie_word_embeddings") is not False or copy in arrays:
+        return None
+    return (
+        f"`tie_word_embeddings` must be true, or the weights must contain {copy}. Received: false, and weights without "
+        "it. Load the encoder alone with `load_backbone`."
+    )
 
 
 def _without_copies(arrays: dict[str, np.ndarray]) -> str | None:
