@@ -27,6 +27,16 @@ class ConversionReport:
         absent: Parts that neither the source nor the destination has.
         dropped: Names of weights in the source that are not in the destination.
         notes: Oddities of the source that change no number.
+
+    Example:
+        >>> report = ConversionReport(
+        ...     "a", "b", "hugging_face", "google_tf1", "BertBackbone", 23, {"pooled_output": 0.0}, (), (), ()
+        ... )
+        >>> print(report)
+        a (hugging_face) -> b (google_tf1): BertBackbone
+        23 weights compared: bit-identical
+        Largest difference on a fixed input between the source and the destination:
+          pooled_output  0.0e+00
     """
 
     source: str

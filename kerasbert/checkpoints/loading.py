@@ -47,6 +47,16 @@ class Checkpoint:
         dropped: Names of weights in the checkpoint that are deliberately not loaded.
         notes: Oddities of the checkpoint that do not change what it computes, e.g. that the word embedding has more
             rows than the vocabulary has pieces. Each is logged once.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasbert.checkpoints import save
+        >>> from kerasbert.models import BertBackbone, BertTokenClassifier
+        >>> backbone = BertBackbone(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> folder = save(BertTokenClassifier(backbone, 2), tempfile.mkdtemp(), labels=["O", "B-PER"])
+        >>> checkpoint = load(folder)
+        >>> type(checkpoint.model).__name__, checkpoint.labels, checkpoint.source_format
+        ('BertTokenClassifier', ('O', 'B-PER'), 'hugging_face')
     """
 
     model: keras.Model
@@ -113,6 +123,16 @@ def load_backbone(path: str | os.PathLike[str], preprocessing: bool = True, dtyp
 
     Raises:
         BadInputError: See `load`, for the encoder's own weights.
+
+    Example:
+        >>> import tempfile
+        >>> from kerasbert.checkpoints import save
+        >>> from kerasbert.models import BertBackbone, BertTokenClassifier
+        >>> backbone = BertBackbone(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> folder = save(BertTokenClassifier(backbone, 2), tempfile.mkdtemp())
+        >>> checkpoint = load_backbone(folder)
+        >>> type(checkpoint.model).__name__, checkpoint.dropped
+        ('BertBackbone', ('classifier.bias', 'classifier.weight'))
     """
     stored = read(Path(path), preprocessing)
     backbone, absent, heads = build_backbone(stored, dtype)

@@ -72,6 +72,12 @@ def from_keras_hub(backbone: Any) -> BertBackbone:
 
     Raises:
         BadInputError: `backbone` is another model.
+
+    Example:
+        >>> ours = BertBackbone(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> theirs = to_keras_hub(ours)
+        >>> from_keras_hub(theirs).bert_config == ours.bert_config
+        True
     """
     if type(backbone).__name__ != "BertBackbone" or not hasattr(backbone, "transformer_layers"):
         raise BadInputError(
@@ -96,6 +102,12 @@ def to_keras_hub(backbone: BertBackbone) -> Any:
 
     Raises:
         BadInputError: keras-hub is not installed, or the activation is not a GELU.
+
+    Example:
+        >>> ours = BertBackbone(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
+        >>> theirs = to_keras_hub(ours)
+        >>> theirs.hidden_dim, theirs.num_layers
+        (4, 1)
     """
     config = backbone.bert_config
     theirs = _library().models.BertBackbone(
