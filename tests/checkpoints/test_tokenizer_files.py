@@ -230,10 +230,10 @@ def test_added_tokens_need_ids_that_are_numbers(bare):
         load(bare)
 
 
-def test_an_added_token_that_is_too_long_is_refused_with_the_file(bare):
-    (bare / "added_tokens.json").write_text(json.dumps({"x" * 300: 14}))
+def test_an_added_token_that_is_too_long_is_refused_with_the_file(short):
+    (short / "added_tokens.json").write_text(json.dumps({"x" * 300: 13}))
     with pytest.raises(BadInputError, match=r"vocab\.txt with the added tokens: .*at most 256 bytes"):
-        load(bare)
+        load(short)
 
 
 def test_a_model_without_room_for_text_is_refused_by_its_config(bare, edit_json, edit_weights):
