@@ -67,7 +67,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path):
 
 
 def test_no_pair_at_all(tmp_path):
-    with pytest.raises(BadInputError, match="At least one segment pair"):
+    with pytest.raises(BadInputError, match="at least one segment pair"):
         write_pairs([], tmp_path / "pairs")
     assert list(tmp_path.iterdir()) == []
 

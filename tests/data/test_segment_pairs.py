@@ -226,7 +226,7 @@ def test_wrong_arguments(arguments):
 
 
 def test_a_tokenizer_that_loses_sentences():
-    with pytest.raises(ValueError, match="one list of token ids per sentence"):
+    with pytest.raises(ValueError, match="one list of token ids for each sentence"):
         list(segment_pairs(corpus(3), lambda sentences: [[1]], max_tokens=4, seed=0))
 
 
