@@ -68,10 +68,8 @@ class RestServer:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"{parts.scheme}://{shown}:{self.port}" + quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         self.proxy = proxy_for(parts.scheme, self.host, self.port)
-        self._headers: dict[bytes | str, bytes | str] = {
-            "content-type": "application/json",
-            **_checked_headers("headers", headers),
-        }
+        self._headers: dict[bytes | str, bytes | str] = {"content-type": "application/json"}
+        self._headers.update(_checked_headers("headers", headers).items())
 
     def headers_of(self, request: HttpRequest) -> Mapping[bytes | str, bytes | str]:
         """Return the headers of a request."""

@@ -84,7 +84,7 @@ class AsyncRestClient(AsyncClient):
             response = await self._pool.request(
                 request.method,
                 self._server.url + request.path,
-                headers=[*self._server.headers_of(request).items()],
+                headers=self._server.headers_of(request),
                 content=request.body or None,
                 extensions={"timeout": {"pool": deadline.left()}},
             )

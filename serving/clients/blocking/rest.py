@@ -86,7 +86,7 @@ class RestClient(BlockingClient):
             response = self._pool.request(
                 request.method,
                 self._server.url + request.path,
-                headers=[*self._server.headers_of(request).items()],
+                headers=self._server.headers_of(request),
                 content=request.body or None,
                 extensions={"timeout": {"pool": deadline.left()}},
             )
