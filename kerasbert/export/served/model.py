@@ -8,6 +8,7 @@ Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size, `L` encoder b
 """
 
 import abc
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -70,10 +71,6 @@ class ServedModel(abc.ABC):
             )
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
-        # A model may leave out BERT's pooler, and a checkpoint may lack it: then its weights are zeros.
-        kernel = backbone.pooler.kernel
-        in_model = any(weight is kernel for weight in model.weights)
-        self.has_pooler = in_model and bool(np.any(keras.ops.convert_to_numpy(kernel)))
 
     @abc.abstractmethod
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -94,6 +91,18 @@ class ServedModel(abc.ABC):
             if function not in made:
                 made[function] = signature(function, SIGNATURES[self.FORM][name].inputs)
         return {name: made[function] for name, function in functions.items()}
+
+    @functools.cached_property
+    def has_pooler(self) -> bool:
+        """Whether the model has BERT's pooler.
+
+        Some tasks leave it out of the model, and some checkpoints lack it: then its weights are zeros.
+        """
+        kernel = self.backbone.pooler.kernel
+        # Functions ask for this while they are traced, when variables have no value.
+        with tf.init_scope():
+            is_trained = bool(np.any(keras.ops.convert_to_numpy(kernel)))
+        return is_trained and any(weight is kernel for weight in self.model.weights)
 
     def checked(self, **inputs: tf.Tensor) -> Inputs:
         """The client's own ids, checked when the graph runs."""
