@@ -189,7 +189,7 @@ def driven(component: Any) -> Any:
     said = component.DRIVER_CLASS(None).run(ExecutionInfo(exec_properties=properties, output_dict=outputs))
     (examples,) = said.output_artifacts["examples"].artifacts
     fingerprint = said.exec_properties[FINGERPRINT_PROPERTY_NAME].string_value
-    # The cache's key holds the output's properties too.
+    # The cache's key contains the output's properties too.
     assert examples.custom_properties[FINGERPRINT_PROPERTY_NAME].string_value == fingerprint
     return fingerprint
 
@@ -375,7 +375,7 @@ def test_a_model_to_start_from_is_found_in_runs_artifacts_and_versions(
     tmp_path: Path, preprocessing: Path, inside: str
 ) -> None:
     expected = save_tiny_model(tmp_path / "start" / inside, preprocessing, 4)
-    # TFX puts the name of its own sub-folder behind what it imports.
+    # TFX appends the name of its own sub-folder to what it imports.
     for uri in (str(tmp_path / "start"), str(tmp_path / "start" / "Format-Serving")):
         with find_model(uri) as found:
             assert Path(found or "") == expected
