@@ -49,15 +49,18 @@ _MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]i?")
 class ComponentResources:
     """What one component may use."""
 
-    cpu: Positive | None = Field(None, description="CPU cores, on Vertex AI and Kubeflow.")
-    memory: Text | None = Field(None, description='Memory, e.g. "16G", on Vertex AI and Kubeflow.')
+    cpu: Positive | None = Field(default=None, description="CPU cores, on Vertex AI and Kubeflow.")
+    memory: Text | None = Field(default=None, description='Memory, e.g. "16G", on Vertex AI and Kubeflow.')
     accelerator: Text | None = Field(
-        None, description='Type of accelerator, e.g. "NVIDIA_TESLA_T4", on Vertex AI and Kubeflow.'
+        default=None, description='Type of accelerator, e.g. "NVIDIA_TESLA_T4", on Vertex AI and Kubeflow.'
     )
-    accelerator_count: Count = Field(1, description="Number of accelerators.")
-    workers: Count = Field(1, description="Parallel workers: processes of Beam's local runner, or workers of Dataflow.")
+    accelerator_count: Count = Field(default=1, description="Number of accelerators.")
+    workers: Count = Field(
+        default=1, description="Parallel workers: processes of Beam's local runner, or workers of Dataflow."
+    )
     image: Text | None = Field(
-        None, description="Container image of this component alone, e.g. a GPU image for one with an accelerator."
+        default=None,
+        description="Container image of this component alone, e.g. a GPU image for one with an accelerator.",
     )
 
     def __post_init__(self) -> None:
@@ -73,34 +76,39 @@ class PipelineSettings:
 
     default_name: ClassVar[str] = "kerasbert"
 
-    pipeline_name: Text = Field("", description="Lower-case letters, digits and hyphens. By default that of its kind.")
+    pipeline_name: Text = Field(
+        default="", description="Lower-case letters, digits and hyphens. By default that of its kind."
+    )
     pipeline_root: PathText = Field(
-        "",
+        default="",
         description="Folder or bucket for artifacts, which pipelines of other names may share. By default "
         "runs/pipelines/PIPELINE_NAME.",
     )
     metadata_path: PathText = Field(
-        "",
+        default="",
         description="SQLite file for the metadata of local runs. By default PIPELINE_ROOT/metadata.sqlite; for a "
         "bucket runs/pipelines/PIPELINE_NAME/metadata.sqlite.",
     )
     push_folder: PathText = Field(
-        "",
+        default="",
         description="Folder to which blessed models are pushed, each as a numbered version. By default "
         "PIPELINE_ROOT/pushed/PIPELINE_NAME.",
     )
     beam_pipeline_args: Texts = Field(
-        (),
+        default=(),
         description="Arguments for every component that runs on Beam, e.g. `--runner=DataflowRunner`. By default Beam "
         "runs in this process.",
     )
     enable_cache: Flag = Field(
-        True, description="Whether a component whose inputs and settings are unchanged is taken from an earlier run."
+        default=True,
+        description="Whether a component whose inputs and settings are unchanged is taken from an earlier run.",
     )
-    image: Text | None = Field(None, description="Container image of the compiled pipeline.")
-    project: Text | None = Field(None, description="Google Cloud project for Vertex AI and Dataflow.")
-    region: Text | None = Field(None, description="Google Cloud region, e.g. us-central1.")
-    service_account: Text | None = Field(None, description="Service account that the steps run as on Vertex AI.")
+    image: Text | None = Field(default=None, description="Container image of the compiled pipeline.")
+    project: Text | None = Field(default=None, description="Google Cloud project for Vertex AI and Dataflow.")
+    region: Text | None = Field(default=None, description="Google Cloud region, e.g. us-central1.")
+    service_account: Text | None = Field(
+        default=None, description="Service account that the steps run as on Vertex AI."
+    )
     resources: dict[str, ComponentResources] = Field(
         default_factory=dict, description="What each component may use, by component id."
     )
@@ -142,45 +150,51 @@ class PretrainSettings(PretrainingParameters, PipelineSettings):
     default_name: ClassVar[str] = "kerasbert-pretrain"
 
     texts: PathText = Field(
-        "",
+        default="",
         description="A folder, a file or a pattern. Plain text, plain or gzipped: one sentence a line, a blank line "
         "between documents. Or tables (.csv, .tsv, .jsonl, also with .gz) with `text_column`.",
     )
     schema: PathText | None = Field(
-        None,
+        default=None,
         description="Schema file that the documents' statistics must match. By default one is inferred from this run's "
         "documents.",
     )
     accept_new_schema: Flag = Field(
-        False, description="Whether documents may be in other scripts than those of the last run that passed."
+        default=False, description="Whether documents may be in other scripts than those of the last run that passed."
     )
-    vocabulary: PathText | None = Field(None, description="Vocabulary file. By default a vocabulary is learned.")
-    vocabulary_size: VocabularySize = Field(30522, description="Maximum number of word pieces to learn.")
+    vocabulary: PathText | None = Field(
+        default=None, description="Vocabulary file. By default a vocabulary is learned."
+    )
+    vocabulary_size: VocabularySize = Field(default=30522, description="Maximum number of word pieces to learn.")
     vocabulary_min_count: Count = Field(
-        2, description="How often a piece of more than one character must occur to be learned."
+        default=2, description="How often a piece of more than one character must occur to be learned."
     )
     vocabulary_megabytes: Megabytes = Field(
-        200.0, description="How much text the vocabulary is learned from, chosen by a hash of each document."
+        default=200.0, description="How much text the vocabulary is learned from, chosen by a hash of each document."
     )
     masking: Literal["dynamic", "static"] = Field(
-        "dynamic",
+        default="dynamic",
         description='"dynamic" writes segments, which are masked anew each time they are trained on; "static" writes '
         "masked instances, with other masks in each pass over the text.",
     )
     range_megabytes: Megabytes = Field(
-        32.0, description="Size of the ranges in which text files are read, by as many workers as there are."
+        default=32.0, description="Size of the ranges in which text files are read, by as many workers as there are."
     )
     bucket_megabytes: Megabytes = Field(
-        16.0, description="How much text is shuffled and paired in one worker's memory at a time."
+        default=16.0, description="How much text is shuffled and paired in one worker's memory at a time."
     )
-    base_model: PathText | None = Field(None, description="Model to start from. By default random weights.")
-    min_masked_lm_accuracy: Share = Field(0.0, description="A model with a lower masked LM accuracy is not blessed.")
+    base_model: PathText | None = Field(default=None, description="Model to start from. By default random weights.")
+    min_masked_lm_accuracy: Share = Field(
+        default=0.0, description="A model with a lower masked LM accuracy is not blessed."
+    )
     min_next_sentence_accuracy: Share = Field(
-        0.0, description="A model with a lower next-sentence accuracy is not blessed."
+        default=0.0, description="A model with a lower next-sentence accuracy is not blessed."
     )
-    max_masked_lm_loss: Finite | None = Field(None, description="A model with a higher masked LM loss is not blessed.")
+    max_masked_lm_loss: Finite | None = Field(
+        default=None, description="A model with a higher masked LM loss is not blessed."
+    )
     max_loss_increase: Finite = Field(
-        0.0,
+        default=0.0,
         description="How much higher than the last pushed model's the held-out loss of a blessed model may be.",
     )
 
@@ -192,45 +206,49 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     default_name: ClassVar[str] = "kerasbert-fine-tune"
 
     data: PathText = Field(
-        "",
+        default="",
         description="A folder, a file or a pattern of labelled rows: CSV, TSV, JSONL (plain or gzipped) or TFRecord of "
         "tf.Examples, told apart by the names' endings.",
     )
-    train_share: Share = Field(0.8, description="Share of the rows for training, chosen by a hash of their text.")
+    train_share: Share = Field(
+        default=0.8, description="Share of the rows for training, chosen by a hash of their text."
+    )
     test_share: Share = Field(
-        0.1, description="Share of the rows for the final metrics. With 0 the validation rows judge the model."
+        default=0.1, description="Share of the rows for the final metrics. With 0 the validation rows judge the model."
     )
     schema: PathText | None = Field(
-        None, description="Schema file that the rows must match. By default one is inferred from the training rows."
+        default=None,
+        description="Schema file that the rows must match. By default one is inferred from the training rows.",
     )
     accept_new_schema: Flag = Field(
-        False, description="Whether columns and labels may differ from those of the last run that passed."
+        default=False, description="Whether columns and labels may differ from those of the last run that passed."
     )
     start_from: PathText | None = Field(
-        None,
+        default=None,
         description="Model to start from: a folder or a checkpoint of any layout, or the folder of a pretraining run. "
         "By default random weights, which need a `vocabulary`.",
     )
     tune: Flag = Field(
-        False, description="Whether keras-tuner first searches for the best learning rate, batch size and dropout."
+        default=False,
+        description="Whether keras-tuner first searches for the best learning rate, batch size and dropout.",
     )
-    tuner_trials: Count = Field(8, description="Number of trials of the search.")
+    tuner_trials: Count = Field(default=8, description="Number of trials of the search.")
     metric: Text | None = Field(
-        None, description="Metric that the thresholds apply to. By default it follows from the task."
+        default=None, description="Metric that the thresholds apply to. By default it follows from the task."
     )
     min_metric: Finite | None = Field(
-        None, description="A model with a lower metric (a higher one if the metric is an error) is not blessed."
+        default=None, description="A model with a lower metric (a higher one if the metric is an error) is not blessed."
     )
     max_metric_decrease: Finite = Field(
-        0.0, description="How much worse than the last blessed model a blessed model may be."
+        default=0.0, description="How much worse than the last blessed model a blessed model may be."
     )
     infra_validator: Annotated[Literal["auto", "yes", "no"], BeforeValidator(yes_or_no)] = Field(
-        "auto",
+        default="auto",
         description="Whether TensorFlow Serving in a Docker container must load the model first: yes, no, or auto: "
         "if a Docker daemon answers and no `image` says that the pipeline is for a cluster.",
     )
     bulk_inference: PathText | None = Field(
-        None, description="A file, a folder or a pattern of tables to label with the blessed model."
+        default=None, description="A file, a folder or a pattern of tables to label with the blessed model."
     )
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -21,7 +21,7 @@ from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
-from kerasbert.run_folder import RunFolder
+from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
 from kerasbert.training import History, class_weights, compile_classifier, evaluate_classifier, fit
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
@@ -138,7 +138,7 @@ def fine_tune(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
     confusion = metrics.pop("confusion_matrix", None)
-    evaluation: Any = {
+    evaluation = {
         "split": "validation" if rows.test is None else "test",
         "metrics": metrics,
         "confusion_matrix": confusion,
@@ -146,7 +146,7 @@ def fine_tune(
         "sequence_length": settings.sequence_length,
         **text_metrics(model, to_inputs, rows.train, rows.final),
     }
-    folder.write_evaluation(evaluation)
+    folder.write_evaluation(cast(Evaluation, evaluation))
     return FineTuned(model, to_inputs, rows.labels, history, metrics, folder)
 
 

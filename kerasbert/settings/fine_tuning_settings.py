@@ -15,27 +15,28 @@ class FineTuningParameters(TrainingSettings, TableSettings):
     """What the command and the pipeline share."""
 
     task: Annotated[Task, Flags(("--task", "--problem-type"))] = Field(
-        "single_label_classification",
+        default="single_label_classification",
         validation_alias=AliasChoices("task", "problem_type"),
         description="What the labels are.",
     )
-    learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
-    epochs: Count = Field(3, description="Passes over the training rows.")
+    learning_rate: Positive = Field(default=5e-5, description="Peak learning rate.")
+    epochs: Count = Field(default=3, description="Passes over the training rows.")
     class_weights: ClassWeights | None = Field(
-        None,
+        default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs with "
         "commas between them. Labels without a weight have 1. By default all labels have 1.",
     )
     validation_share: PartShare = Field(
-        0.1, description="Share of the rows that is held out for validation. The choice depends on their text only."
+        default=0.1,
+        description="Share of the rows that is held out for validation. The choice depends on their text only.",
     )
     early_stopping_patience: Count | None = Field(
-        None,
+        default=None,
         description="Epochs without an improvement of the monitored metric after which training stops; the weights of "
         "the best epoch are kept. By default training runs to the end.",
     )
     monitor: Text | None = Field(
-        None,
+        default=None,
         description="Validation metric that tells which epoch is best. By default accuracy, micro_f1 (multi-label), "
         "entity_f1 (tokens) or loss (regression).",
     )
@@ -45,8 +46,9 @@ class FineTuningParameters(TrainingSettings, TableSettings):
 class FineTuningSettings(FineTuningParameters, RunSettings):
     """The settings of `kerasbert.recipes.fine_tune` and of `kerasbert fine-tune`."""
 
-    train: Paths = Field((), description="Tables with the training rows.")
+    train: Paths = Field(default=(), description="Tables with the training rows.")
     validation: Paths = Field(
-        (), description="Tables to validate on during training. By default a share of the training rows is held out."
+        default=(),
+        description="Tables to validate on during training. By default a share of the training rows is held out.",
     )
-    test: Paths = Field((), description="Tables for the final metrics. By default the validation rows.")
+    test: Paths = Field(default=(), description="Tables for the final metrics. By default the validation rows.")

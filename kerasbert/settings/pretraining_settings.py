@@ -12,25 +12,31 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 class PretrainingParameters(TrainingSettings, TextTableSettings):
     """What the command and the pipeline share."""
 
-    steps: Count = Field(10_000, description="Number of training steps (batches).")
+    steps: Count = Field(default=10_000, description="Number of training steps (batches).")
     long_sequence_length: Length = Field(
-        512, description="Maximum number of tokens in the last steps, which train the later position embeddings."
+        default=512,
+        description="Maximum number of tokens in the last steps, which train the later position embeddings.",
     )
-    long_share: Share = Field(0.1, description="Share of the steps that use the long sequence length; 0 for none.")
+    long_share: Share = Field(
+        default=0.1, description="Share of the steps that use the long sequence length; 0 for none."
+    )
     held_out_share: PartShare = Field(
-        0.05, description="Share of the documents that is held out for evaluation. The choice depends on their text."
+        default=0.05,
+        description="Share of the documents that is held out for evaluation. The choice depends on their text.",
     )
-    masked_lm_rate: SomeShare = Field(0.15, description="Share of the tokens that are masked.")
+    masked_lm_rate: SomeShare = Field(default=0.15, description="Share of the tokens that are masked.")
     max_predictions: Count | None = Field(
-        None,
+        default=None,
         description="Maximum number of masked tokens of a short input; long inputs have more in proportion. By default "
         "as many as the masking rate gives.",
     )
-    whole_word: Flag = Field(False, description="Whether whole words are masked, not single word pieces.")
-    dupe_factor: Count = Field(10, description="Passes over the text, each with other segment pairs.")
-    short_sequence_probability: Share = Field(0.1, description="Share of the inputs that get a random shorter length.")
+    whole_word: Flag = Field(default=False, description="Whether whole words are masked, not single word pieces.")
+    dupe_factor: Count = Field(default=10, description="Passes over the text, each with other segment pairs.")
+    short_sequence_probability: Share = Field(
+        default=0.1, description="Share of the inputs that get a random shorter length."
+    )
     validate_every: Count | None = Field(
-        None, description="Steps between evaluations on held-out text. By default after each phase only."
+        default=None, description="Steps between evaluations on held-out text. By default after each phase only."
     )
 
 
@@ -39,10 +45,12 @@ class PretrainingSettings(PretrainingParameters, RunSettings):
     """The settings of `kerasbert.recipes.pretrain` and of `kerasbert pretrain`."""
 
     texts: Paths = Field(
-        (),
+        default=(),
         description="Text files, folders or patterns: one sentence a line, a blank line between documents.",
     )
-    held_out: Paths = Field((), description="Text to evaluate on. By default a share of the documents is held out.")
+    held_out: Paths = Field(
+        default=(), description="Text to evaluate on. By default a share of the documents is held out."
+    )
 
     @property
     def long_steps(self) -> int:

@@ -52,7 +52,7 @@ def settings_class(cls: Class) -> Class:
         >>> from kerasbert.settings.setting_types import Count
         >>> @settings_class
         ... class Training:
-        ...     steps: Count = Field(100, description="Batches in all.")
+        ...     steps: Count = Field(default=100, description="Batches in all.")
         >>> Training(steps="1e3")
         Training(steps=1000)
         >>> Training(steps=0)

@@ -13,13 +13,15 @@ class FormatSettings:
     """How files are written. By default this is found out from each file."""
 
     delimiter: NotEmptyText | None = Field(
-        None,
+        default=None,
         description="Delimiter of the columns of tables: one character, or comma, semicolon, tab, pipe or space. By "
         "default the one that the file shows.",
     )
-    encoding: NotEmptyText | None = Field(None, description="Text encoding, e.g. cp1252 or utf-16. By default UTF-8.")
+    encoding: NotEmptyText | None = Field(
+        default=None, description="Text encoding, e.g. cp1252 or utf-16. By default UTF-8."
+    )
     has_header: Annotated[Flag, Flags(("--header/--no-header",))] = Field(
-        True,
+        default=True,
         description="Whether the first line of a table names its columns. Without a header, columns are chosen by "
         "number, counted from 1.",
     )
@@ -30,7 +32,7 @@ class TextTableSettings(FormatSettings):
     """The format of text files that may be tables with a column of texts."""
 
     text_column: Text | None = Field(
-        None,
+        default=None,
         description="Column of the texts, if the files are tables: each row's text is a document, and each of its "
         "lines a sentence. By default the files are plain text.",
     )
@@ -40,17 +42,17 @@ class TextTableSettings(FormatSettings):
 class TableSettings(FormatSettings):
     """The format and the columns of tables of labelled texts."""
 
-    text_column: Text = Field("text", description="Column of the texts.")
-    pair_column: Text | None = Field(None, description="Column of the second texts, for tasks on pairs.")
-    label_column: Text = Field("label", description="Column of the labels.")
+    text_column: Text = Field(default="text", description="Column of the texts.")
+    pair_column: Text | None = Field(default=None, description="Column of the second texts, for tasks on pairs.")
+    label_column: Text = Field(default="label", description="Column of the labels.")
     label_separator: NotEmptyText = Field(
-        ";", description="Separator between the labels of one row (multi-label classification)."
+        default=";", description="Separator between the labels of one row (multi-label classification)."
     )
     word_column: NotEmptyText | None = Field(
-        None,
+        default=None,
         description="Column of the words in files with one word per line (token classification): a number, counted "
         "from 1, or a name. By default the layout is recognized.",
     )
     tag_column: NotEmptyText | None = Field(
-        None, description="Column of the tags in files with one word per line, chosen in the same way."
+        default=None, description="Column of the tags in files with one word per line, chosen in the same way."
     )

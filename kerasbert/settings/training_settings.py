@@ -26,48 +26,54 @@ class TrainingSettings:
     """The model, its tokenizer, the optimizer, and what is logged."""
 
     model: PathText = Field(
-        "bert-tiny",
+        default="bert-tiny",
         description="Model to train from random weights: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, "
         "bert-large, or a config.json. Ignored with a model to start from.",
     )
     vocabulary: PathText | None = Field(
-        None, description="Vocabulary file. A model to start from has its own, which is used instead."
+        default=None, description="Vocabulary file. A model to start from has its own, which is used instead."
     )
     lower_case: Annotated[
         Flag, Flags(("--cased",), value=False, help="Keep capital letters. Ignored with a model to start from.")
-    ] = Field(True, description="Whether text is lower-cased. Ignored with a model to start from.")
+    ] = Field(default=True, description="Whether text is lower-cased. Ignored with a model to start from.")
     strip_accents: Annotated[Flag, Flags(("--strip-accents/--keep-accents",))] | None = Field(
-        None, description="Whether accents are removed. By default only where text is lower-cased."
+        default=None, description="Whether accents are removed. By default only where text is lower-cased."
     )
-    sequence_length: Length = Field(128, description="Maximum number of tokens of an input, special tokens included.")
-    batch_size: Count = Field(32, description="Rows per batch.")
-    learning_rate: Positive = Field(1e-4, description="Peak learning rate.")
-    warmup_share: Share = Field(0.1, description="Share of the updates over which the learning rate rises to its peak.")
-    weight_decay: NotNegative = Field(0.01, description="Weight decay. Layer norms and biases are not decayed.")
+    sequence_length: Length = Field(
+        default=128, description="Maximum number of tokens of an input, special tokens included."
+    )
+    batch_size: Count = Field(default=32, description="Rows per batch.")
+    learning_rate: Positive = Field(default=1e-4, description="Peak learning rate.")
+    warmup_share: Share = Field(
+        default=0.1, description="Share of the updates over which the learning rate rises to its peak."
+    )
+    weight_decay: NotNegative = Field(default=0.01, description="Weight decay. Layer norms and biases are not decayed.")
     beta_2: Rate = Field(
-        0.999,
+        default=0.999,
         description="Decay rate of the optimizer's average of squared gradients. Lower values allow a higher learning "
         "rate in a short run.",
     )
-    clip_norm: Positive = Field(1.0, description="Maximum global norm of the gradients.")
-    accumulation_steps: Count = Field(1, description="Batches whose gradients are averaged for one update.")
+    clip_norm: Positive = Field(default=1.0, description="Maximum global norm of the gradients.")
+    accumulation_steps: Count = Field(default=1, description="Batches whose gradients are averaged for one update.")
     optimizer: Optimizer = Field(
-        "adamw",
+        default="adamw",
         description="Optimizer. `original` is that of google-research/bert: no bias correction, decay from step 0.",
     )
-    dropout: Rate | None = Field(None, description="Dropout rate. Overrides the model's config.")
-    precision: Precision = Field("float32", description="Keras dtype policy of the arithmetic.")
+    dropout: Rate | None = Field(default=None, description="Dropout rate. Overrides the model's config.")
+    precision: Precision = Field(default="float32", description="Keras dtype policy of the arithmetic.")
     jit_compile: Flag | None = Field(
-        None, description="Whether XLA compiles the training step. By default only with an accelerator."
+        default=None, description="Whether XLA compiles the training step. By default only with an accelerator."
     )
     max_unknown_share: Share = Field(
-        0.2, description="Maximum share of the words of the text that may be missing from the vocabulary."
+        default=0.2, description="Maximum share of the words of the text that may be missing from the vocabulary."
     )
-    seed: Seed = Field(0, description="Random seed for initialization, data order, masking and dropout.")
-    checkpoint_every: Count = Field(500, description="Steps between training states, from which a killed run resumes.")
-    log_every: Count = Field(50, description="Steps between rows of the history.")
+    seed: Seed = Field(default=0, description="Random seed for initialization, data order, masking and dropout.")
+    checkpoint_every: Count = Field(
+        default=500, description="Steps between training states, from which a killed run resumes."
+    )
+    log_every: Count = Field(default=50, description="Steps between rows of the history.")
     show_progress: Annotated[Flag, Flags(("--progress/--no-progress",))] = Field(
-        True, description="Whether to show a progress bar on standard error."
+        default=True, description="Whether to show a progress bar on standard error."
     )
 
 
@@ -77,8 +83,8 @@ class RunSettings(TrainingSettings):
 
     output: Annotated[PathText, Flags(("--output", "-o"))] = Field(description="Folder of the run.")
     start_from: Annotated[PathText, Flags(("--from",))] | None = Field(
-        None, description="Model to start from: a folder or a checkpoint file. By default random weights."
+        default=None, description="Model to start from: a folder or a checkpoint file. By default random weights."
     )
     restart: Annotated[Flag, Flags(("--restart",), value=True)] = Field(
-        False, description="Delete an earlier run in the folder and start again."
+        default=False, description="Delete an earlier run in the folder and start again."
     )

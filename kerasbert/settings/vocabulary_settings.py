@@ -12,11 +12,13 @@ from kerasbert.settings.settings_class import settings_class
 class VocabularySettings:
     """The size of a vocabulary, and how its text is normalized."""
 
-    size: VocabularySize = Field(30522, description="Maximum number of word pieces.")
-    min_count: Count = Field(2, description="How often a piece of more than one character must occur to be learned.")
+    size: VocabularySize = Field(default=30522, description="Maximum number of word pieces.")
+    min_count: Count = Field(
+        default=2, description="How often a piece of more than one character must occur to be learned."
+    )
     lower_case: Annotated[Flag, Flags(("--cased",), value=False, help="Keep capital letters and accents.")] = Field(
-        True, description="Whether text is lower-cased."
+        default=True, description="Whether text is lower-cased."
     )
     strip_accents: Annotated[Flag, Flags(("--strip-accents/--keep-accents",))] | None = Field(
-        None, description="Whether accents are removed. By default only where text is lower-cased."
+        default=None, description="Whether accents are removed. By default only where text is lower-cased."
     )

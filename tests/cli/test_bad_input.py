@@ -243,12 +243,12 @@ def test_misspelt_command_is_one_line_and_code_2(command: Command, arguments: li
     assert "--help" in result.error
 
 
-def test_a_figure_that_the_task_has_not_is_refused_before_training(
+def test_a_metric_that_the_task_does_not_have_is_refused_before_training(
     command: Command, table: Path, pretrained: Path, tmp_path: Path
 ) -> None:
     result = command("fine-tune", table, "--from", pretrained / "model", "-o", tmp_path / "r", "--monitor", "micro_f1")
     assert result.code == 1
-    assert "monitor='micro_f1'" in result.error
+    assert "--monitor micro_f1" in result.error
     assert "loss, accuracy, macro_f1, weighted_f1" in result.error
     assert not (tmp_path / "r").exists()
 

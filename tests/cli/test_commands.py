@@ -117,7 +117,7 @@ def test_other_settings_in_the_same_folder_are_refused(
         32,
     )
     assert result.code == 1
-    assert "epochs=40 -> 2" in result.error
+    assert "epochs: 40 before, 2 now" in result.error
     assert "--restart" in result.error
 
 

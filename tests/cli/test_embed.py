@@ -99,8 +99,8 @@ def test_vectors_are_as_wide_as_the_last_projection(command: Command, projecting
 def test_another_pooling_must_fit_the_projection(command: Command, projecting_encoder: Path) -> None:
     result = command("embed", projecting_encoder, "a text", "--pooling", "last")
     assert result.code == 1
-    assert "`pooling` must return vectors of the size that the model's projection expects, 64" in result.error
-    assert "pooling='last', which gives 32. The model's own is ('max', 'mean')" in result.error
+    assert "`--pooling` must return vectors of the size that the model's projection expects, 64" in result.error
+    assert "--pooling last, which gives 32. The model's own is ('max', 'mean')" in result.error
     encoder = load_sentence_encoder(projecting_encoder, ["cls", "max"], normalize=False)
     (vectors,) = embed(encoder, TEXTS)
     np.testing.assert_allclose(vectors, projected_by_hand(projecting_encoder, ("cls", "max"), False), atol=1e-5)

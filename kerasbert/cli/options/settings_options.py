@@ -74,9 +74,10 @@ def _type(info: SettingInfo) -> click.ParamType:
         info.bounds.get(closed, info.bounds.get(open_)) for closed, open_ in (("ge", "gt"), ("le", "lt"))
     )
     number: Any = WholeNumber if info.kind is int else FiniteNumber
-    return number(
+    kind: click.ParamType = number(
         min=lowest,
         max=None if highest is not None and highest >= _LARGE else highest,
         min_open="gt" in info.bounds,
         max_open="lt" in info.bounds,
     )
+    return kind
