@@ -73,7 +73,7 @@ def test_a_long_history_stays_small():
     report.add_training_curves(rows)
     page = report.to_html()
     assert len(page) < 80_000
-    assert "Thin: as logged. Bold: running mean." in page
+    assert "Thin lines: as logged. Bold lines: running mean." in page
 
 
 def test_history_rows_of_the_wrong_form_are_refused():
