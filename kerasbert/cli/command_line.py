@@ -1,4 +1,4 @@
-"""The group of sub-commands and the way in: lazy imports, quiet TensorFlow, one line an error."""
+"""The group of sub-commands and the entry point: lazy imports, quiet TensorFlow, one line per error."""
 
 import importlib
 import os
@@ -16,36 +16,36 @@ from kerasbert.version import __version__
 SUBCOMMANDS = {
     "vocabulary": "Learn a word-piece vocabulary from text.",
     "pretrain": "Pretrain a BERT on masked LM and next-sentence prediction.",
-    "fine-tune": "Fine-tune a BERT on a labelled table.",
-    "evaluate": "Measure a model on a labelled table.",
+    "fine-tune": "Fine-tune a BERT on labelled tables.",
+    "evaluate": "Measure a model on labelled tables.",
     "predict": "Label texts with a fine-tuned model.",
-    "embed": "Make one vector of each text.",
-    "convert": "Write a checkpoint in another project's layout, with proof in numbers.",
+    "embed": "Compute one vector for each text.",
+    "convert": "Write a checkpoint in another project's layout, and check it.",
     "export": "Write a SavedModel that takes raw strings.",
     "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
-    "pipeline": "Run pretraining or fine-tuning as a TFX pipeline, here or elsewhere.",
+    "pipeline": "Run pretraining or fine-tuning as a TFX pipeline, here or in the cloud.",
     "report": "Write a run's metrics and curves as one HTML page.",
-    "demo": "Run all of it on Python's own documentation.",
+    "demo": "Run everything on Python's own documentation.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a sub-command's module when that sub-command is called or asked for help.
+    """A group that imports a sub-command's module only when the sub-command is called.
 
     Attributes:
-        subcommands: name -> what it does, in the order in which a user meets them.
-        module_prefix: before a sub-command's name in the name of its module.
+        subcommands: Name -> what it does, in the order of a user's work.
+        module_prefix: Prefix of the sub-commands' modules.
     """
 
     subcommands: Mapping[str, str] = SUBCOMMANDS
     module_prefix = ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The sub-commands in the order in which a user meets them."""
+        """Returns the sub-commands in the order of a user's work."""
         return list(self.subcommands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, or None when there is none of that name."""
+        """Returns the command, or None if there is no command of that name."""
         if cmd_name not in self.subcommands:
             return None
         name = cmd_name.replace("-", "_")
@@ -89,11 +89,11 @@ def kerasbert() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
-    Exit codes: 0 done; 1 the input cannot be used, or training stopped; 2 the command was misspelt; 130 interrupted.
-    A traceback in place of the one line: `KERASBERT_TRACEBACK=1`.
+    Exit codes: 0 success; 1 the input cannot be used, or training stopped; 2 usage error; 130 interrupted. With
+    `KERASBERT_TRACEBACK=1` in the environment, errors print a traceback instead of one line.
     """
-    # TensorFlow's C++ side greets on standard error, with words such as "Unable to register cuFFT factory" on machines
-    # without a GPU; what goes wrong reaches us as Python exceptions. Set before TensorFlow is imported.
+    # TensorFlow's C++ side logs to standard error, e.g. "Unable to register cuFFT factory" on machines without a GPU.
+    # Errors arrive as Python exceptions. The variable must be set before TensorFlow is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted.", 130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nobody is left to tell, and Python must not try at exit.
+        # The reader of our output has exited (`| head`). Python must not write to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (BadInputError, TrainingStoppedError, OSError) as error:
@@ -119,15 +119,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except _tensorflow_file_errors() as error:
         if os.environ.get("KERASBERT_TRACEBACK"):
             raise
-        # Such as "{{function_node ...}} /path/of/the/file; No space left on device [Op:SaveV2]".
+        # For example "{{function_node ...}} /path/of/the/file; No space left on device [Op:SaveV2]".
         message = re.sub(r"^\{\{.*?\}\}\s*|\s*\[Op:\w+\].*$", "", _one_line(error))
         _fail(f"{message}. Free space, or use another folder.", 1)
 
 
 def _tensorflow_file_errors() -> tuple[type[Exception], ...]:
-    """What TensorFlow's own file writing raises on a full disk or a locked folder; nothing while it is not loaded.
+    """Returns what TensorFlow raises when it writes to a full disk or a locked folder; nothing if it is not loaded.
 
-    Python asks for this only when an exception has come.
+    Python calls this only when an exception was raised.
     """
     if "tensorflow" not in sys.modules:
         return ()

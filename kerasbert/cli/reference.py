@@ -15,10 +15,12 @@ from kerasbert.cli.command_line import kerasbert
 from kerasbert.settings import (
     FineTuningParameters,
     FineTuningSettings,
+    FormatSettings,
     PretrainingParameters,
     PretrainingSettings,
     RunSettings,
     TableSettings,
+    TextTableSettings,
     TrainingSettings,
 )
 from kerasbert.settings.reference import json_schema, json_text, settings_table
@@ -59,7 +61,13 @@ def settings_reference() -> str:
     sections = [
         ("Training", "Of `pretrain` and `fine-tune`, and of both pipelines.", TrainingSettings),
         ("Runs", "Of the commands `pretrain` and `fine-tune`, and of `kerasbert.recipes`.", RunSettings),
-        ("Tables", "Of every command that reads tables, and of the fine-tuning pipeline.", TableSettings),
+        ("Files", "Of every command and both pipelines that read text or tables.", FormatSettings),
+        ("Tables of texts", "Of `vocabulary`, `pretrain` and the pretraining pipeline.", TextTableSettings),
+        (
+            "Tables of labelled texts",
+            "Of `fine-tune`, `evaluate`, `predict` and the fine-tuning pipeline.",
+            TableSettings,
+        ),
         ("Fine-tuning", "Of `fine-tune` and the fine-tuning pipeline.", FineTuningParameters),
         ("Fine-tuning: data of the command", "Of `fine-tune`.", FineTuningSettings),
         ("Pretraining", "Of `pretrain` and the pretraining pipeline.", PretrainingParameters),

@@ -1,7 +1,7 @@
-"""How does a file of text become a trained model in a run folder? The steps in order, for commands and pipelines.
+"""The steps that turn text files into a trained model in a run folder, for commands and pipelines.
 
-This is the one code path for training: it puts together what `data`, `preprocessing`, `models`, `training` and
-`checkpoints` know, which know nothing of each other.
+This is the only code path for training. It combines `data`, `preprocessing`, `models`, `training` and `checkpoints`,
+which do not import each other.
 """
 
 from kerasbert.recipes.exporting import export_model

@@ -1,4 +1,4 @@
-"""What a fine-tuned model is worth beside simpler ones, on the same rows."""
+"""Compares a fine-tuned model with simpler ones on the same rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ METRICS = ("accuracy", "macro_f1")
 
 
 def majority_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float]:
-    """The metrics of always answering the most frequent label of the training rows."""
+    """Returns the metrics of always predicting the most frequent label of the training rows."""
     labels = train.label_names()
     metrics = majority_class(train.targets(labels), test.targets(labels), labels.names)
     return {name: metrics[name] for name in METRICS}
@@ -22,7 +22,7 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
     """The metrics of TF-IDF on words and word pairs with logistic regression (scikit-learn).
 
     Raises:
-        BadInputError: scikit-learn is not installed.
+        BadInputError: Scikit-learn is not installed.
     """
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,7 +30,7 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
         from sklearn.pipeline import make_pipeline
     except ImportError as error:
         raise BadInputError(
-            'The comparison needs scikit-learn. Received: none. Run: pip install "kerasbert[demo]"'
+            'The comparison needs scikit-learn. Received: it is not installed. Run: pip install "kerasbert[demo]"'
         ) from error
     labels = train.label_names()
     model = make_pipeline(
@@ -44,5 +44,5 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
 
 def comparison_table(metrics: Mapping[str, Mapping[str, float]], title: str, note: str) -> dict[str, Any]:
     """The key `comparison` of a run's `evaluation.json`: one model a row."""
-    rows: Sequence[Any] = [[name, *(row[figure] for figure in METRICS)] for name, row in metrics.items()]
+    rows: Sequence[Any] = [[name, *(row[metric] for metric in METRICS)] for name, row in metrics.items()]
     return {"title": title, "note": note, "columns": ["model", "accuracy", "macro F1"], "rows": rows}

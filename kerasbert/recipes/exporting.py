@@ -12,9 +12,8 @@ from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.run_folder import RunFolder
 
-# What of a run's settings says what the model was trained on.
+# The settings of a run that say what the model was trained on.
 _DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")
-# What begins a run.
 _COMMANDS = ("pretrain", "fine-tune")
 
 
@@ -30,20 +29,20 @@ def export_model(
     """Writes `folder/<version>` from a model folder.
 
     Args:
-        model: a folder that `kerasbert.checkpoints.load` reads. Where it is a run's, the run's data and metrics go into
-            the model card.
-        folder: the served model's folder.
-        version: above those that are there. By default the next one.
-        sequence_length: the most tokens of a row, in place of the preprocessing's own.
-        model_card: facts for the model card, before those of the run.
-        **options: see `kerasbert.export.write`.
+        model: A folder that `kerasbert.checkpoints.load` reads. If it belongs to a run, the run's data and metrics go
+            into the model card.
+        folder: The served model's folder.
+        version: The version number, higher than the existing ones. By default the next one.
+        sequence_length: The maximum number of tokens of a row. Overrides that of the preprocessing.
+        model_card: Facts for the model card, which take precedence over those of the run.
+        **options: Options of `kerasbert.export.write`.
 
     Returns:
         The path of the new version's folder.
 
     Raises:
-        BadInputError: the model has no vocabulary beside it, or cannot be exported.
-        OSError: the folder cannot be written. No version is then left under its final name.
+        BadInputError: The model has no vocabulary, or cannot be exported.
+        OSError: The folder cannot be written. No incomplete version is left.
     """
     loaded = checkpoints.load(model)
     text_to_inputs = loaded.text_to_inputs
@@ -60,9 +59,9 @@ def export_model(
 
 
 def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
-    """`data` and `metrics` of the run that left a model folder, as far as it left them.
+    """Returns `data` and `metrics` of the run that wrote a model folder, as far as they exist.
 
-    They are extra: beside a model there may also be files of the same names that say something else.
+    They are optional: files of the same names next to a model may also contain something else.
     """
     run = RunFolder(Path(model).parent)
     begun = _read_object(run.settings)
@@ -81,7 +80,7 @@ def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one where there is none."""
+    """The JSON object in a file; an empty one if there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -28,18 +28,19 @@ from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pret
 
 # [CLS] first [SEP] second [SEP]
 SPECIAL_TOKENS = 3
-# Held-out pairs take the first segments' chunks once: more copies of the same text would not be more text.
+# Held-out text is used once: more copies of the same text would not be more text.
 HELD_OUT_DUPE_FACTOR = 1
 EVALUATION_SEED = 13
 
 
 @dataclass(frozen=True)
 class Records:
-    """Pairs that were made before, such as by a Beam pipeline. Each folder holds one for each phase: "short", "long".
+    """Pairs that were made before, e.g. by a Beam pipeline. Each folder has one folder per phase: "short", "long".
 
     Attributes:
-        train, held_out: what `write_pairs` writes, in `train/short` and so on.
-        is_masked: whether those for training are masked already (see `kerasbert.data.pretraining.masked_examples`).
+        train: The training pairs: what `write_pairs` writes.
+        held_out: The held-out pairs.
+        is_masked: Whether the training pairs are masked already (see `kerasbert.data.pretraining.masked_examples`).
     """
 
     train: Path
@@ -49,7 +50,15 @@ class Records:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What pretraining gave: the model, its preprocessing, the history and the metrics on held-out text."""
+    """The result of pretraining.
+
+    Attributes:
+        model: The pretrained model.
+        text_to_inputs: Its preprocessing.
+        history: The metrics during training.
+        metrics: The metrics on held-out text.
+        folder: The run's folder.
+    """
 
     model: BertPretrainer
     text_to_inputs: TextToInputs
@@ -61,16 +70,17 @@ class Pretrained:
 def pretrain(
     settings: PretrainingSettings, report: ReadReport | None = None, records: Records | None = None
 ) -> Pretrained:
-    """Pretrains a model, or goes on where a killed run with the same settings stopped.
+    """Pretrains a model, or resumes an interrupted run with the same settings.
 
     Args:
-        settings: all of them are written to `settings.json`.
-        report: counts of what was read are added to it.
-        records: pairs of the vocabulary and lengths that `settings` say. None makes them from `settings.texts`.
+        settings: The settings, all of which are written to `settings.json`.
+        report: A report to which counts of what was read are added.
+        records: Pairs made with the vocabulary and the lengths of `settings`. By default they are made from
+            `settings.texts`.
 
     Raises:
-        BadInputError: the text, the vocabulary, the model to start from or the folder cannot be used.
-        TrainingStoppedError: the loss is no number.
+        BadInputError: The text, the vocabulary, the model to start from or the folder cannot be used.
+        TrainingStoppedError: The loss is not a finite number.
     """
     folder = RunFolder(settings.output)
     backbone, to_inputs = make_backbone(settings, max(settings.lengths().values()))
@@ -88,7 +98,7 @@ def pretrain(
         try:
             _write_all(makers.values(), report)
         except BadInputError:
-            # A folder that was begun would take these settings only, and text that was read before.
+            # A run that was started would accept no other settings, and no other text.
             if not goes_on:
                 folder.remove()
             raise
@@ -113,7 +123,7 @@ def pretrain(
 def evaluate_on_records(
     model: BertPretrainer, to_inputs: TextToInputs, settings: PretrainingSettings, records: Records
 ) -> dict[str, float]:
-    """The metrics on held-out pairs that `pretrain` gives, for a model that was trained before."""
+    """Returns the metrics on held-out pairs that `pretrain` computes, for a model that was trained before."""
     name, length = next(iter(settings.lengths().items()))
     maker = _InstanceMaker(settings, to_inputs, length, Records(records.train / name, records.held_out / name))
     return evaluate_pretrainer(model, maker.held_out_batches())
@@ -193,7 +203,7 @@ class _InstanceMaker:
                 ) from error
 
     def batches(self, start_batch: int) -> tf.data.Dataset:
-        """Training batches from number `start_batch` on, without end."""
+        """Endless training batches, starting with number `start_batch`."""
         if self._records.is_masked:
             return masked_dataset(
                 self._records.train,

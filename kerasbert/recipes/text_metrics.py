@@ -1,4 +1,4 @@
-"""What a report shows of a run beside its metrics: lengths, the vocabulary in use, and one text's attention."""
+"""What a report shows of a run in addition to its metrics: lengths, vocabulary usage, and the attention on one text."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +12,7 @@ from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.reports import vocabulary_statistics
 
-# More tokens than this make an attention map that nobody can read.
+# An attention map with more tokens is not readable.
 _ATTENTION_TOKENS = 24
 _ROWS_AT_ONCE = 1024
 

@@ -1,4 +1,4 @@
-"""Refuses text in words that a vocabulary does not know: a model would be given [UNK] in their place."""
+"""Refuses text whose words are not in the vocabulary: the model would see [UNK] in their place."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import WordPieceTokenizer
 
-CHECK_CHARACTERS = 2_000_000  # text over which the share of unknown words is taken
+CHECK_CHARACTERS = 2_000_000  # the amount of text that is examined
 _LINES_AT_ONCE = 512
 _REMEDY = "Start from a model of the text's language and script"
 
@@ -16,17 +16,17 @@ _REMEDY = "Start from a model of the text's language and script"
 def check_unknown_words(
     tokenizer: WordPieceTokenizer, lines: Iterable[str], max_share: float, source: str | None, remedy: str = _REMEDY
 ) -> float:
-    """The share of word pieces that are [UNK].
+    """Returns the share of word pieces that are [UNK].
 
     Args:
-        tokenizer: with the vocabulary.
-        lines: text; all of it is looked at.
-        max_share: the largest share that is allowed, the setting `max_unknown_share`.
-        source: where the vocabulary comes from, for the message.
-        remedy: what to do, for the message, beside raising `max_unknown_share`.
+        tokenizer: The tokenizer with the vocabulary.
+        lines: The text, all of which is examined.
+        max_share: The largest allowed share: the setting `max_unknown_share`.
+        source: Where the vocabulary comes from, for the message.
+        remedy: A fix for the message, in addition to raising `max_unknown_share`.
 
     Raises:
-        BadInputError: the share is larger than `max_share`.
+        BadInputError: The share is larger than `max_share`.
     """
     unknown = total = 0
     rest = iter(lines)
@@ -45,7 +45,7 @@ def check_unknown_words(
 
 
 def first_characters(lines: Iterable[str], characters: int = CHECK_CHARACTERS) -> Iterator[str]:
-    """The first lines, with so many characters or a few more."""
+    """Yields the first lines until they have the given number of characters."""
     for line in lines:
         if characters <= 0:
             return

@@ -12,7 +12,12 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 @settings_class
 class FineTuningParameters(TrainingSettings, TableSettings):
-    """What the command and the pipeline share."""
+    """What the command and the pipeline of fine-tuning share.
+
+    Example:
+        >>> FineTuningParameters(class_weights="spam=4").class_weights
+        {'spam': 4.0}
+    """
 
     task: Annotated[Task, Flags(("--task", "--problem-type"))] = Field(
         default="single_label_classification",
@@ -44,7 +49,13 @@ class FineTuningParameters(TrainingSettings, TableSettings):
 
 @settings_class
 class FineTuningSettings(FineTuningParameters, RunSettings):
-    """The settings of `kerasbert.recipes.fine_tune` and of `kerasbert fine-tune`."""
+    """The settings of `kerasbert.recipes.fine_tune` and of `kerasbert fine-tune`.
+
+    Example:
+        >>> settings = FineTuningSettings(output="runs/first", train="train.csv", start_from="bert", epochs=2)
+        >>> settings.train, settings.learning_rate, settings.task
+        (('train.csv',), 5e-05, 'single_label_classification')
+    """
 
     train: Paths = Field(default=(), description="Tables with the training rows.")
     validation: Paths = Field(

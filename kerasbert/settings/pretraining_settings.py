@@ -10,7 +10,12 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 @settings_class
 class PretrainingParameters(TrainingSettings, TextTableSettings):
-    """What the command and the pipeline share."""
+    """What the command and the pipeline of pretraining share.
+
+    Example:
+        >>> PretrainingParameters(steps="2e4").steps
+        20000
+    """
 
     steps: Count = Field(default=10_000, description="Number of training steps (batches).")
     long_sequence_length: Length = Field(
@@ -42,7 +47,13 @@ class PretrainingParameters(TrainingSettings, TextTableSettings):
 
 @settings_class
 class PretrainingSettings(PretrainingParameters, RunSettings):
-    """The settings of `kerasbert.recipes.pretrain` and of `kerasbert pretrain`."""
+    """The settings of `kerasbert.recipes.pretrain` and of `kerasbert pretrain`.
+
+    Example:
+        >>> settings = PretrainingSettings(output="runs/first", texts="corpus.txt", vocabulary="vocab.txt", steps=100)
+        >>> settings.long_steps, settings.lengths()
+        (10, {'short': 128, 'long': 512})
+    """
 
     texts: Paths = Field(
         default=(),

@@ -95,7 +95,16 @@ class SettingInfo:
 
 @functools.cache
 def settings_of(settings_class: type) -> dict[str, SettingInfo]:
-    """Returns name -> what is declared about it, for every setting of a settings class."""
+    """Returns name -> what is declared about it, for every setting of a settings class.
+
+    Args:
+        settings_class: The class.
+
+    Example:
+        >>> from kerasbert.settings import RunSettings
+        >>> settings_of(RunSettings)["output"].is_required
+        True
+    """
     fields: dict[str, FieldInfo] = settings_class.__pydantic_fields__  # type: ignore[attr-defined]
     return {name: _described(name, field) for name, field in fields.items()}
 

@@ -10,7 +10,12 @@ from kerasbert.settings.settings_class import settings_class
 
 @settings_class
 class FormatSettings:
-    """How files are written. By default this is found out from each file."""
+    """How files are written. By default this is found out from each file.
+
+    Example:
+        >>> FormatSettings(delimiter="semicolon", encoding="cp1252").has_header
+        True
+    """
 
     delimiter: NotEmptyText | None = Field(
         default=None,
@@ -29,7 +34,12 @@ class FormatSettings:
 
 @settings_class
 class TextTableSettings(FormatSettings):
-    """The format of text files that may be tables with a column of texts."""
+    """The format of text files that may be tables with a column of texts.
+
+    Example:
+        >>> TextTableSettings(text_column="review").text_column
+        'review'
+    """
 
     text_column: Text | None = Field(
         default=None,
@@ -40,7 +50,12 @@ class TextTableSettings(FormatSettings):
 
 @settings_class
 class TableSettings(FormatSettings):
-    """The format and the columns of tables of labelled texts."""
+    """The format and the columns of tables of labelled texts.
+
+    Example:
+        >>> TableSettings(text_column=1, label_column=2, has_header=False).label_column
+        '2'
+    """
 
     text_column: Text = Field(default="text", description="Column of the texts.")
     pair_column: Text | None = Field(default=None, description="Column of the second texts, for tasks on pairs.")

@@ -23,7 +23,12 @@ from kerasbert.settings.settings_class import settings_class
 
 @settings_class
 class TrainingSettings:
-    """The model, its tokenizer, the optimizer, and what is logged."""
+    """The settings of pretraining and fine-tuning: the model, its tokenizer, the optimizer, and what is logged.
+
+    Example:
+        >>> TrainingSettings(batch_size=16).batch_size
+        16
+    """
 
     model: PathText = Field(
         default="bert-tiny",
@@ -79,7 +84,12 @@ class TrainingSettings:
 
 @settings_class
 class RunSettings(TrainingSettings):
-    """The settings of a training that a command starts, in a folder of its own."""
+    """The settings of a training run in a folder of its own.
+
+    Example:
+        >>> RunSettings(output="runs/first", start_from="bert").restart
+        False
+    """
 
     output: Annotated[PathText, Flags(("--output", "-o"))] = Field(description="Folder of the run.")
     start_from: Annotated[PathText, Flags(("--from",))] | None = Field(

@@ -148,7 +148,7 @@ def test_an_export_carries_the_run_into_its_model_card(command: Command, fine_tu
 @pytest.mark.parametrize(
     ("card", "options", "message"),
     [
-        ("[]", (), "must hold a JSON object"),
+        ("[]", (), "must contain a JSON object"),
         ("{", (), "must be JSON"),
         ('{"signatures": 1}', (), "read off the model"),
         ("{}", ("--min-serving-version", "2.11"), "2.12 to "),

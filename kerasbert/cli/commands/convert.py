@@ -1,4 +1,4 @@
-"""`kerasbert convert`: a checkpoint of one layout as one of another, with proof in numbers."""
+"""`kerasbert convert`: writes a checkpoint in another layout, and proves in numbers that nothing changed."""
 
 import sys
 
@@ -15,13 +15,13 @@ from tqdm import tqdm
     default="hugging_face",
     show_default=True,
     type=click.Choice(["hugging_face", "google_tf1", "keras_hub"]),
-    help="The layout to write.",
+    help="Layout to write.",
 )
 def convert(source: str, destination: str, layout: str) -> None:
     """Write the checkpoint at SOURCE, of any layout, into the folder DESTINATION in another layout.
 
-    The new folder is loaded back before it gets its name. All weights are compared bit by bit, and the largest
-    difference of each layer's output on a fixed input is printed. Nothing is left where the two differ.
+    The new folder is loaded back before it gets its name: all weights are compared bit by bit, and the largest
+    difference of each layer's output on a fixed input is printed. If the two differ, nothing is written.
 
     \b
     Example:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=SEED,
     help="Random seed for initialization, data order, masking and dropout.",
 )
-@click.option("--seeds", help="Several, such as 0,1,2: repeats the comparison for each and shows the spread.")
+@click.option("--seeds", help="Several seeds, e.g. 0,1,2: repeat the comparison for each and show the spread.")
 @click.option("--quick", is_flag=True, help="A few steps only: shows the way, not the metrics.")
 def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
     """Run the whole way on Python's own documentation, which needs no download.
@@ -99,13 +99,13 @@ def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int
     click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
     for name, metrics in steps.baselines(corpus).items():
         click.echo(f"  {name:30s} accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}")
-    for figure in ("accuracy", "macro_f1"):
-        _print_spread(figure, {name: [row[figure] for row in rows] for name, rows in runs.items()})
+    for metric in ("accuracy", "macro_f1"):
+        _print_spread(metric, {name: [row[metric] for row in rows] for name, rows in runs.items()})
 
 
-def _print_spread(figure: str, values: Mapping[str, Sequence[float]]) -> None:
-    """One figure of every seed, and whether pretraining adds more to it than the seeds differ."""
-    words = figure.replace("_", " ")
+def _print_spread(metric: str, values: Mapping[str, Sequence[float]]) -> None:
+    """Prints a metric for every seed, and whether pretraining adds more to it than the seeds differ."""
+    words = metric.replace("_", " ")
     for name, found in values.items():
         each = " ".join(f"{value:.4f}" for value in found)
         mean = statistics.fmean(found)
@@ -157,7 +157,7 @@ def _seeds(text: str) -> list[int]:
         return [SEED(int(part)) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
-            f"--seeds takes numbers with commas between them, such as 0,1,2, not {text!r}."
+            f"--seeds must be numbers with commas between them. Received: {text!r}. For example, 0,1,2."
         ) from error
 
 

@@ -30,7 +30,7 @@ from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings
 
 PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
 # Of fine-tuning. What suits a pretrained model need not suit one without, so the latter has its choice of two, by its
-# validation figure.
+# validation metric.
 LEARNING_RATE = 2e-3
 FROM_NOTHING_RATES = (1e-3, 2e-3)
 # A live answer and a served one may differ by this much.

@@ -14,8 +14,8 @@ from kerasbert.cli.reading_progress import echo_warning
 @click.argument("model")
 @click.argument("tables", nargs=-1, required=True)
 @table_options()
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows in a batch.")
-@click.option("--output", "-o", type=click.Path(), help="A JSON file for all metrics, per label too.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
+@click.option("--output", "-o", type=click.Path(), help="JSON file to write with all metrics, also per label.")
 def evaluate(model: str, tables: tuple[str, ...], output: str | None, batch_size: int, **columns: Any) -> None:
     """Measure the fine-tuned MODEL (a folder) on labelled TABLES.
 

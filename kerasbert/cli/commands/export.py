@@ -11,21 +11,31 @@ _COUNT = click.IntRange(min=1)
 @click.command()
 @click.argument("model")
 @click.argument("folder")
-@click.option("--version", type=_COUNT, help="Above those that are there. By default the next one.")
-@click.option("--min-serving-version", help="Refuse ops that this TF Serving does not link, such as 2.12.")
+@click.option("--version", type=_COUNT, help="Version number, higher than the existing ones. By default the next one.")
+@click.option("--min-serving-version", help="Refuse ops that this version of TF Serving does not have, e.g. 2.12.")
 @click.option(
     "--sequence-length",
     type=click.IntRange(min=3),  # [CLS] and two [SEP]
-    help="Most tokens of a row. By default as the model was trained.",
+    help="Maximum number of tokens of a row. By default as the model was trained.",
+)
+@click.option("--model-card", type=click.Path(), help="JSON file with facts for the model card: data, metrics, limits.")
+@click.option(
+    "--warm-up-length",
+    "lengths",
+    type=_COUNT,
+    multiple=True,
+    help="Tokens of a warm-up request. By default 8, 32 and 128. May be repeated.",
 )
 @click.option(
-    "--model-card", type=click.Path(), help="A JSON object: data, metrics, limits and more for the model card."
+    "--warm-up-batch-size",
+    "batch_sizes",
+    type=_COUNT,
+    multiple=True,
+    help="Texts of a warm-up request. By default 1 and 8. May be repeated.",
 )
-@click.option("--warm-up-length", "lengths", type=_COUNT, multiple=True, help="Tokens; more than once. 8, 32, 128.")
-@click.option("--warm-up-batch-size", "batch_sizes", type=_COUNT, multiple=True, help="Texts; more than once. 1, 8.")
 @click.option("--no-warm-up", is_flag=True, help="Write no warm-up requests.")
-@click.option("--text-feature", help="Of tf.Examples: the feature with the text, when not its signature's own name.")
-@click.option("--pair-feature", help="Of tf.Examples: the feature with the second text.")
+@click.option("--text-feature", help="Feature of tf.Examples with the text. By default named as the signature's input.")
+@click.option("--pair-feature", help="Feature of tf.Examples with the second text.")
 def export(
     model: str,
     folder: str,
@@ -37,7 +47,7 @@ def export(
 ) -> None:
     """Write MODEL (a folder that kerasbert can load) as FOLDER/<version>, a SavedModel that takes raw strings.
 
-    It appears whole or not at all, so a server that watches FOLDER takes it up safely. TF Serving and `kerasbert
+    The version appears completely or not at all, so a server may watch FOLDER. TF Serving and `kerasbert
     serve` serve it as it is.
 
     \b
@@ -66,9 +76,9 @@ def _read_card(path: str | None) -> dict[str, Any]:
     try:
         card = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInputError(f"'{path}' must be JSON. Received: {error}. Mend the file.") from error
+        raise BadInputError(f"'{path}' must be JSON. Received: {error}. Correct the file.") from error
     if not isinstance(card, dict):
         raise BadInputError(
-            f"'{path}' must hold a JSON object. Received: {type(card).__name__}. Write such as {{\"data\": ...}}."
+            f"'{path}' must contain a JSON object. Received: {type(card).__name__}. For example, {{\"data\": ...}}."
         )
     return card

@@ -9,13 +9,17 @@ from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline
 
 @click.command()
 @pipeline_arguments()
-@click.option("--target", required=True, type=click.Choice(["vertex", "kubeflow"]), help="Who is to run it.")
-@click.option("--output", "-o", required=True, type=click.Path(), help="A .json (vertex) or .yaml (kubeflow) file.")
+@click.option(
+    "--target", required=True, type=click.Choice(["vertex", "kubeflow"]), help="Where the pipeline is to run."
+)
+@click.option(
+    "--output", "-o", required=True, type=click.Path(), help=".json file (vertex) or .yaml file (kubeflow) to write."
+)
 def compile(kind: str, config: str | None, assignments: tuple[str, ...], target: Any, output: str) -> None:
     """Write a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML). Needs no network.
 
     Its steps run in the image that the setting `image` names: build it from pipelines/deploy/Dockerfile. Some settings
-    are inputs of the compiled pipeline, to be chosen when a run is started.
+    are inputs of the compiled pipeline, which can be chosen when a run is started.
 
     \b
     Example:

@@ -7,12 +7,12 @@ from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline
 
 @click.command()
 @pipeline_arguments()
-@click.option("--no-cache", is_flag=True, help="Run every component, whether anything has changed or not.")
+@click.option("--no-cache", is_flag=True, help="Run every component, even if nothing has changed.")
 def run(kind: str, config: str | None, assignments: tuple[str, ...], no_cache: bool) -> None:
-    """Run a pipeline on this machine, and say what each component did.
+    """Run a pipeline on this machine, and print what each component did.
 
-    What has not changed since an earlier run is taken from it, so that the same command goes on after a kill. All
-    settings are described in `pipelines/settings.py`.
+    Components whose inputs and settings have not changed since an earlier run are not run again, so the same command
+    resumes after an interruption. All settings are described in docs/settings.md.
 
     \b
     Example:

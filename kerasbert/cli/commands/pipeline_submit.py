@@ -7,19 +7,21 @@ from kerasbert.cli.options.pipeline_settings import parsed_assignments, require_
 
 @click.command()
 @click.argument("file")
-@click.option("--project", help="Google Cloud's project. By default GOOGLE_CLOUD_PROJECT.")
-@click.option("--region", help="Such as us-central1. By default GOOGLE_CLOUD_REGION.")
-@click.option("--service-account", help="Who the steps run as. By default KERASBERT_SERVICE_ACCOUNT, or the project's.")
+@click.option("--project", help="Google Cloud project. By default GOOGLE_CLOUD_PROJECT.")
+@click.option("--region", help="Google Cloud region, e.g. us-central1. By default GOOGLE_CLOUD_REGION.")
+@click.option(
+    "--service-account", help="Account that the steps run as. By default KERASBERT_SERVICE_ACCOUNT, or the project's."
+)
 @click.option(
     "--parameter",
     "-p",
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An input of the pipeline, such as epochs=5.",
+    help="Input of the pipeline, e.g. epochs=5. May be repeated.",
 )
-@click.option("--no-cache", is_flag=True, help="Run every step, whether anything has changed or not.")
-@click.option("--job-id", help="A name for the run. By default made of the pipeline's name and the time.")
+@click.option("--no-cache", is_flag=True, help="Run every step, even if nothing has changed.")
+@click.option("--job-id", help="Name of the run. By default the pipeline's name with the time.")
 def submit(
     file: str,
     project: str | None,

@@ -5,8 +5,8 @@ import click
 
 @click.command()
 @click.argument("run")
-@click.option("--output", "-o", type=click.Path(), help="The page. By default report.html in the run's folder.")
-@click.option("--title", default="", help="The page's heading.")
+@click.option("--output", "-o", type=click.Path(), help="File to write. By default report.html in the run's folder.")
+@click.option("--title", default="", help="Heading of the page.")
 def report(run: str, output: str | None, title: str) -> None:
     """Write the metrics and curves of RUN (the folder of `pretrain` or `fine-tune`) as one self-contained HTML page.
 

@@ -44,10 +44,10 @@ def options_of(command: click.Command) -> dict[str, str]:
     options = {}
     for param in command.params:
         if isinstance(param, click.Option):
-            longest = max(param.opts, key=len)
-            options[str(param.name)] = "/".join([longest, *param.secondary_opts[:1]])
+            name = next((spelling for spelling in param.opts if spelling.startswith("--")), param.opts[0])
+            options[str(param.name)] = "/".join([name, *param.secondary_opts[:1]])
             if isinstance(param, ValueFlag) and not param.sets:
-                options[str(param.name)] = f"/{longest}"
+                options[str(param.name)] = f"/{name}"
         elif param.name:
             options[param.name] = param.make_metavar(click.Context(command)).strip("[].")
     return options

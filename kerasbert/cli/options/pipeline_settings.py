@@ -1,4 +1,4 @@
-"""The arguments that all sub-commands of `kerasbert pipeline` share: which pipeline, and its settings."""
+"""The arguments that the sub-commands of `kerasbert pipeline` share: which pipeline, and its settings."""
 
 import importlib
 import importlib.util
@@ -20,13 +20,15 @@ def pipeline_arguments() -> Callable[[Any], Any]:
     """A decorator that adds the arguments."""
     decorators = [
         click.argument("kind", type=click.Choice(KINDS)),
-        click.option("--config", "-c", type=click.Path(), help="A YAML file of settings, one `setting: value` a line."),
+        click.option(
+            "--config", "-c", type=click.Path(), help="YAML file of settings, with one `setting: value` per line."
+        ),
         click.option(
             "--set",
             "assignments",
             multiple=True,
             metavar="NAME=VALUE",
-            help="A setting in place of the file's. May be given several times.",
+            help="Setting that overrides the file's, e.g. epochs=5 or resources.Trainer.cpu=4. May be repeated.",
         ),
     ]
 
@@ -39,7 +41,7 @@ def pipeline_arguments() -> Callable[[Any], Any]:
 
 
 def read_pipeline_settings(kind: str, config: str | None, assignments: tuple[str, ...]) -> Any:
-    """The settings of a pipeline, from the arguments.
+    """Returns the settings of a pipeline, from the arguments.
 
     Raises:
         BadInputError: TFX is not installed, or a setting cannot be used.
@@ -63,7 +65,7 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Name -> value of `name=value` arguments, whose values are written as in YAML.
+    """Returns name -> value of `name=value` arguments, whose values are written as in YAML.
 
     Raises:
         BadInputError: an argument has no `=`, or its value cannot be read.
@@ -75,7 +77,7 @@ def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any
         name, sign, value = assignment.partition("=")
         if not sign:
             raise BadInputError(
-                f"`{flag}` must be a name and its value. Received: '{assignment}'. Give such as {flag} steps=1000."
+                f"`{flag}` must be NAME=VALUE. Received: '{assignment}'. For example, {flag} steps=1000."
             )
         try:
             values[name] = yaml.safe_load(value)
@@ -87,18 +89,18 @@ def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any
 
 
 def pipeline_factory(kind: str) -> Callable[[Any], Any]:
-    """The function that makes a pipeline of its settings. Imports TFX, which takes some seconds."""
+    """Returns the function that makes a pipeline from its settings. Imports TFX, which takes some seconds."""
     factory: Callable[[Any], Any] = importlib.import_module(_CREATE_PIPELINE[kind]).create_pipeline
     return factory
 
 
 def require_tfx() -> None:
-    """Refuses where TFX is not installed.
+    """Checks that TFX is installed.
 
     Raises:
-        BadInputError: it is not; the message says how to install it.
+        BadInputError: It is not; the message says how to install it.
     """
-    # Without TFX there may be a folder of its name, which Python takes for a package.
+    # Without TFX there may be a folder of that name, which Python considers a package.
     try:
         is_there = importlib.util.find_spec("tfx.version") is not None
     except ModuleNotFoundError:
