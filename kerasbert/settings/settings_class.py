@@ -53,15 +53,16 @@ def settings_class(cls: Class) -> Class:
     Types are those of setting_types.py; help texts are the `description` of each `pydantic.Field`.
 
     Example:
+        >>> from pydantic import Field
         >>> from kerasbert.settings.setting_types import Count
         >>> @settings_class
         ... class Training:
-        ...     steps: Count = Field(default=100, description="Batches in all.")
+        ...     steps: Count = Field(100, description="Batches in all.")
         >>> Training(steps="1e3")
         Training(steps=1000)
         >>> Training(steps=0)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        kerasbert.errors.BadInputError: `steps` must be a whole number, at least 1 ... Received: steps=0. For example, ...
+        kerasbert.errors.BadInputError: `steps` must be a whole number, at least 1 ... Received: steps=0. ...
     """
     config = ConfigDict(extra="forbid", populate_by_name=True)
     made: Any = pydantic_dataclass(frozen=True, kw_only=True, config=config)(cls)
