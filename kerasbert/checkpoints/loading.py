@@ -15,7 +15,12 @@ import keras
 from kerasbert.checkpoints.architectures import SENTENCE_ENCODER
 from kerasbert.checkpoints.building import build_backbone, build_model
 from kerasbert.checkpoints.formats.google_checkpoint import GOOGLE_CONFIG_FILE, read_google
-from kerasbert.checkpoints.formats.hugging_face_folder import CONFIG_FILE, read_hugging_face, weights_file
+from kerasbert.checkpoints.formats.hugging_face_folder import (
+    CONFIG_FILE,
+    KERAS_H5_FILE,
+    read_hugging_face,
+    weights_file,
+)
 from kerasbert.checkpoints.formats.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
 from kerasbert.checkpoints.formats.model_garden import read_model_garden
 from kerasbert.checkpoints.formats.other_files import refuse_other_files
@@ -152,7 +157,7 @@ def read(path: Path, preprocessing: bool = True) -> StoredModel:
     restore_folder(path)
     if (path / MODULES_FILE).is_file():
         return read_sentence_transformers(path, preprocessing)
-    if weights_file(path) is not None:
+    if _is_hugging_face(path):
         return read_hugging_face(path, preprocessing)
     if is_preset(path):
         return read_preset(path, preprocessing)
@@ -162,6 +167,18 @@ def read(path: Path, preprocessing: bool = True) -> StoredModel:
         return (read_model_garden if OBJECT_GRAPH in arrays else read_google)(prefix, arrays, preprocessing)
     refuse_other_files(path)
     raise _unknown(path)
+
+
+def _is_hugging_face(path: Path) -> bool:
+    """Whether a path has weights in Hugging Face's layout.
+
+    A tf_model.h5 does not count in a folder with another layout: it is kept when a folder is saved in that layout.
+    """
+    weights = weights_file(path)
+    if weights is None:
+        return False
+    has_other_layout = path.is_dir() and (is_preset(path) or (path / GOOGLE_CONFIG_FILE).is_file())
+    return weights.name != KERAS_H5_FILE or not has_other_layout
 
 
 def _checkpoint(

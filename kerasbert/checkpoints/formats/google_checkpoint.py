@@ -84,6 +84,7 @@ def read_google_config(folder: Path) -> tuple[Path, BertConfig]:
     """
     for name, dialect in ((GOOGLE_CONFIG_FILE, "google"), ("config.json", None)):
         if (folder / name).is_file():
+            read_json_object(folder / name)  # which recognizes a file that is something else
             return folder / name, BertConfig.from_json(folder / name, dialect=dialect)
     raise BadInputError(
         f"{folder}: the folder must contain the config of the checkpoint, {GOOGLE_CONFIG_FILE}. Received: "

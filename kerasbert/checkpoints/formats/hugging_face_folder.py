@@ -29,16 +29,17 @@ from kerasbert.errors import BadInputError
 CONFIG_FILE = "config.json"
 _FORMAT = "hugging_face"
 SAFETENSORS_FILE = "model.safetensors"
+KERAS_H5_FILE = "tf_model.h5"
 # Weight files in the order of preference, and the function that reads each.
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     SAFETENSORS_FILE: read_safetensors,
     "model.safetensors.index.json": lambda path: read_shards(path, read_safetensors),
     "pytorch_model.bin": read_pytorch,
     "pytorch_model.bin.index.json": lambda path: read_shards(path, read_pytorch),
-    "tf_model.h5": read_keras_h5,
+    KERAS_H5_FILE: read_keras_h5,
 }
 # Saving a model replaces these. A tf_model.h5 is kept, as other files that we do not write.
-WEIGHTS_FILES = tuple(name for name in _READERS if name != "tf_model.h5")
+WEIGHTS_FILES = tuple(name for name in _READERS if name != KERAS_H5_FILE)
 # Position numbers and zeros that old versions saved together with the weights.
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _PREFIX = "bert."
