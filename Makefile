@@ -58,7 +58,7 @@ test-docs: $(VENV)/.installed  ## doctests, the documentation site and the READM
 
 .PHONY: docs
 docs: $(VENV)/.installed  ## the documentation site, in site/; a warning or a broken link is an error
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --site-dir site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site 2>&1 | sed '/^INFO/d'
 	@echo "Open site/index.html"
 
 .PHONY: test-wheel

@@ -1,4 +1,4 @@
-"""Renders `Example:` sections of docstrings as code, as griffe does with `Examples:` only."""
+"""Adapts docstring sections of Keras's style to those that griffe knows."""
 
 import re
 from typing import Any
@@ -7,9 +7,17 @@ import griffe
 
 
 class ExampleSections(griffe.Extension):
-    """Renames the heading while griffe loads a docstring; the sources keep Keras's spelling."""
+    """Changes docstrings while griffe loads them; the sources keep Keras's style.
+
+    griffe renders `Examples:` as code, not `Example:`, and the entries of `Call arguments:` as one paragraph.
+    """
 
     def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Called by griffe for every module, class and function."""
         if obj.docstring:
-            obj.docstring.value = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            text = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            obj.docstring.value = re.sub(r"(?m)^Call arguments:\n(?:    .*\n?)+", _as_list, text)
+
+
+def _as_list(section: re.Match[str]) -> str:
+    return re.sub(r"(?m)^    (\w+): ", r"    * `\1`: ", section[0])
