@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_FENCE = re.compile(r"^```(bash|python)( no-run)?\n(.*?)^```\n(?:\n?```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(bash|python)\n(.*?)^```\n(?:\n?```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"\b850[01]\b")
 
 
@@ -43,11 +43,10 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """The blocks of a page that run. A block whose fence says `no-run` is skipped."""
+    """The blocks of a page that run. `sh` and `py` blocks only show code."""
     return [
-        Block(found[1], found[3], found[4], found.span(4) if found[4] is not None else None)
+        Block(found[1], found[2], found[3], found.span(3) if found[3] is not None else None)
         for found in _FENCE.finditer(page)
-        if not found[2]
     ]
 
 
