@@ -27,6 +27,12 @@ class SplitPlan:
         fractions: part name -> share.
         moved: position of a key -> its parts, for the keys that are not where their hash puts them.
         note: a sentence on rows that stay in training, or None.
+
+    Example:
+        >>> from kerasbert.data import stable_split
+        >>> plan = SplitPlan({"train": 0.8, "validation": 0.2})
+        >>> plan.parts_of("a text") == (stable_split("a text", plan.fractions),)
+        True
     """
 
     fractions: Mapping[str, float]

@@ -118,6 +118,10 @@ def write(
         ValueError: as for `save`; or `min_serving_version` lacks an op of the model, `model_card` is not JSON, or there
             are too many warm-up requests.
         OSError: the folder cannot be written. It is unchanged.
+
+    Example:
+        >>> write(loaded.model, "exported", loaded.text_to_inputs, loaded.labels)  # doctest: +SKIP
+        PosixPath('exported/1')
     """
     check_servable_path(folder)
     if min_serving_version is not None:

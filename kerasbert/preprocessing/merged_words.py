@@ -30,6 +30,11 @@ class MergedWords:
         examples: up to three groups of such words, the most frequent first.
         by_accents: whether keeping accents would keep at least one of them apart.
         by_case: whether keeping capitals would be needed for at least one of them.
+
+    Example:
+        >>> merged = MergedWords(count=2, examples=(("ano", "año"),), by_accents=True)
+        >>> merged.warning().split(";")[1].strip()
+        '`strip_accents=False` keeps them apart'
     """
 
     count: int = 0

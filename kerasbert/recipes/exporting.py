@@ -43,6 +43,10 @@ def export_model(
     Raises:
         BadInputError: The model has no vocabulary, or cannot be exported.
         OSError: The folder cannot be written. No incomplete version is left.
+
+    Example:
+        >>> export_model("runs/fine-tune/model", "exported")  # doctest: +SKIP
+        PosixPath('exported/1')
     """
     loaded = checkpoints.load(model)
     text_to_inputs = loaded.text_to_inputs

@@ -101,6 +101,12 @@ def fine_tune(
     Raises:
         BadInputError: A table, the vocabulary, the model to start from, `monitor` or the folder cannot be used.
         TrainingStoppedError: The loss is not a finite number.
+
+    Example:
+        >>> settings = FineTuningSettings(train=("train.csv",), start_from="bert", output="runs/fine-tune")
+        >>> tuned = fine_tune(settings)  # doctest: +SKIP
+        >>> tuned.metrics["accuracy"], tuned.folder.model  # doctest: +SKIP
+        (0.91, PosixPath('runs/fine-tune/model'))
     """
     folder = RunFolder(settings.output)
     monitor = monitored_metric(settings)

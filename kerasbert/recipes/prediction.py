@@ -83,6 +83,11 @@ def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) 
 
     Raises:
         BadInputError: a label does not occur in the training rows.
+
+    Example:
+        >>> rows = read_labelled(["test.csv"])  # doctest: +SKIP
+        >>> evaluate(load_classifier("runs/fine-tune/model"), rows)["accuracy"]  # doctest: +SKIP
+        0.91
     """
     labels = classifier.labels
     batches = labelled_dataset(rows.inputs, rows.targets(labels), classifier.text_to_inputs, batch_size)
@@ -100,6 +105,11 @@ def predict(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -
         classifier: the result of `load_classifier`.
         rows: the texts. Labels are ignored.
         batch_size: rows that the model sees at once.
+
+    Example:
+        >>> rows = read_texts(["questions.csv"])  # doctest: +SKIP
+        >>> next(predict(load_classifier("runs/fine-tune/model"), rows))  # doctest: +SKIP
+        {'text': 'Where is my card?', 'label': 'card_arrival', 'probability': 0.98}
     """
     forward = compiled_forward(classifier.model)
     order = order_by_length(rows.texts, batch_size, rows.pairs)

@@ -81,6 +81,12 @@ def pretrain(
     Raises:
         BadInputError: The text, the vocabulary, the model to start from or the folder cannot be used.
         TrainingStoppedError: The loss is not a finite number.
+
+    Example:
+        >>> settings = PretrainingSettings(texts=("corpus.txt",), vocabulary="vocab.txt", output="runs/pretrain")
+        >>> pretrained = pretrain(settings)  # doctest: +SKIP
+        >>> pretrained.metrics["masked_lm_accuracy"]  # doctest: +SKIP
+        0.21
     """
     folder = RunFolder(settings.output)
     backbone, to_inputs = make_backbone(settings, max(settings.lengths().values()))

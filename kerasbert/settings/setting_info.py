@@ -36,6 +36,12 @@ class SettingInfo:
         help: what the setting means.
         flags: how a command spells it, where that does not follow from the name.
         aliases: other names that are accepted.
+
+    Example:
+        >>> from kerasbert.settings import FineTuningSettings
+        >>> epochs = settings_of(FineTuningSettings)["epochs"]
+        >>> epochs.kind, epochs.default, epochs.bounds["ge"]
+        (<class 'int'>, 3, 1)
     """
 
     name: str

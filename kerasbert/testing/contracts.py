@@ -97,6 +97,12 @@ def check_model(
 
     Raises:
         AssertionError: the model breaks the contract. The message states the rule and the result.
+
+    Example:
+        >>> def make_model(dtype):
+        ...     hidden = keras.Input((4,), name="hidden")
+        ...     return keras.Model({"hidden": hidden}, keras.layers.Dense(2, dtype=dtype)(hidden))
+        >>> check_model(make_model, {"hidden": np.ones((2, 4), "float32")}, half_precisions=(), jit_compile=False)
     """
     inputs = _as_dict(inputs)
     model = make_model(None)

@@ -42,5 +42,7 @@ def test_every_public_name_has_an_example(packages: dict[str, griffe.Module]) ->
 
 def _has_example(member: griffe.Object | griffe.Alias) -> bool:
     target = member.final_target if member.is_alias else member
+    if target.is_module and target.name in target.members:  # a function with the name of its module
+        target = target.members[target.name]
     # Constants have no docstring of their own.
     return target.is_attribute or bool(target.docstring and "Example:" in target.docstring.value)

@@ -56,7 +56,13 @@ class WrittenPairs:
 
 
 def to_example(pair: SegmentPair) -> tf.train.Example:
-    """The pair as a tf.Example."""
+    """The pair as a tf.Example.
+
+    Example:
+        >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
+        >>> sorted(to_example(pair).features.feature)
+        ['first_ids', 'is_random_next', 'second_ids']
+    """
     return tf.train.Example(
         features=tf.train.Features(
             feature={

@@ -30,6 +30,11 @@ class TaggedTexts:
         words: the words of each text. No word is empty or contains a blank, a tab or a line break.
         tags: the tag of each word, such as "B-person", "I-person" or "O".
         places: the place of each text in words, for messages.
+
+    Example:
+        >>> rows = TaggedTexts((("in", "New", "York"),), (("O", "B-place", "I-place"),), ("line 1",))
+        >>> rows.texts, rows.label_names().names
+        (('in New York',), ('B-place', 'I-place', 'O'))
     """
 
     words: tuple[tuple[str, ...], ...]
