@@ -119,5 +119,4 @@ def _flagged(settings: JsonSettings) -> list[str]:
     flags = [key for key in settings.values if key.startswith("pooling_mode_") and settings.flag(key)]
     known = {flag: theirs for _, theirs, flag in _POOLINGS}
     chosen = [theirs for flag, theirs in known.items() if flag in flags]
-    by_default = [] if "pooling_mode_mean_tokens" in settings.values else ["mean"]
-    return [*chosen, *(flag for flag in flags if flag not in known)] or by_default
+    return [*chosen, *(flag for flag in flags if flag not in known)] or ["mean"]
