@@ -136,7 +136,7 @@ def test_other_phases_than_those_begun_are_refused(quiet, stand_in, phases):
     with pytest.raises(CrashError):
         fit(stand_in.new_classifier(), begun, callbacks=[stand_in.Interrupt(13, crash)], **quiet)
     before = (quiet["run_dir"] / "history.jsonl").read_bytes()
-    with pytest.raises(BadInputError, match=r"\('first', 5\), \('second', 9\).*another run folder"):
+    with pytest.raises(BadInputError, match=r"\('first', 5\), \('second', 9\).*another folder"):
         fit(stand_in.new_classifier(), [Phase(name, stand_in.batches_from, steps) for name, steps in phases], **quiet)
     assert (quiet["run_dir"] / "history.jsonl").read_bytes() == before
 
