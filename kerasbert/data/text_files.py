@@ -175,7 +175,7 @@ def _byte_lines(
     # Reading as much again as is pending keeps one very long line linear in time.
     while block := reader.read(max(_BLOCK_BYTES, len(rest))):
         if b"\0" in block:
-            raise not_utf8_error(path, block, "contains a NUL byte")
+            raise not_utf8_error(path, block[max(0, block.index(b"\0") - _BLOCK_BYTES // 2) :], "contains a NUL byte")
         report.bytes = bytes_before + packed.tell()
         if progress is not None:
             progress(report)
