@@ -84,7 +84,7 @@ def test_a_good_layer_passes():
 @pytest.mark.parametrize(
     ("layer_class", "rule"),
     [
-        (Forgets, "config must hold each argument"),
+        (Forgets, "config must contain each argument"),
         (ChangesItself, "`units` must be 3 after it was built"),
         (NotAnAttribute, "argument `units` must be an attribute before it is built"),
         (MixesRows, "must not depend on its batch"),

@@ -43,11 +43,11 @@ def check_servable_path(folder: str | os.PathLike[str]) -> None:
             f"`folder` must be on a local disk. Received: folder={path!r}. Export to a local folder, and copy the "
             "version's folder from there, e.g. with `gcloud storage cp -r`."
         )
-    for character in str(Path(path).absolute()):
+    for character in os.path.abspath(path):
         if character in _PATTERN_CHARACTERS or character == "\0" or "\ud800" <= character <= "\udfff":
             raise BadInputError(
                 f"The path of an exported model must not contain {character!r}, because TensorFlow and TF Serving "
-                f"cannot load a model from such a path. Received: {str(Path(path).absolute())!r}. "
+                f"cannot load a model from such a path. Received: {os.path.abspath(path)!r}. "
                 "Export to a folder with another name or in another place."
             )
 

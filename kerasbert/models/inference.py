@@ -5,7 +5,6 @@ TensorFlow traces one graph with open dimensions. JAX needs fixed shapes: batche
 handful of compilations serve all batches.
 """
 
-import atexit
 import weakref
 from collections.abc import Callable
 from typing import Any

@@ -22,7 +22,7 @@ def test_the_report_proves_both_to_be_the_same(saved, tmp_path):
     assert report.largest_difference == 0
     assert report.num_weights == 5 + 2 * 16 + 2 + 5 + 2
     text = str(report)
-    assert "46 weights compared: the same bit for bit" in text
+    assert "46 weights compared: bit-identical" in text
     assert "encoder_block_1" in text
     back = convert(tmp_path / "google", tmp_path / "back")
     assert (tmp_path / "back/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()

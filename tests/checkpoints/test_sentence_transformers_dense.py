@@ -275,9 +275,7 @@ def test_missing_and_damaged_files_are_named(folder):
 def test_two_steps_cannot_share_a_folder(folder):
     add_dense(folder, units=8)
     write_steps(folder, ("Dense", "2_Dense"), ("Dense", "2_Dense"))
-    with pytest.raises(
-        BadInputError, match=r"modules\.json: each Dense must have a different `path`\. Received: 2_De"
-    ):
+    with pytest.raises(BadInputError, match=r"modules\.json: each Dense must have a different `path`\. Received: 2_De"):
         load(folder)
 
 

@@ -27,7 +27,7 @@ def test_there_and_back_is_the_same_file(command: Command, pretrained: Path, tmp
     assert there.out.splitlines()[0] == (
         f"{source} (hugging_face) -> {tmp_path / 'google'} (google_tf1): BertPretrainer"
     )
-    assert "30 weights compared: the same bit for bit" in there.out
+    assert "30 weights compared: bit-identical" in there.out
     assert differences(there.out) == dict.fromkeys([*LAYERS, "masked_lm", "next_sentence"], 0.0)
     assert (tmp_path / "google/bert_model.ckpt.index").is_file()
     back = command("convert", tmp_path / "google", tmp_path / "back")
@@ -94,8 +94,8 @@ def test_places_that_cannot_be_used(command: Command, pretrained: Path, tmp_path
     (tmp_path / "occupied").mkdir()
     (tmp_path / "occupied/notes.txt").write_text("mine")
     occupied = command("convert", pretrained / "model", tmp_path / "occupied")
-    assert occupied.code == 1
-    assert "notes.txt" in occupied.error
+    assert occupied.code == 0
+    assert (tmp_path / "occupied/notes.txt").read_text() == "mine"
     nowhere = command("convert", tmp_path / "nowhere", tmp_path / "new")
     assert nowhere.code == 1
     assert "nowhere" in nowhere.error

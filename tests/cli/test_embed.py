@@ -100,7 +100,7 @@ def test_another_pooling_must_fit_the_projection(command: Command, projecting_en
     result = command("embed", projecting_encoder, "a text", "--pooling", "last")
     assert result.code == 1
     assert "`--pooling` must return vectors of the size that the model's projection expects, 64" in result.error
-    assert "--pooling last, which gives 32. The model's own is ('max', 'mean')" in result.error
+    assert "--pooling last, with the size 32. Use the model's own pooling, ('max', 'mean')" in result.error
     encoder = load_sentence_encoder(projecting_encoder, ["cls", "max"], normalize=False)
     (vectors,) = embed(encoder, TEXTS)
     np.testing.assert_allclose(vectors, projected_by_hand(projecting_encoder, ("cls", "max"), False), atol=1e-5)
@@ -126,7 +126,7 @@ def test_every_file_gives_the_same_vectors(command: Command, sentence_encoder: P
 def test_more_texts_than_are_sorted_by_length_at_once_keep_their_order(
     command: Command, sentence_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kerasbert.recipes.embedding._LENGTH_WINDOW", 3)
+    monkeypatch.setattr("kerasbert.recipes.length_order._BATCHES", 3)
     (tmp_path / "texts.txt").write_text("".join(f"{TEXTS[i % 5]}\n" for i in range(53)), encoding="utf-8")
     options = ("--batch-size", 4, "-o", tmp_path / "vectors.npy")
     assert command("embed", sentence_encoder, "--file", tmp_path / "texts.txt", *options).code == 0

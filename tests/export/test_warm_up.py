@@ -9,7 +9,7 @@ from kerasbert import export
 from kerasbert.export.prediction_log import predict_log
 
 CLASSIFIER_SIGNATURES = {
-    "attention", "classify", "embed", "examples", "serving_default", "text", "text_pair", "token_ids", "tokenize",
+    "attention", "attention_layers", "classify", "embed", "examples", "serving_default", "text", "text_pair", "token_ids", "tokenize",
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_a_long_float16_mean_keeps_its_digits(mode):
     [
         ("sum", r"`mode` must be one of \('cls', 'max', .*\). Received: mode='sum'"),
         (["cls", "sum"], r"`mode` must be one of \('cls', 'max', .*\). Received: mode='sum'"),
-        ([], r"`mode` must name a pooling. Received: mode=\[\]"),
+        ([], r"`mode` must name at least one pooling. Received: mode=\[\]"),
         (3, r"`mode` must be one of .* Received: mode=3"),
     ],
 )

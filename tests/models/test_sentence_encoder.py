@@ -134,7 +134,7 @@ def test_a_row_of_padding_only_becomes_zeros(config, inputs):
         ({"projections": [{"activation": "tanh"}]}, r"`projections` must be a list of dicts with `units`"),
         ({"projections": [{"units": 3, "bias": True}]}, r"`projections` must be a list of dicts"),
         ({"projections": [{"units": 0}]}, r"`units` must be a whole number of at least 1. Received: units=0"),
-        ({"projections": [{"units": 3, "activation": "gelu"}]}, r"`activation` must say which form of GELU"),
+        ({"projections": [{"units": 3, "activation": "gelu"}]}, r"`activation` must name one form of GELU"),
         ({"projections": [{"units": 3, "use_bias": 1}]}, r"`use_bias` must be True or False. Received: use_bias=1"),
     ],
 )

@@ -192,7 +192,7 @@ def test_an_exported_model_with_other_preprocessing_is_not_pushed(
     monkeypatch.setattr(export, "write", write_another)
     message = refused(dataclasses.replace(settings, epochs=1, learning_rate=2e-2, max_metric_decrease=1.0))
     assert message.startswith("SkewCheck: ")
-    assert "must make the same token ids" in message
+    assert "must compute the same token ids" in message
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
@@ -200,7 +200,7 @@ def test_an_exported_model_with_other_preprocessing_is_not_pushed(
     ("values", "words"),
     [
         ({"data": ""}, "no `data`"),
-        ({"start_from": None}, "neither `start_from` nor `vocabulary`"),
+        ({"start_from": None}, "no `start_from` and no `vocabulary`"),
         ({"train_share": 0.0, "test_share": 0.9}, "train_share=0.0"),
         ({"train_share": 0.5}, "must sum to 1"),
         ({"metric": "beauty"}, "metric='beauty'"),

@@ -217,9 +217,9 @@ def refused(settings: PretrainSettings) -> str:
         ({"a.txt": b"\n\n  \n"}, "DocumentExamples", "at least one line that is not blank"),
         ({"a.txt": b"one\ntwo\nthree\n"}, "DocumentExamples", "at least two documents"),
         ({"a.txt": b"one\n\ntwo\n\nthree\n"}, "DocumentExamples", "two or more sentences"),
-        ({"a.txt": b"\x7fELF\0\0\0"}, "DocumentExamples", "which is binary"),
+        ({"a.txt": b"\x7fELF\0\0\0"}, "DocumentExamples", "is binary"),
         ({"a.txt": "one\ntwo\n".encode("utf-16")}, "DocumentExamples", "at least two documents"),
-        ({"a.txt": "Grüße\nKühe\n\nÄpfel\n".encode("cp1252")}, "DocumentExamples", "encoding='cp1252'"),
+        ({"a.txt": "Grüße\nKühe\n\nÄpfel\n".encode("cp1252")}, "DocumentExamples", "encoding='cp125"),
         ({"a.csv": b"text\none\n"}, "DocumentExamples", "without `text_column`"),
     ],
 )
@@ -342,7 +342,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> N
         ({"vocabulary": "/nowhere/vocab.txt"}, "vocabulary='/nowhere/vocab.txt'"),
         ({"base_model": "/nowhere"}, "base_model='/nowhere'"),
         ({"held_out_share": 0.0}, "held_out_share=0.0"),
-        ({"resources": {"Trainr": None}}, "Received: Trainr"),
+        ({"resources": {"Trainr": None}}, "Received: resources.Trainr"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, tiny_config: Path, values: dict[str, Any], words: str) -> None:

@@ -151,7 +151,7 @@ def test_a_label_number_outside_the_model_is_refused():
 
 
 def test_names_that_are_not_the_models_are_refused():
-    with pytest.raises(ValueError, match=r"2 answers\. Received: 3 names"):
+    with pytest.raises(ValueError, match=r"2 outputs\. Received: 3 names"):
         evaluate_classifier(fixed_logits([[0.0, 1.0]]), in_batches(np.array([0]), [1]), labels=["a", "b", "c"])
 
 
