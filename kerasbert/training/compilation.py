@@ -111,11 +111,8 @@ def _with_loss_scaling(optimizer: Any, model: keras.Model) -> Any:
     layers (e.g. the result of `keras.models.clone_model`, or your own model with a backbone in it).
     """
     optimizer = keras.optimizers.get(optimizer)
-    is_float16 = any(
-        layer.dtype_policy.name == "mixed_float16"
-        for layer in model._flatten_layers(include_self=False)
-        if layer.weights
-    )
+    layers = [layer for layer in model._flatten_layers(include_self=False) if layer.weights]
+    is_float16 = any(layer.dtype_policy.name == "mixed_float16" for layer in layers)
     if is_float16 and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

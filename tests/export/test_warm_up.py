@@ -9,7 +9,8 @@ from kerasbert import export
 from kerasbert.export.prediction_log import predict_log
 
 CLASSIFIER_SIGNATURES = {
-    "attention", "attention_layers", "classify", "embed", "examples", "serving_default", "text", "text_pair", "token_ids", "tokenize",
+    "attention", "attention_layers", "classify", "embed", "examples",
+    "serving_default", "text", "text_pair", "token_ids", "tokenize",
 }  # fmt: skip
 
 
