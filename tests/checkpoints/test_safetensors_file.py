@@ -91,9 +91,7 @@ def test_shards_are_merged(shards):
 
 def test_a_missing_shard_is_named(shards):
     (shards.parent / "two.safetensors").unlink()
-    with pytest.raises(
-        BadInputError, match=r"index\.json: every file that the index.*Missing: two\.safetensors\."
-    ):
+    with pytest.raises(BadInputError, match=r"index\.json: every file that the index.*Missing: two\.safetensors\."):
         read_shards(shards, read_safetensors)
 
 
