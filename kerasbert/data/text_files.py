@@ -20,6 +20,7 @@ from kerasbert.errors import BadInputError
 PathLike = str | os.PathLike[str]
 
 _BLOCK_BYTES = 1 << 20
+_AROUND_NUL = 4096  # bytes before a NUL byte that show whether the file is UTF-16
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -175,7 +176,7 @@ def _byte_lines(
     # Reading as much again as is pending keeps one very long line linear in time.
     while block := reader.read(max(_BLOCK_BYTES, len(rest))):
         if b"\0" in block:
-            raise not_utf8_error(path, block[max(0, block.index(b"\0") - _BLOCK_BYTES // 2) :], "contains a NUL byte")
+            raise not_utf8_error(path, block[max(0, block.index(b"\0") - _AROUND_NUL) :], "contains a NUL byte")
         report.bytes = bytes_before + packed.tell()
         if progress is not None:
             progress(report)
