@@ -62,13 +62,14 @@ def test_any_string_gets_one_answer(command: Command, fine_tuned: Path, tmp_path
 def test_bytes_of_an_argument_that_are_no_utf8_are_read_as_in_a_file(
     command: Command, fine_tuned: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "texts.txt").write_bytes(b"the cat \xff\xe9 \xc3\xa9\n")
+    # A file most of whose lines are not UTF-8 is refused.
+    (tmp_path / "texts.txt").write_bytes(b"the cat \xff\xe9 \xc3\xa9\nthe dog\nthe cow\n")
     for name in ("predict", "embed"):
-        direct = command(name, fine_tuned / "model", os.fsdecode(b"the cat \xff\xe9 \xc3\xa9"))
+        direct = command(name, fine_tuned / "model", os.fsdecode(b"the cat \xff\xe9 \xc3\xa9"), "the dog", "the cow")
         by_file = command(name, fine_tuned / "model", "--file", tmp_path / "texts.txt")
         assert (direct.code, by_file.code) == (0, 0)
         assert direct.out == by_file.out
-        assert json.loads(direct.out)["text"] == "the cat \ufffd\ufffd é"
+        assert json.loads(direct.out.splitlines()[0])["text"] == "the cat \ufffd\ufffd é"
 
 
 def test_evaluate_gives_the_metrics_of_training(
