@@ -103,7 +103,7 @@ def test_settings_that_a_preset_cannot_represent_are_refused_by_name(
 def test_a_damaged_preset_is_refused(make_model, hub_config, keras_hub, edit_json, tmp_path):
     folder = save(make_model("backbone", hub_config), tmp_path / "preset", format="keras_hub")
     edit_json(folder / "config.json", class_name="GemmaBackbone")
-    with pytest.raises(BadInputError, match=r"config\.json: the preset must be a `BertBackbone`'s"):
+    with pytest.raises(BadInputError, match=r"config\.json: `class_name` must be 'BertBackbone'"):
         load(folder)
     sizes = {"vocabulary_size": 15, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 12}
     edit_json(folder / "config.json", class_name="BertBackbone", config=sizes)

@@ -138,7 +138,6 @@ CHANGES = {
         {
             "pooling_mode": "lasttoken",
             "include_prompt": False,
-            "pooling_mode_mean_tokens": False,
             **{
                 f"pooling_mode_{name}": True
                 for name in ("cls_token", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
@@ -193,8 +192,12 @@ CHANGES = {
         {"config.sequence_length": 5, "config.truncate": "waterfall"},
     ),
 }
-# Keys of another kind of model, which other tests change.
-ELSEWHERE = {("GOOGLE_CONFIG", "sentence_encoder"), ("HUGGING_FACE_HEADS", "tie_word_embeddings")}
+# Keys that other tests change.
+ELSEWHERE = {
+    ("GOOGLE_CONFIG", "sentence_encoder"),
+    ("HUGGING_FACE_HEADS", "tie_word_embeddings"),
+    ("SENTENCE_POOLING", "pooling_mode_mean_tokens"),  # the mean is also the default
+}
 TOKENIZER_JSON = {
     "added_tokens": [],
     "normalizer": {"type": "BertNormalizer", "lowercase": True, "strip_accents": False, "handle_chinese_chars": True},

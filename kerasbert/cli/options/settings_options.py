@@ -76,7 +76,7 @@ def _type(info: SettingInfo) -> click.ParamType:
     number: Any = WholeNumber if info.kind is int else FiniteNumber
     kind: click.ParamType = number(
         min=lowest,
-        max=None if highest is not None and highest >= _LARGE else highest,
+        max=None if highest is not None and highest == _LARGE else highest,
         min_open="gt" in info.bounds,
         max_open="lt" in info.bounds,
     )
