@@ -102,13 +102,17 @@ clean:  ## remove the environments and build outputs
 
 # === Environments ===
 
-$(VENV)/.installed: requirements/tfx1.21.txt requirements/tfx1.16.txt requirements/no-deps.txt setup.cfg pyproject.toml
+$(VENV)/.installed: requirements/tfx1.21.txt requirements/tfx1.16.txt requirements/no-deps.txt setup.cfg pyproject.toml \
+		serving/pyproject.toml
 	@requirements/install.sh $(VENV) "$${KERASBERT_STACK:-auto}" $(UV_VERSION)
 
-$(LATEST)/.installed: requirements/latest.txt requirements/no-deps.txt setup.cfg pyproject.toml
+$(LATEST)/.installed: requirements/latest.txt requirements/no-deps.txt setup.cfg pyproject.toml \
+		serving/pyproject.toml
 	@TORCH_VERSION=$(TORCH_VERSION) requirements/install.sh $(LATEST) latest $(UV_VERSION)
 
+# The distribution kerasbert-client is this repository's own folder serving/.
 COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --no-emit-index-url --no-annotate --upgrade \
+	--no-emit-package kerasbert-client \
 	--custom-compile-command "make constraints"
 LIBRARY_EXTRAS := --extra report --extra serving --extra demo --extra keras-nlp --extra jax --extra test
 ALL_EXTRAS := $(LIBRARY_EXTRAS) --extra tfx --extra docs --extra dev

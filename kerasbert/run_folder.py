@@ -12,7 +12,7 @@
 | `report.html` | the report |
 
 The JSON files are UTF-8. Readers ignore keys that they do not know; any file and any key may be missing, or null.
-`FORMAT` changes when a reader of the old form would misunderstand the new one.
+`FORMAT` changes when a reader of the old form would misunderstand the new one, and readers refuse a newer one.
 """
 
 import json
@@ -108,6 +108,30 @@ class Evaluation(TypedDict, total=False):
     answers: list[Any]
 
 
+def check_format(path: Path, content: Any) -> None:
+    """Refuses a file of a run that a newer version of kerasbert wrote in another format.
+
+    Args:
+        path: The file, for the message.
+        content: The JSON in it.
+
+    Raises:
+        BadInputError: `format` is not a number up to `FORMAT`. A file without one is accepted.
+
+    Example:
+        >>> check_format(Path("evaluation.json"), {"format": 2})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        kerasbert.errors.BadInputError: A run's files must have a format of at most 1. Received: ... with format=2. ...
+    """
+    written = content.get("format") if isinstance(content, dict) else None
+    if written is None or (type(written) is int and written <= FORMAT):
+        return
+    raise BadInputError(
+        f"A run's files must have a format of at most {FORMAT}. Received: '{path}' with format={written!r}. "
+        "Use the version of kerasbert that wrote the file, or a newer one."
+    )
+
+
 class RunFolder:
     """The paths of a run, and the rules for starting and resuming it.
 
@@ -195,7 +219,10 @@ class RunFolder:
         """Refuses to resume a run with other settings."""
         try:
             begun: SettingsFile = json.loads(self.settings.read_text(encoding="utf-8"))
+            check_format(self.settings, begun)
             before = {"command": begun["command"], **begun["settings"]}
+        except BadInputError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             raise BadInputError(
                 f"A run resumes only with an intact {SETTINGS}. Received: '{self.settings}' ({error}). "

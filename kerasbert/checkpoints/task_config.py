@@ -18,7 +18,7 @@ from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.layers.pooling import check_modes
 from kerasbert.models.sentence_encoder import check_projections
-from kerasbert.models.sequence_classification import PROBLEM_TYPES
+from kerasbert.settings import PROBLEM_TYPES
 
 # Before version 4 of sentence-transformers.
 _OLD_ACTIVATION_KEY = "sbert_ce_default_activation_function"

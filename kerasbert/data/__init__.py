@@ -15,12 +15,13 @@ from kerasbert.data.pretraining.segment_pairs import SegmentPair, segment_pairs
 from kerasbert.data.read_report import ReadReport
 from kerasbert.data.split_plan import SplitPlan, SplitStatistics
 from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_split
-from kerasbert.data.tables.labelled import PROBLEM_TYPES, LabelledTexts, read_labelled, read_texts
+from kerasbert.data.tables.labelled import LabelledTexts, read_labelled, read_texts
 from kerasbert.data.tables.labelled_dataset import labelled_dataset
 from kerasbert.data.tables.labels import Labels
 from kerasbert.data.tables.table_format import TableFormat
 from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.data.text_files import find_text_files
+from kerasbert.settings import PROBLEM_TYPES
 
 __all__ = [
     "PROBLEM_TYPES",

@@ -13,10 +13,9 @@ from kerasbert.errors import BadInputError
 from kerasbert.layers.activations import activation_function
 from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.backbone_task import BackboneTask, check_backbone
+from kerasbert.settings import PROBLEM_TYPES
 
 # B batch, C labels
-
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")

@@ -10,7 +10,7 @@ from typing import Any
 from kerasbert import checkpoints, export
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.run_folder import RunFolder
+from kerasbert.run_folder import RunFolder, check_format
 
 # The settings of a run that say what the model was trained on.
 _DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")
@@ -66,6 +66,9 @@ def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns `data` and `metrics` of the run that wrote a model folder, as far as they exist.
 
     They are optional: files of the same names next to a model may also contain something else.
+
+    Raises:
+        BadInputError: The run is of a newer format.
     """
     run = RunFolder(Path(model).parent)
     begun = _read_object(run.settings)
@@ -73,8 +76,10 @@ def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
     is_run = Path(model).name == run.model.name and begun.get("command") in _COMMANDS
     if not is_run or not isinstance(settings, dict):
         return {}
+    check_format(run.settings, begun)
     facts: dict[str, Any] = {"data": {name: settings[name] for name in _DATA_SETTINGS if settings.get(name)}}
     evaluation = _read_object(run.evaluation)
+    check_format(run.evaluation, evaluation)
     if isinstance(metrics := evaluation.get("metrics"), dict):
         numbers = {
             name: value for name, value in metrics.items() if isinstance(value, int | float) and math.isfinite(value)

@@ -11,7 +11,6 @@ import numpy as np
 
 from kerasbert import checkpoints
 from kerasbert.data import LabelledTexts, Labels, labelled_dataset
-from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.errors import BadInputError
 from kerasbert.models import (
     BertMultipleChoice,
@@ -23,6 +22,7 @@ from kerasbert.models import (
 from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import order_by_length, windows
+from kerasbert.settings import ProblemType
 from kerasbert.training import evaluate_classifier
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_origin, get_type_hints
 
 from kerasbert.errors import BadInputError
 from kerasbert.reports.wording import shortened
-from kerasbert.run_folder import EVALUATION, HISTORY, SETTINGS, Evaluation
+from kerasbert.run_folder import EVALUATION, HISTORY, SETTINGS, Evaluation, check_format
 
 _EVALUATION_TYPES = {name: get_origin(hint) or hint for name, hint in get_type_hints(Evaluation).items()}
 _JSON_NAMES = {dict: "an object", list: "a list", str: "a string", int: "an integer"}
@@ -45,8 +45,8 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
         run_dir: the folder that `kerasbert pretrain` or `kerasbert fine-tune` wrote.
 
     Raises:
-        BadInputError: the path is not a folder, the folder contains none of the three files, or one of them is damaged.
-            The message names the file and, if possible, the line.
+        BadInputError: the path is not a folder, the folder contains none of the three files, or one of them is damaged
+            or of a newer format. The message names the file and, if possible, the line.
 
     Example:
         >>> import pathlib, tempfile
@@ -95,7 +95,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file, or an empty object if the file is missing."""
     if not path.exists():
         return {}
-    return _parse_object(_read_text(path), f"{str(path)!r}")
+    found = _parse_object(_read_text(path), f"{str(path)!r}")
+    check_format(path, found)
+    return found
 
 
 def _parse_object(text: str, where: str) -> dict[str, Any]:

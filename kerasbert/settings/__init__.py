@@ -7,16 +7,19 @@ these classes. Imports neither Keras nor TensorFlow.
 from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
 from kerasbert.settings.setting_info import SettingInfo, settings_of
+from kerasbert.settings.setting_types import PROBLEM_TYPES, ProblemType
 from kerasbert.settings.settings_class import Source, settings_class, settings_from
 from kerasbert.settings.table_settings import FormatSettings, TableSettings, TextTableSettings
 from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 __all__ = [
+    "PROBLEM_TYPES",
     "FineTuningParameters",
     "FineTuningSettings",
     "FormatSettings",
     "PretrainingParameters",
     "PretrainingSettings",
+    "ProblemType",
     "RunSettings",
     "SettingInfo",
     "Source",

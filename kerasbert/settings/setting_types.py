@@ -15,10 +15,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-Task = Literal["single_label_classification", "multi_label_classification", "regression", "token_classification"]
+# The kinds of answers that `BertSequenceClassifier` gives.
+ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+Task = Literal[ProblemType, "token_classification"]
 Optimizer = Literal["adamw", "original"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"]
 
+PROBLEM_TYPES: tuple[str, ...] = get_args(ProblemType)
 TASKS: tuple[str, ...] = get_args(Task)
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 

@@ -13,6 +13,7 @@ from keras import ops
 
 from kerasbert.errors import BadInputError
 from kerasbert.models.inference import compiled_forward
+from kerasbert.settings import PROBLEM_TYPES
 from kerasbert.training.losses import MaskedLMLoss
 from kerasbert.training.metrics import (
     classification_metrics,
@@ -134,7 +135,7 @@ def evaluate_classifier(
         metrics = classification_metrics(confusion_matrix(ids, logits.argmax(axis=1), num_labels), names)
     else:
         raise ValueError(
-            "`problem_type` must be single_label_classification, multi_label_classification or regression. "
+            f"`problem_type` must be one of {', '.join(PROBLEM_TYPES)}. "
             f"Received: problem_type={problem_type!r}. Choose one of them."
         )
     return {"loss": loss, "rows": len(targets), **metrics}

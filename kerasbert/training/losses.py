@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasbert.settings import PROBLEM_TYPES
+
 # B batch, P masked positions, V vocabulary, C labels
 
 
@@ -142,6 +144,6 @@ def classification_loss(problem_type: str) -> keras.losses.Loss:
     if problem_type == "regression":
         return keras.losses.MeanSquaredError(**shared)
     raise ValueError(
-        "`problem_type` must be single_label_classification, multi_label_classification or regression. "
+        f"`problem_type` must be one of {', '.join(PROBLEM_TYPES)}. "
         f"Received: problem_type={problem_type!r}. Choose one of them."
     )

@@ -6,21 +6,21 @@ strings (multi-label), one number (regression), or a string for each word of the
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 import tensorflow as tf
 
 from kerasbert.data import LabelledTexts, TableFormat
-from kerasbert.data.tables.labelled import ProblemType
 from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
+from kerasbert.settings import PROBLEM_TYPES
 
 SINGLE_LABEL = "single_label_classification"
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
 TOKENS = "token_classification"
 UNLABELLED = "unlabelled"
-TASKS = (*get_args(ProblemType), TOKENS, UNLABELLED)
+TASKS = (*PROBLEM_TYPES, TOKENS, UNLABELLED)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

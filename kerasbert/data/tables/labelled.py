@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from kerasbert.data.tables.table_format import PLAIN, TableFormat
 from kerasbert.data.tables.table_rows import Row, is_table, table_rows
 from kerasbert.data.text_files import PathLike, find_text_files, text_lines
 from kerasbert.errors import BadInputError
-
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+from kerasbert.settings import PROBLEM_TYPES, ProblemType
 
 
 @dataclass(frozen=True)
