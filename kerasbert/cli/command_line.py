@@ -1,4 +1,4 @@
-"""The group of sub-commands and the entry point: lazy imports, quiet TensorFlow, one line per error."""
+"""The group of sub-commands and the entry point `main`: lazy imports, quiet TensorFlow, one line per error."""
 
 import importlib
 import os
@@ -17,15 +17,15 @@ SUBCOMMANDS = {
     "vocabulary": "Learn a word-piece vocabulary from text.",
     "pretrain": "Pretrain a BERT on masked LM and next-sentence prediction.",
     "fine-tune": "Fine-tune a BERT on labelled tables.",
-    "evaluate": "Measure a model on labelled tables.",
+    "evaluate": "Evaluate a fine-tuned model on labelled tables.",
     "predict": "Label texts with a fine-tuned model.",
-    "embed": "Compute one vector for each text.",
-    "convert": "Write a checkpoint in another project's layout, and check it.",
+    "embed": "Compute a vector for each text.",
+    "convert": "Write a checkpoint in another project's layout and verify it.",
     "export": "Write a SavedModel that takes raw strings.",
     "serve": "Serve an exported model over REST and gRPC, as TF Serving does.",
     "pipeline": "Run pretraining or fine-tuning as a TFX pipeline, here or in the cloud.",
     "report": "Write a run's metrics and curves as one HTML page.",
-    "demo": "Run everything on Python's own documentation.",
+    "demo": "Run all steps on Python's own documentation.",
 }
 
 
@@ -33,7 +33,7 @@ class LazyGroup(click.Group):
     """A group that imports a sub-command's module only when the sub-command is called.
 
     Attributes:
-        subcommands: Name -> what it does, in the order of a user's work.
+        subcommands: Name -> short help text, in the order of a user's work.
         module_prefix: Prefix of the sub-commands' modules.
     """
 
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a sub-command, whose errors name its options."""
+        """Runs a sub-command. Errors name its options instead of arguments of the library."""
         try:
             return super().invoke(ctx)
         except (BadInputError, TrainingStoppedError) as error:
@@ -92,8 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 success; 1 the input cannot be used, or training stopped; 2 usage error; 130 interrupted. With
     `KERASBERT_TRACEBACK=1` in the environment, errors print a traceback instead of one line.
     """
-    # TensorFlow's C++ side logs to standard error, e.g. "Unable to register cuFFT factory" on machines without a GPU.
-    # Errors arrive as Python exceptions. The variable must be set before TensorFlow is imported.
+    # TensorFlow's C++ code logs to standard error, e.g. "Unable to register cuFFT factory" on machines without a GPU.
+    # Real errors arrive as Python exceptions. The variable must be set before TensorFlow is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted.", 130)
     except BrokenPipeError:
-        # The reader of our output has exited (`| head`). Python must not write to it at exit either.
+        # The reader of our output has exited (e.g. `| head`). Python must not flush to the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (BadInputError, TrainingStoppedError, OSError) as error:
@@ -125,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _tensorflow_file_errors() -> tuple[type[Exception], ...]:
-    """Returns what TensorFlow raises when it writes to a full disk or a locked folder; nothing if it is not loaded.
+    """Returns what TensorFlow raises on a full disk or a read-only folder, or nothing if it is not loaded.
 
-    Python calls this only when an exception was raised.
+    Python evaluates this `except` expression only after an exception was raised.
     """
     if "tensorflow" not in sys.modules:
         return ()
@@ -137,7 +137,7 @@ def _tensorflow_file_errors() -> tuple[type[Exception], ...]:
 
 
 def _one_line(error: Exception) -> str:
-    """The error's message, folded into one line; an operating system's error names its file."""
+    """Returns the error's message on one line. An error of the operating system includes the file's name."""
     if isinstance(error, OSError) and error.strerror:
         message = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     else:

@@ -1,4 +1,4 @@
-"""A progress bar over the bytes of the text files that a command reads, and one line on what was unreadable."""
+"""Shows a progress bar while a command reads text files, and a note on what could not be read."""
 
 import contextlib
 import sys
@@ -20,8 +20,8 @@ def reading_progress(paths: Sequence[str], what: str) -> Iterator[tuple["ReadRep
     """Yields a report and a progress hook for a reader, and prints the report's warning at the end.
 
     Args:
-        paths: What is read: files, folders or patterns.
-        what: A word or two in front of the bar.
+        paths: Files, folders or glob patterns to read.
+        what: A word or two to show in front of the bar.
     """
     from kerasbert.data import ReadReport, find_text_files
 
@@ -33,7 +33,7 @@ def reading_progress(paths: Sequence[str], what: str) -> Iterator[tuple["ReadRep
 
 
 def echo_warning(report: "ReadReport") -> None:
-    """Prints on standard error what was not read as it is in the files, and notes that name the command's options."""
+    """Prints a report's warning on standard error, with arguments of the library named as the command's options."""
     if warning := report.warning():
         options = options_of(click.get_current_context().command)
         click.echo(f"Note: {named_as_options(warning, options)}.", err=True)

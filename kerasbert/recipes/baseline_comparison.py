@@ -1,4 +1,4 @@
-"""Compares a fine-tuned model with simpler ones on the same rows."""
+"""Metrics of simpler models to compare a fine-tuned model with, on the same rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +19,10 @@ def majority_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, flo
 
 
 def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float]:
-    """The metrics of TF-IDF on words and word pairs with logistic regression (scikit-learn).
+    """Returns the metrics of logistic regression on TF-IDF features of words and word pairs.
 
     Raises:
-        BadInputError: Scikit-learn is not installed.
+        BadInputError: If scikit-learn is not installed.
     """
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,7 +30,7 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
         from sklearn.pipeline import make_pipeline
     except ImportError as error:
         raise BadInputError(
-            'The comparison needs scikit-learn. Received: it is not installed. Run: pip install "kerasbert[demo]"'
+            'The comparison needs scikit-learn, which is not installed. Run: pip install "kerasbert[demo]"'
         ) from error
     labels = train.label_names()
     model = make_pipeline(
@@ -43,6 +43,6 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
 
 
 def comparison_table(metrics: Mapping[str, Mapping[str, float]], title: str, note: str) -> dict[str, Any]:
-    """The key `comparison` of a run's `evaluation.json`: one model a row."""
+    """Returns the key `comparison` of a run's `evaluation.json`: a table with one model per row."""
     rows: Sequence[Any] = [[name, *(row[metric] for metric in METRICS)] for name, row in metrics.items()]
     return {"title": title, "note": note, "columns": ["model", "accuracy", "macro F1"], "rows": rows}

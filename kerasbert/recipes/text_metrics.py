@@ -1,4 +1,4 @@
-"""What a report shows of a run in addition to its metrics: lengths, vocabulary usage, and the attention on one text."""
+"""Statistics for a run's report: text lengths, vocabulary usage, and the attention probabilities of one text."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +12,7 @@ from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.reports import vocabulary_statistics
 
-# An attention map with more tokens is not readable.
+# An attention map of more tokens is unreadable.
 _ATTENTION_TOKENS = 24
 _ROWS_AT_ONCE = 1024
 
@@ -20,13 +20,13 @@ _ROWS_AT_ONCE = 1024
 def text_metrics(
     model: Any, to_inputs: TextToInputs, train: LabelledTexts | TaggedTexts, test: LabelledTexts | TaggedTexts
 ) -> dict[str, Any]:
-    """The keys `lengths`, `vocabulary` and `attention` of a run's `evaluation.json`.
+    """Returns the keys `lengths`, `vocabulary` and `attention` of a run's `evaluation.json`.
 
     Args:
-        model: a model with a `backbone`.
-        to_inputs: its preprocessing.
-        train: training rows, for lengths and the vocabulary.
-        test: rows to take the attention map's text from.
+        model: A model with a `backbone`.
+        to_inputs: The model's preprocessing.
+        train: Training rows, for the lengths and the vocabulary usage.
+        test: Test rows, for the lengths and the text of the attention map.
     """
     ids = {name: token_ids(to_inputs, rows.texts) for name, rows in (("training", train), ("test", test))}
     vocabulary = to_inputs.vocabulary
@@ -39,7 +39,7 @@ def text_metrics(
 
 
 def token_ids(to_inputs: TextToInputs, texts: tuple[str, ...]) -> list[list[int]]:
-    """The token ids of each text, without special tokens and not truncated."""
+    """Returns the token ids of each text, without special tokens and not truncated."""
     rows: list[list[int]] = []
     for start in range(0, len(texts), _ROWS_AT_ONCE):
         ids = to_inputs.tokenizer.tokenize(tf.constant(texts[start : start + _ROWS_AT_ONCE]))
@@ -48,7 +48,7 @@ def token_ids(to_inputs: TextToInputs, texts: tuple[str, ...]) -> list[list[int]
 
 
 def attention_text(to_inputs: TextToInputs, texts: tuple[str, ...]) -> str | None:
-    """The longest of the first texts that fits an attention map, or None when none does."""
+    """Returns the longest of the first texts that fits an attention map, or None if no text fits."""
     fitting = [
         (len(row), text)
         for row, text in zip(token_ids(to_inputs, texts[:_ROWS_AT_ONCE]), texts, strict=False)
@@ -58,7 +58,11 @@ def attention_text(to_inputs: TextToInputs, texts: tuple[str, ...]) -> str | Non
 
 
 def attention_of(backbone: BertBackbone, to_inputs: TextToInputs, text: str) -> dict[str, Any]:
-    """The attention probabilities of each layer and head on one text: `pieces` and `attention` [L][N][T][T]."""
+    """Returns the attention probabilities of one text.
+
+    Returns:
+        `pieces`, the text's word pieces, and `attention`, nested lists [L][N][T][T] for layers, heads and tokens.
+    """
     inputs = to_inputs(tf.constant([text]))
     hidden = backbone.embeddings(inputs["token_ids"], inputs["segment_ids"])
     layers = []

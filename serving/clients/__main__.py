@@ -27,7 +27,7 @@ _WITH_PAIRS = ("classify", "regress", "answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask, print the answers and return the exit code: 0, or 1 with one line on standard error."""
+    """Ask the model, print its answers and return the exit code: 0, or 1 with one line on standard error."""
     given = _parser().parse_args(arguments)
     try:
         with _client(given) as client:
@@ -53,7 +53,7 @@ def _answers(client: BlockingClient, given: argparse.Namespace) -> list[Any]:
         return [client.metadata()]
     texts = given.texts or [line.rstrip("\n") for line in sys.stdin]
     if given.pair and given.call not in _WITH_PAIRS:
-        raise ValueError(f"--pair is for {', '.join(_WITH_PAIRS)} only. Received: {given.call}. Leave --pair out.")
+        raise ValueError(f"--pair is only for {', '.join(_WITH_PAIRS)}. Received: {given.call}. Remove --pair.")
     if given.call == "answer" and not given.pair:
         raise ValueError("answer needs a context for each question. Received: no --pair. Add --pair CONTEXT.")
     columns = [texts, given.pair] if given.pair else [texts]
@@ -71,13 +71,13 @@ def _plain(value: Any) -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("kerasbert_serving.clients", __doc__)
-    parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"], help="what to ask")
+    parser.add_argument("call", choices=[*_ON_TEXTS, "status", "metadata"], help="call to make")
     parser.add_argument("texts", nargs="*", help="texts; by default, the lines of standard input")
-    parser.add_argument("--pair", action="append", help="second text, or context, of a text; repeat it for each text")
+    parser.add_argument("--pair", action="append", help="second text, or context, for a text; repeat it for each text")
     add_served_model(parser)
-    parser.add_argument("--signature", help="signature to run (default: the one that the call is for)")
+    parser.add_argument("--signature", help="signature to run (default: that of the call)")
     parser.add_argument(
-        "--timeout", type=float, default=30, help="seconds within which the answer must arrive (default: %(default)s)"
+        "--timeout", type=float, default=30, help="time limit for an answer, in seconds (default: %(default)s)"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""What the command lines of the clients and the load test share: the layout of `--help` and the served model."""
+"""Command-line options that the clients and the load test share, and the layout of their `--help`."""
 
 import argparse
 
@@ -7,8 +7,8 @@ def make_parser(module: str, documentation: str) -> argparse.ArgumentParser:
     """Return a parser whose help text is the documentation of a module.
 
     Args:
-        module: The module that `python -m` runs.
-        documentation: Its docstring: a first line whose part after the colon says what the command does, an empty
+        module: Name of the module for `python -m`.
+        documentation: The module's docstring: a first line that says what the command does after a colon, an empty
             line, and examples.
     """
     first, rest = documentation.split("\n\n", 1)

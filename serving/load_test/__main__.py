@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     json_path, plot_path = given.pop("json"), given.pop("plot")
     try:
-        # Checked first: a file that cannot be written is noticed before minutes of load, not after.
+        # Check the paths first: minutes of load would be wasted if the results could not be written.
         _check_files(json_path, plot_path)
         if plot_path:
             from kerasbert_serving.load_test.plot import save_plot
@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     loop = parser.add_mutually_exclusive_group()
     loop.add_argument(
-        "--concurrency", type=int, default=8, help="closed loop: clients at the same time (default: %(default)s)"
+        "--concurrency", type=int, default=8, help="closed loop: number of concurrent clients (default: %(default)s)"
     )
-    loop.add_argument("--rate", type=float, help="open loop: requests per second, whether answered or not")
+    loop.add_argument("--rate", type=float, help="open loop: requests per second, sent without waiting for answers")
     parser.add_argument(
         "--arrivals",
         choices=["poisson", "even"],
@@ -81,11 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=1, help="texts per request (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="how long to measure (default: %(default)s)")
     parser.add_argument(
-        "--warm-up-seconds", type=float, default=1, help="load before that, not measured (default: %(default)s)"
+        "--warm-up-seconds", type=float, default=1, help="how long to send load before that (default: %(default)s)"
     )
-    parser.add_argument("--timeout", type=float, default=30, help="seconds for a request (default: %(default)s)")
     parser.add_argument(
-        "--max-in-flight", type=int, default=5000, help="open loop: unanswered requests (default: %(default)s)"
+        "--timeout", type=float, default=30, help="time limit for a request, in seconds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-in-flight", type=int, default=5000, help="open loop: maximum unanswered requests (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed for texts and arrivals (default: %(default)s)")
     parser.add_argument("--json", help="file for the metrics")

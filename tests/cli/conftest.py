@@ -1,4 +1,4 @@
-"""Small real runs, made once by the command line itself, that the other tests start from."""
+"""Small runs, produced once per session by the real commands, that the other tests start from."""
 
 import csv
 import random
@@ -21,7 +21,7 @@ def sentence(topic: str, rng: random.Random) -> str:
 
 
 class Result:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
@@ -50,7 +50,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty documents of six sentences, each on one topic."""
+    """60 documents of six sentences each, each document on one topic."""
     rng = random.Random(1)
     documents = [
         "\n".join(sentence(topic, rng) for _ in range(6)) for topic in (rng.choice(list(WORDS)) for _ in range(60))
@@ -62,7 +62,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 labelled rows of three topics."""
+    """120 rows of text, labelled with one of three topics."""
     rng = random.Random(2)
     path = tmp_path_factory.mktemp("table") / "train.csv"
     with path.open("w", newline="") as file:
@@ -105,7 +105,7 @@ def pretrained(corpus: Path, vocabulary: Path, config: Path, tmp_path_factory: p
 
 @pytest.fixture(scope="session")
 def fine_tuned(table: Path, pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a fine-tuning run that has learned its topics."""
+    """The folder of a fine-tuning run whose model classifies the topics correctly."""
     path = tmp_path_factory.mktemp("runs") / "fine-tune"
     main(
         f"fine-tune {table} --from {pretrained / 'model'} --output {path} --epochs 40 --batch-size 16 "

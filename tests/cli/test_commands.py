@@ -1,4 +1,4 @@
-"""Each command on a user's own files, from text to answers, and going on where it stopped."""
+"""Each command on a user's own files, from text to predictions, and resumed after it has finished."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from kerasbert.cli.command_line import SUBCOMMANDS
 Command = Callable[..., object]
 
 
-def test_a_run_folder_holds_everything_that_is_documented(pretrained: Path) -> None:
+def test_a_run_folder_contains_every_documented_file(pretrained: Path) -> None:
     names = {path.name for path in pretrained.iterdir()}
     assert {"settings.json", "history.jsonl", "evaluation.json", "checkpoints", "tensorboard", "model", "data"} <= names
     rows = [json.loads(line) for line in (pretrained / "history.jsonl").read_text().splitlines()]
@@ -31,7 +31,7 @@ def test_fine_tuning_learns_the_topics(fine_tuned: Path) -> None:
     assert evaluation["attention"]["pieces"][0] == "[CLS]"
 
 
-def test_predict_answers_texts_and_files_alike(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+def test_predict_gives_the_same_answers_for_texts_and_files(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
     texts = ["the cat and the cow.", "the saw and the drill."]
     direct = command("predict", fine_tuned / "model", *texts)
     answers = [json.loads(line) for line in direct.out.splitlines()]
@@ -51,7 +51,7 @@ def test_predict_answers_texts_and_files_alike(command: Command, fine_tuned: Pat
 @pytest.mark.parametrize(
     "text", ["", "   \t\n ", "\x00\x01\x7f", "x" * 1_000_000], ids=["empty", "blank", "control", "1 MB"]
 )
-def test_any_string_gets_one_answer(command: Command, fine_tuned: Path, tmp_path: Path, text: str) -> None:
+def test_predict_gives_one_answer_for_any_string(command: Command, fine_tuned: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": text}) + "\n")
     result = command("predict", fine_tuned / "model", "--file", tmp_path / "texts.jsonl")
     (answer,) = [json.loads(line) for line in result.out.splitlines()]
@@ -59,10 +59,8 @@ def test_any_string_gets_one_answer(command: Command, fine_tuned: Path, tmp_path
     assert 0 < answer["probability"] <= 1
 
 
-def test_bytes_of_an_argument_that_are_no_utf8_are_read_as_in_a_file(
-    command: Command, fine_tuned: Path, tmp_path: Path
-) -> None:
-    # A file most of whose lines are not UTF-8 is refused.
+def test_invalid_utf8_in_an_argument_is_read_as_in_a_file(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+    # The valid lines are needed because a file is rejected if most of its lines are not UTF-8.
     (tmp_path / "texts.txt").write_bytes(b"the cat \xff\xe9 \xc3\xa9\nthe dog\nthe cow\n")
     for name in ("predict", "embed"):
         direct = command(name, fine_tuned / "model", os.fsdecode(b"the cat \xff\xe9 \xc3\xa9"), "the dog", "the cow")
@@ -83,7 +81,7 @@ def test_evaluate_gives_the_metrics_of_training(
     assert set(metrics["per_label"]) == {"animals", "food", "tools"}
 
 
-def test_evaluate_counts_invalid_utf8_and_goes_on(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+def test_evaluate_counts_invalid_utf8_and_continues(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_bytes(b"text,label\nthe \xff cat,animals\nthe saw,tools\n")
     result = command("evaluate", fine_tuned / "model", tmp_path / "test.csv")
     assert result.code == 0
@@ -102,7 +100,7 @@ def test_a_finished_run_is_not_trained_again(command: Command, fine_tuned: Path,
     assert (fine_tuned / "history.jsonl").read_bytes() == history
 
 
-def test_other_settings_in_the_same_folder_are_refused(
+def test_a_run_with_other_settings_in_the_same_folder_is_rejected(
     command: Command, fine_tuned: Path, table: Path, pretrained: Path
 ) -> None:
     result = command(
@@ -122,7 +120,7 @@ def test_other_settings_in_the_same_folder_are_refused(
     assert "--restart" in result.error
 
 
-def test_export_writes_growing_versions(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+def test_export_writes_increasing_versions(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
     for version in ("1", "2"):
         result = command("export", fine_tuned / "model", tmp_path / "exported")
         assert result.out == f"SavedModel: {tmp_path / 'exported' / version}\n"
@@ -131,7 +129,9 @@ def test_export_writes_growing_versions(command: Command, fine_tuned: Path, tmp_
     assert "version" in lower.error
 
 
-def test_an_export_carries_the_run_into_its_model_card(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+def test_the_model_card_contains_the_metrics_and_data_of_the_run(
+    command: Command, fine_tuned: Path, tmp_path: Path
+) -> None:
     (tmp_path / "card.json").write_text('{"limits": ["Topics only."], "licence": "none"}')
     options = ("--model-card", tmp_path / "card.json", "--min-serving-version", "2.12", "--no-warm-up")
     assert command("export", fine_tuned / "model", tmp_path / "exported", *options).code == 0
@@ -156,7 +156,7 @@ def test_an_export_carries_the_run_into_its_model_card(command: Command, fine_tu
         ("{}", ("--sequence-length", 1000), "max_position_embeddings"),
     ],
 )
-def test_an_impossible_export_leaves_nothing(
+def test_a_failed_export_writes_nothing(
     command: Command, fine_tuned: Path, tmp_path: Path, card: str, options: tuple[object, ...], message: str
 ) -> None:
     (tmp_path / "card.json").write_text(card)
@@ -167,14 +167,16 @@ def test_an_impossible_export_leaves_nothing(
     assert not exported.exists() or list(exported.iterdir()) == []
 
 
-def test_report_is_one_page(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
+def test_report_writes_one_html_page(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
     result = command("report", fine_tuned, "--output", tmp_path / "page.html")
     assert result.out == f"Report: {tmp_path / 'page.html'}\n"
     page = (tmp_path / "page.html").read_text()
     assert "animals" in page
 
 
-def test_multi_label_and_regression_and_pairs(command: Command, vocabulary: Path, config: Path, tmp_path: Path) -> None:
+def test_fine_tune_supports_multi_label_regression_and_pairs(
+    command: Command, vocabulary: Path, config: Path, tmp_path: Path
+) -> None:
     rows = [
         {"a": f"the {x}", "b": f"the {y}", "both": [x, y], "same": int(x == y)}
         for x in ("cat", "saw")
@@ -209,14 +211,14 @@ def test_multi_label_and_regression_and_pairs(command: Command, vocabulary: Path
 
 
 @pytest.mark.parametrize("name", ["", *SUBCOMMANDS])
-def test_every_command_helps_with_an_example(command: Command, name: str) -> None:
+def test_every_command_has_an_example_in_its_help(command: Command, name: str) -> None:
     result = command(*name.split(), "--help")
     assert result.code == 0
     assert "Example" in result.out
     assert f"kerasbert {name}".strip() in result.out
 
 
-def test_help_needs_no_tensorflow() -> None:
+def test_help_does_not_import_tensorflow() -> None:
     program = "import sys\nfrom kerasbert.cli import main\nmain(['--help'])\nprint('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

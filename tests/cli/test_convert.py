@@ -1,4 +1,4 @@
-"""`kerasbert convert`: any layout into any other with the proof printed, and nothing left when it cannot be."""
+"""`kerasbert convert`: converts between layouts and prints the comparison; a failed conversion writes nothing."""
 
 import json
 import os
@@ -16,11 +16,11 @@ LAYERS = ["embeddings", "encoder_block_0", "pooled_output"]
 
 
 def differences(printed: str) -> dict[str, float]:
-    """The table of the proof."""
+    """Parses the printed table of differences per layer."""
     return {name: float(value) for name, value in re.findall(r"^  (\w+) +(\d\.\de[+-]\d\d)$", printed, re.MULTILINE)}
 
 
-def test_there_and_back_is_the_same_file(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_a_round_trip_gives_identical_files(command: Command, pretrained: Path, tmp_path: Path) -> None:
     source = pretrained / "model"
     there = command("convert", source, tmp_path / "google", "--to", "google_tf1")
     assert there.code == 0, there.err
@@ -36,7 +36,9 @@ def test_there_and_back_is_the_same_file(command: Command, pretrained: Path, tmp
         assert (tmp_path / "back" / name).read_bytes() == (source / name).read_bytes()
 
 
-def test_keras_hub_and_back(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_a_round_trip_through_keras_hub_gives_an_identical_file(
+    command: Command, pretrained: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("keras_hub", reason="keras-hub is not installed")
     loaded = load(pretrained / "model")
     from kerasbert.checkpoints import save
@@ -50,7 +52,9 @@ def test_keras_hub_and_back(command: Command, pretrained: Path, tmp_path: Path) 
     assert (tmp_path / "back/model.safetensors").read_bytes() == (tmp_path / "backbone/model.safetensors").read_bytes()
 
 
-def test_a_model_that_the_layout_cannot_hold(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_a_model_that_the_layout_does_not_support_is_rejected(
+    command: Command, pretrained: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("keras_hub", reason="keras-hub is not installed")
     result = command("convert", pretrained / "model", tmp_path / "preset", "--to", "keras_hub")
     assert result.code == 1
@@ -67,7 +71,7 @@ def test_a_model_that_the_layout_cannot_hold(command: Command, pretrained: Path,
         ({"hidden_size": 7}, "`hidden_size` must be divisible by"),
     ],
 )
-def test_a_source_that_contradicts_itself(
+def test_a_source_with_an_inconsistent_config_is_rejected(
     change: dict[str, object], words: str, command: Command, pretrained: Path, tmp_path: Path
 ) -> None:
     source = shutil.copytree(pretrained / "model", tmp_path / "source")
@@ -80,7 +84,7 @@ def test_a_source_that_contradicts_itself(
     assert os.listdir(tmp_path) == ["source"]
 
 
-def test_a_truncated_source(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_a_truncated_source_is_rejected(command: Command, pretrained: Path, tmp_path: Path) -> None:
     source = shutil.copytree(pretrained / "model", tmp_path / "source")
     whole = (source / "model.safetensors").read_bytes()
     (source / "model.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -90,7 +94,7 @@ def test_a_truncated_source(command: Command, pretrained: Path, tmp_path: Path) 
     assert os.listdir(tmp_path) == ["source"]
 
 
-def test_places_that_cannot_be_used(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_invalid_sources_and_destinations_are_rejected(command: Command, pretrained: Path, tmp_path: Path) -> None:
     (tmp_path / "occupied").mkdir()
     (tmp_path / "occupied/notes.txt").write_text("mine")
     occupied = command("convert", pretrained / "model", tmp_path / "occupied")

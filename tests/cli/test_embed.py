@@ -1,4 +1,4 @@
-"""`kerasbert embed`: the model's own vectors, in the order of the texts, whatever the file."""
+"""`kerasbert embed`: the model's vectors in the order of the texts, for every input and output format."""
 
 import json
 import os
@@ -18,14 +18,14 @@ TEXTS = ["the cat and the cow.", "the saw.", "", "the bread and the cheese and t
 
 @pytest.fixture(scope="module")
 def sentence_encoder(pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence-transformers folder with the pooling that nobody would guess."""
+    """A sentence-transformers folder with a pooling that is not the default."""
     loaded = load(pretrained / "model")
     model = BertSentenceEncoder(loaded.model.backbone, "max", normalize=True)
     return save(model, tmp_path_factory.mktemp("models") / "sentences", loaded.text_to_inputs)
 
 
 def vectors_by_hand(folder: Path, pooling: str, normalize: bool) -> np.ndarray:
-    """Each text alone through the backbone, pooled in NumPy."""
+    """Runs each text alone through the backbone and pools in NumPy."""
     loaded = load(folder)
     rows = []
     for text in TEXTS:
@@ -41,7 +41,7 @@ def jsonl(printed: str) -> tuple[list[str], np.ndarray]:
     return [row["text"] for row in rows], np.array([row["embedding"] for row in rows], np.float32)
 
 
-def test_a_folder_s_own_pooling_is_honoured(command: Command, sentence_encoder: Path) -> None:
+def test_embed_uses_the_pooling_of_a_sentence_transformers_folder(command: Command, sentence_encoder: Path) -> None:
     result = command("embed", sentence_encoder, *TEXTS, "--batch-size", 2)
     texts, vectors = jsonl(result.out)
     assert texts == TEXTS
@@ -57,21 +57,21 @@ def test_a_folder_s_own_pooling_is_honoured(command: Command, sentence_encoder: 
         (["--pooling", "weighted_mean"], "weighted_mean", False),
     ],
 )
-def test_a_bare_encoder_is_pooled_as_asked(
+def test_options_set_the_pooling_of_a_plain_encoder(
     options: list[str], pooling: str, normalize: bool, command: Command, pretrained: Path
 ) -> None:
     _, vectors = jsonl(command("embed", pretrained / "model", *TEXTS, *options).out)
     np.testing.assert_allclose(vectors, vectors_by_hand(pretrained / "model", pooling, normalize), atol=1e-6)
 
 
-def test_options_overrule_the_folder(command: Command, sentence_encoder: Path) -> None:
+def test_options_override_the_pooling_of_the_folder(command: Command, sentence_encoder: Path) -> None:
     _, vectors = jsonl(command("embed", sentence_encoder, *TEXTS, "--pooling", "mean", "--no-normalize").out)
     np.testing.assert_allclose(vectors, vectors_by_hand(sentence_encoder, "mean", False), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
 def projecting_encoder(pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence-transformers folder whose vectors are not as wide as the hidden states."""
+    """A sentence-transformers folder whose vectors differ in size from the hidden states."""
     loaded = load(pretrained / "model")
     projections = [{"units": 5, "activation": "tanh"}]
     model = BertSentenceEncoder(loaded.model.backbone, ["max", "mean"], True, projections)
@@ -87,7 +87,9 @@ def projected_by_hand(folder: Path, poolings: tuple[str, str], normalize: bool) 
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True) if normalize else vectors
 
 
-def test_vectors_are_as_wide_as_the_last_projection(command: Command, projecting_encoder: Path, tmp_path: Path) -> None:
+def test_vectors_have_the_size_of_the_last_projection(
+    command: Command, projecting_encoder: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "vectors.npy"
     result = command("embed", projecting_encoder, *TEXTS, "-o", output)
     assert result.out == f"5 vectors of 5 numbers: {output}\n"
@@ -106,7 +108,7 @@ def test_another_pooling_must_fit_the_projection(command: Command, projecting_en
     np.testing.assert_allclose(vectors, projected_by_hand(projecting_encoder, ("cls", "max"), False), atol=1e-5)
 
 
-def test_every_file_gives_the_same_vectors(command: Command, sentence_encoder: Path, tmp_path: Path) -> None:
+def test_all_file_formats_give_the_same_vectors(command: Command, sentence_encoder: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in TEXTS), encoding="utf-8")
     (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"question": text}) + "\n" for text in TEXTS))
     expected, output = jsonl(command("embed", sentence_encoder, *TEXTS).out)[1], tmp_path / "vectors.npy"
@@ -123,7 +125,7 @@ def test_every_file_gives_the_same_vectors(command: Command, sentence_encoder: P
     np.testing.assert_array_equal(vectors, expected)
 
 
-def test_more_texts_than_are_sorted_by_length_at_once_keep_their_order(
+def test_vectors_keep_the_order_of_texts_that_are_sorted_by_length_in_several_groups(
     command: Command, sentence_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kerasbert.recipes.length_order._BATCHES", 3)
@@ -135,7 +137,7 @@ def test_more_texts_than_are_sorted_by_length_at_once_keep_their_order(
     np.testing.assert_allclose(vectors, vectors_by_hand(sentence_encoder, "max", True)[np.arange(53) % 5], atol=1e-6)
 
 
-def test_what_cannot_be_used_leaves_nothing(command: Command, pretrained: Path, tmp_path: Path) -> None:
+def test_invalid_input_writes_no_file(command: Command, pretrained: Path, tmp_path: Path) -> None:
     model = pretrained / "model"
     ending = command("embed", model, "a text", "-o", tmp_path / "vectors.csv")
     assert (ending.code, "must end in .npy or .jsonl" in ending.error) == (2, True)

@@ -1,4 +1,4 @@
-"""The generated pages and schemas are current, complete, and true."""
+"""The generated pages and schemas are current, complete and correct."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("path", sorted(generated_files()), ids=str)
-def test_a_committed_file_is_what_the_declarations_say(path: Path) -> None:
+def test_a_committed_file_is_current(path: Path) -> None:
     committed = (ROOT / path).read_text(encoding="utf-8")
     assert committed == generated_files()[path], "Run `python -m kerasbert.cli.reference`."
 

@@ -1,8 +1,8 @@
 """Runs the code blocks of a Markdown page in order, as a reader would, and compares or rewrites the outputs shown.
 
-`bash` blocks run in a shell of their own, `python` blocks share one set of variables. A `text` block directly after a
-code block is the output that the page shows. Numbers, paths and times differ between machines, so outputs are
-compared without their digits and with white space folded; `...` on a line of its own matches any lines.
+Each `bash` block runs in a new shell. All `python` blocks share their variables. A `text` block directly after a code
+block is the output that the page shows. Numbers and times differ between machines, so outputs are compared without
+their numbers and with white space collapsed. A line that contains only `...` matches any number of lines.
 
 Run as a program, it rewrites the outputs of pages: `python -m tests.docs.page_runner docs/tutorials/*.md`.
 """
@@ -31,9 +31,9 @@ class Block:
 
     Attributes:
         language: "bash" or "python".
-        code: what runs.
-        shown: the output that the page shows, or None if it shows none.
-        span: where the shown output is in the page's text, or None.
+        code: The code to run.
+        shown: The output that the page shows, or None if it shows no output.
+        span: Start and end of the shown output in the page's text, or None.
     """
 
     language: str
@@ -43,7 +43,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """The blocks of a page that run. `sh` and `py` blocks only show code."""
+    """Returns the executable blocks of a page. `sh` and `py` blocks only show code."""
     return [
         Block(found[1], found[2], found[3], found.span(3) if found[3] is not None else None)
         for found in _FENCE.finditer(page)
@@ -51,10 +51,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def run(page: str, folder: Path) -> list[str]:
-    """Runs every block in `folder` and returns what each printed on standard output.
+    """Runs every block in `folder` and returns the standard output of each.
 
     Raises:
-        RuntimeError: a block failed; the message has the block and what it printed.
+        RuntimeError: If a block fails. The message contains the block and its output.
     """
     ports = {"8500": _free_port(), "8501": _free_port()}
     environment = {
@@ -76,13 +76,13 @@ def run(page: str, folder: Path) -> list[str]:
 
 
 def comparable(output: str) -> list[str]:
-    """An output's lines without what differs between machines."""
+    """Returns an output's lines without the parts that differ between machines."""
     lines = [re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?", "#", line.strip()) for line in output.strip().splitlines()]
     return [re.sub(r"\s+", " ", line) for line in lines if line]
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Whether a shown output is what was printed, up to numbers and to lines left out with `...`."""
+    """Returns whether the shown and the printed output agree, except for numbers and lines replaced by `...`."""
     pattern = "\n".join(
         r"(?:.*\n)*?.*" if line == "..." else re.escape(line) for line in comparable(shown.replace("\u2026", "..."))
     )
@@ -90,7 +90,7 @@ def matches(shown: str, printed: str) -> bool:
 
 
 def with_outputs(page: str, printed: list[str]) -> str:
-    """The page with each shown output replaced by what was printed. Outputs that contain `...` are kept."""
+    """Returns the page with each shown output replaced by the printed one. Outputs that contain `...` are kept."""
     for block, output in reversed(list(zip(blocks(page), printed, strict=True))):
         if block.span is not None and "..." not in (block.shown or "") and not matches(block.shown or "", output):
             page = page[: block.span[0]] + output.rstrip() + "\n" + page[block.span[1] :]
@@ -98,7 +98,7 @@ def with_outputs(page: str, printed: list[str]) -> str:
 
 
 def _run_bash(code: str, environment: dict[str, str], _: dict[str, Any]) -> str:
-    # Job control (-m), so that `kill %1` means what it means at a prompt.
+    # Job control (-m) makes `kill %1` work as in an interactive shell.
     done = subprocess.run(
         ["bash", "-emc", code], env=environment, capture_output=True, text=True, check=False, timeout=900
     )
@@ -134,7 +134,7 @@ def _free_port() -> str:
 
 
 def main(paths: list[str]) -> None:
-    """Rewrites the outputs of the pages."""
+    """Rewrites the outputs that the pages show."""
     for path in map(Path, paths):
         folder = Path(tempfile.mkdtemp())
         try:

@@ -1,4 +1,4 @@
-"""The public names are a contract: they change knowingly, and the API reference has each of them with an example."""
+"""The public names are a contract: changes are deliberate, and the API reference shows each name with an example."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ def packages() -> dict[str, griffe.Module]:
     return {**found, "kerasbert_serving.clients": clients}
 
 
-def test_the_public_names_are_those_of_the_frozen_list(packages: dict[str, griffe.Module]) -> None:
+def test_the_public_names_match_the_frozen_list(packages: dict[str, griffe.Module]) -> None:
     names = {path: sorted(map(str, module.exports or ())) for path, module in sorted(packages.items())}
     frozen = json.loads(FROZEN.read_text(encoding="utf-8"))
     assert names == frozen, f"Write the change into CHANGELOG.md and {FROZEN.name}:\n{json.dumps(names, indent=2)}"
 
 
-def test_the_reference_has_every_package(packages: dict[str, griffe.Module]) -> None:
+def test_the_api_reference_has_every_package(packages: dict[str, griffe.Module]) -> None:
     assert [path for path in packages if f"::: {path}\n" not in PAGES] == []
 
 
@@ -44,5 +44,5 @@ def _has_example(member: griffe.Object | griffe.Alias) -> bool:
     target = member.final_target if member.is_alias else member
     if target.is_module and target.name in target.members:  # a function with the name of its module
         target = target.members[target.name]
-    # Constants have no docstring of their own.
+    # Constants have no docstrings.
     return target.is_attribute or bool(target.docstring and "Example:" in target.docstring.value)

@@ -1,4 +1,4 @@
-"""The README's blocks, run in order in an empty folder that holds the two files which they speak of."""
+"""The README's code blocks run in order, in a folder that contains only the two files which they mention."""
 
 import configparser
 import os
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def blocks() -> list[tuple[str, str]]:
-    """The fenced blocks with their languages, in the order of the page."""
+    """Returns (language, code) of the fenced code blocks, in the order of the page."""
     found = [
         (README.index(code.strip().splitlines()[0]), language, code)
         for language in ("bash", "python")
@@ -50,15 +50,15 @@ def blocks() -> list[tuple[str, str]]:
     return [(language, code) for _, language, code in sorted(found)]
 
 
-# A dozen processes that each import TensorFlow, and a pipeline.
+# The blocks start a dozen processes that import TensorFlow, and run a pipeline.
 @pytest.mark.timeout(1800)
-def test_blocks_run_in_order(folder: Path) -> None:
+def test_code_blocks_run_in_order(folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ports = {"8501": free_port(), "8500": free_port()}
     answers = []
     for language, block in blocks():
         code = re.sub(r"\b850[01]\b", lambda port: ports[port.group()], block)
-        # Job control, so that `kill %1` means what it means at a prompt.
+        # Job control makes `kill %1` work as in an interactive shell.
         command = ["bash", "-emc", code] if language == "bash" else [sys.executable, "-c", code]
         done = subprocess.run(
             command,
@@ -78,13 +78,13 @@ def test_blocks_run_in_order(folder: Path) -> None:
     assert (folder / "runs/fine-tune/report.html").is_file()
 
 
-def test_both_languages_are_found() -> None:
+def test_all_bash_and_python_blocks_are_found() -> None:
     assert {language for language, _ in blocks()} == {"bash", "python"}
     assert len(blocks()) == README.count("```bash") + README.count("```python")
 
 
-def test_links_work_outside_of_the_repository_and_lead_to_its_files() -> None:
-    """PyPI shows the README too, where a relative link leads nowhere."""
+def test_links_are_absolute_and_lead_to_files_of_the_repository() -> None:
+    """PyPI shows the README too, where relative links are broken."""
     root = Path(__file__).parents[2]
     settings = configparser.ConfigParser()
     settings.read(root / "setup.cfg")

@@ -1,4 +1,4 @@
-"""The tutorials run as they are written and print what they show."""
+"""The tutorials' code runs and prints the outputs that the pages show."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """A remote file system that behaves like Cloud Storage, for TensorFlow (and so TFX) and for Beam: `bucket://name/...`.
 
-The objects are files in the folder that the environment variable BUCKET_FOLDER names. TensorFlow's side is C++ (see
-bucket_filesystem.cc, which lists the differences from a disk), Beam's side is the class below. Any process that calls
-`register` sees the same objects.
+The objects are files in the folder named by the environment variable BUCKET_FOLDER. The implementation for TensorFlow
+is in bucket_filesystem.cc, which lists the differences from a disk. The one for Beam is the class below. All processes
+that call `register` see the same objects.
 """
 
 import os
@@ -19,7 +19,7 @@ _SOURCE = Path(__file__).with_suffix(".cc")
 
 
 def build(folder: Path) -> Path:
-    """Compiles TensorFlow's side of the file system."""
+    """Compiles the file system for TensorFlow."""
     library = folder / "bucket_filesystem.so"
     flags = [*tf.sysconfig.get_compile_flags(), *tf.sysconfig.get_link_flags()]
     subprocess.run(["g++", "-shared", "-fPIC", "-O1", "-o", library, _SOURCE, *flags], check=True)
@@ -27,13 +27,13 @@ def build(folder: Path) -> Path:
 
 
 def register(library: Path | str) -> None:
-    """Makes the file system known to TensorFlow. Beam knows every subclass of its own class."""
+    """Registers the file system with TensorFlow. Beam finds every subclass of `FileSystem` by itself."""
     if SCHEME not in tf.io.gfile.get_registered_schemes():
         tf.experimental.register_filesystem_plugin(str(library))
 
 
 def objects(address: str = f"{SCHEME}://") -> list[str]:
-    """The names of all objects that begin with an address."""
+    """Returns the names of all objects that begin with an address."""
     names = (f"{SCHEME}://{name.replace('|', '/')}" for name in os.listdir(os.environ["BUCKET_FOLDER"]))
     return sorted(name for name in names if name.startswith(address))
 
@@ -43,7 +43,7 @@ def _file(path: str) -> Path:
 
 
 class BucketFileSystem(FileSystem):  # type: ignore[misc]
-    """Beam's side: what `apache_beam.io.gcp.gcsfilesystem.GCSFileSystem` does, on the same objects."""
+    """The file system for Beam: like `apache_beam.io.gcp.gcsfilesystem.GCSFileSystem`, but on the same local objects."""
 
     @classmethod
     def scheme(cls) -> str:
@@ -57,7 +57,7 @@ class BucketFileSystem(FileSystem):  # type: ignore[misc]
         return head, tail
 
     def mkdirs(self, path: str) -> None:
-        """Does nothing: there are no folders."""
+        """Does nothing: buckets have no folders."""
 
     def has_dirs(self) -> bool:
         return False

@@ -1,8 +1,8 @@
-"""Executes a compiled pipeline's steps on this machine, each as the process that its container would run.
+"""Executes the steps of a compiled pipeline on this machine, each as the process that its container would run.
 
-It does what a backend does: it orders the tasks, gives each the executor input that the PipelineSpec asks for, fills in
-the inputs of the run, and passes on the artifacts that the step's own executor output describes. Only the image is
-missing: `python` is that of this environment.
+Like a backend, it sorts the tasks by their dependencies, builds the executor input that the PipelineSpec describes,
+fills in the inputs of the run, and passes on the artifacts of each step's executor output. The only difference is the
+image: steps run with the `python` of this environment.
 """
 
 import json
@@ -25,7 +25,7 @@ def execute(job: dict[str, Any], folder: str, parameters: dict[str, Any] | None 
 
     Args:
         job: The job as JSON values.
-        folder: The root of artifacts.
+        folder: The root folder of the artifacts.
         parameters: Inputs of the run, which override the defaults.
     """
     tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
@@ -40,7 +40,7 @@ def execute(job: dict[str, Any], folder: str, parameters: dict[str, Any] | None 
 def execute_step(
     job: dict[str, Any], name: str, outputs: Outputs, folder: str, parameters: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Runs one step with the outputs of those before it, and returns its own outputs."""
+    """Runs one step with the outputs of earlier steps, and returns its outputs."""
     spec = job["pipelineSpec"]
     defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     given = {key: definition["defaultValue"] for key, definition in defined.items()} | (parameters or {})
@@ -102,7 +102,7 @@ def _executor_input(
 
 
 def _run(name: str, container: dict[str, Any], executor_input: dict[str, Any]) -> dict[str, Any]:
-    """Runs a step, after its driver if it has one, and returns its artifacts."""
+    """Runs a step's driver, if it has one, and then the step, and returns the step's artifacts."""
     declared = executor_input["outputs"]["artifacts"]
     for artifacts in declared.values():
         tf.io.gfile.makedirs(artifacts["artifacts"][0]["uri"].rpartition("/")[0])

@@ -1,4 +1,4 @@
-"""Text, settings and a vocabulary for small pipelines. All of these tests are skipped where TFX is not installed."""
+"""Text, settings and a vocabulary for small pipelines. All tests of this folder are skipped if TFX is not installed."""
 
 import importlib.util
 import os
@@ -25,14 +25,14 @@ has_tfx = importlib.util.find_spec("tfx") is not None and importlib.util.find_sp
 
 if has_tfx:
     with warnings.catch_warnings():
-        # TFX's libraries are older than this Python's warnings of what will go.
+        # TFX's libraries give deprecation warnings with this version of Python.
         warnings.simplefilter("ignore")
         import kfp  # noqa: F401
         import tfx.components  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Warnings are errors where they are ours; TFX, Beam and their libraries give many of their own."""
+    """Turns warnings into errors only if this project causes them: TFX, Beam and their libraries give many."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.filterwarnings("error:::kerasbert"))
@@ -40,12 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Without TFX there is nothing to import here but the settings."""
+    """Collects only the tests of the settings if TFX is not installed."""
     return True if not has_tfx and collection_path.name not in ("conftest.py", "test_settings.py") else None
 
 
 def documents(number: int, seed: int = 1, sentences: int = 6) -> list[list[str]]:
-    """Documents of some sentences on one topic each."""
+    """Returns documents of a few sentences, each document on one topic."""
     rng = random.Random(seed)
     topics = [rng.choice(list(WORDS)) for _ in range(number)]
     return [
@@ -54,7 +54,7 @@ def documents(number: int, seed: int = 1, sentences: int = 6) -> list[list[str]]
 
 
 def write_documents(path: Path, texts: list[list[str]]) -> Path:
-    """One sentence a line, a blank line between documents."""
+    """Writes one sentence per line, with a blank line between documents."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join("\n".join(document) for document in texts) + "\n", encoding="utf-8")
     return path
@@ -83,7 +83,7 @@ def preprocessing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file_hashes() -> Callable[[Path], dict[str, str]]:
-    """Relative path -> hash of the content, for all files of a folder."""
+    """Returns relative path -> hash of the content for all files of a folder."""
     import hashlib
 
     def hashes(folder: Path) -> dict[str, str]:
@@ -102,7 +102,7 @@ def bucket_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from . import bucket_filesystem
 
     if shutil.which("g++") is None:
-        pytest.skip("the file system needs g++")
+        pytest.skip("g++ is not installed")
     library = bucket_filesystem.build(tmp_path_factory.mktemp("bucket_library"))
     bucket_filesystem.register(library)
     return library
@@ -110,7 +110,7 @@ def bucket_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bucket(bucket_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of an empty bucket, in this process and in those that it starts."""
+    """The address of an empty bucket, for this process and its subprocesses."""
     (tmp_path / "objects").mkdir()
     (tmp_path / "at_start").mkdir()
     (tmp_path / "at_start" / "sitecustomize.py").write_text(

@@ -36,12 +36,12 @@ FINE_TUNE_COMPONENTS = {
 
 
 def sentence(topics: Iterable[str], rng: random.Random) -> str:
-    """A word of each topic."""
+    """Returns one word of each topic."""
     return "the " + " and the ".join(rng.choice(WORDS[topic]) for topic in topics) + "."
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """A CSV or TSV file."""
+    """Writes a CSV or TSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
@@ -51,14 +51,14 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
 
 
 def topic_rows(number: int, seed: int = 1) -> list[tuple[str, str]]:
-    """Texts of two to eight words on one topic each, and the topic."""
+    """Returns texts of two to eight words on one topic, each with its topic."""
     rng = random.Random(seed)
     topics = [rng.choice(TOPICS) for _ in range(number)]
     return [(sentence([topic] * rng.randint(2, 8), rng), topic) for topic in topics]
 
 
 def save_tiny_model(folder: Path, preprocessing: Path, seed_size: int = 16) -> Path:
-    """An encoder with random weights and the topics' vocabulary."""
+    """Saves an encoder with random weights and the topics' vocabulary."""
     to_inputs = TextToInputs.load(preprocessing, sequence_length=32)
     config = BertConfig(
         vocab_size=len(to_inputs.vocabulary),
@@ -73,7 +73,7 @@ def save_tiny_model(folder: Path, preprocessing: Path, seed_size: int = 16) -> P
 
 
 def fine_tune_settings(folder: Path, data: Path, start_from: Path, **values: Any) -> FineTuneSettings:
-    """Settings of a run that takes seconds and learns something."""
+    """Returns settings of a run that takes seconds and clearly beats chance."""
     return FineTuneSettings(
         **{
             "data": str(data),
@@ -96,13 +96,13 @@ def fine_tune_settings(folder: Path, data: Path, start_from: Path, **values: Any
 
 
 def auc_and_its_bound(flags: np.ndarray, probabilities: np.ndarray) -> tuple[float, float, float]:
-    """The area under the ROC curve by scikit-learn, and how far the evaluation's may lie from it.
+    """Computes the area under the ROC curve with scikit-learn, and the tolerance for the evaluation's value.
 
-    The evaluation takes probabilities within a step of the log-odds for equal, and a model's last digits change with
-    the size of a batch. Either matters for pairs of a right and a wrong answer that are so near only.
+    The evaluation counts probabilities within one step of the log-odds as equal, and a model's last digits depend on
+    the batch size. Both affect only pairs of a right and a wrong answer with nearly equal probabilities.
 
     Returns:
-        The arguments of `pytest.approx`: the area, no relative and an absolute tolerance.
+        The arguments of `pytest.approx`: the area, a relative tolerance of 0 and an absolute tolerance.
     """
     is_right, scores = np.ravel(flags).astype(bool), np.ravel(probabilities).astype(np.float64)
     right, wrong = scores[is_right, None], scores[None, ~is_right]

@@ -1,4 +1,4 @@
-"""Compiled pipelines are valid for their backends, and every step of them runs as the process that it describes."""
+"""Compiled pipelines are valid for their backends, and every step runs as the process that it describes."""
 
 import csv
 import dataclasses
@@ -99,7 +99,7 @@ def test_the_json_for_vertex_is_a_pipeline_job(kind, make_settings, tmp_path):
     trainer = containers["Trainer_executor"].resources
     assert (trainer.cpu_limit, trainer.memory_limit) == (4, 16)
     assert (trainer.accelerator.type, trainer.accelerator.count) == ("NVIDIA_TESLA_T4", 1)
-    # TFX itself leaves out the resources of file-based ExampleGens.
+    # TFX does not set the resources of file-based ExampleGens.
     reading = containers[f"{reader}_executor"].resources
     assert (reading.cpu_limit, reading.memory_limit) == (2, pytest.approx(4.294967296))
     assert not containers["StatisticsGen_executor"].HasField("resources")
@@ -110,7 +110,7 @@ def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
     path = tmp_path / "pipeline.yaml"
     compile_pipeline(FACTORIES[kind], make_settings(kind), "kubeflow", path)
     spec = yaml.safe_load(path.read_text())
-    # TFX cannot read Kubeflow's own default.
+    # TFX cannot read Kubeflow's default root.
     assert spec["defaultPipelineRoot"] == "gs://bucket/root"
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     with warnings.catch_warnings():
@@ -137,7 +137,7 @@ def test_inputs_of_a_run_override_settings(make_settings):
     assert "{{$.inputs.parameters" not in trainer["run_fn"]["runtimeValue"]["constant"]
 
 
-def test_only_a_value_under_its_own_key_becomes_an_input():
+def test_a_value_becomes_an_input_only_under_the_key_of_its_setting():
     settings = FineTuneSettings(epochs=3, batch_size=3, learning_rate=0.5, data="d", push_folder="p")
     constant = '{"epochs": 3, "more_epochs": 3, "seed": 3, "in": {"epochs": 3}, "epochs_text": "3", "list": [3]}'
     task = {"inputs": {"parameters": {"config": {"runtimeValue": {"constant": constant}}}}}
@@ -160,7 +160,7 @@ def test_only_a_value_under_its_own_key_becomes_an_input():
         ({"resources": {"Traner": ComponentResources(cpu=1)}}, "vertex", "p.json", "Traner"),
     ],
 )
-def test_settings_that_a_backend_cannot_use_are_refused_and_nothing_is_written(
+def test_settings_that_a_backend_cannot_use_are_rejected_and_nothing_is_written(
     make_settings, tmp_path, values, target, name, message
 ):
     with pytest.raises(BadInputError, match=message):
@@ -168,14 +168,14 @@ def test_settings_that_a_backend_cannot_use_are_refused_and_nothing_is_written(
     assert not (tmp_path / name).exists()
 
 
-def test_a_step_that_no_backend_runs_is_refused(make_settings):
+def test_a_step_that_no_backend_can_run_is_rejected(make_settings):
     job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "kubeflow")
     job["pipelineSpec"]["deploymentSpec"]["executors"]["Trainer_executor"] = {"resolver": {}}
     with pytest.raises(ValueError, match="'Trainer', a resolver"):
         check_job(job, "kubeflow")
 
 
-def test_files_outside_of_buckets_are_listed(make_settings):
+def test_files_that_are_not_in_a_bucket_are_listed(make_settings):
     settings = make_settings("fine-tune", data="gs://bucket/rows", start_from="/gcs/bucket/model", model="bert-tiny")
     assert local_places(settings) == {}
     settings = make_settings("fine-tune", start_from="runs/model", schema="/etc/schema.pbtxt", push_folder="gs://b/p")
@@ -229,7 +229,7 @@ def test_every_step_of_both_pipelines_runs_as_compiled_with_all_files_in_a_bucke
     logits = trained.model(trained.text_to_inputs(texts), training=False)
     np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
     assert served["label"].numpy().tolist() == [trained.labels[best].encode() for best in np.argmax(logits, axis=1)]
-    # The next evaluation has a baseline, which is not among the step's inputs.
+    # The next evaluation has a baseline, which is not one of the step's inputs.
     again = execute_step(job, "ComparingEvaluator", tuned, f"{bucket}/evaluation", parameters)
     assert again["blessing"]["metadata"]["baseline_model_uri"] == pushed
 
@@ -249,5 +249,5 @@ def read(address):
 
 
 def trained_with(outputs):
-    """The settings that the Trainer's process recorded."""
+    """Returns the settings that the Trainer's process recorded."""
     return json.loads(read(f"{outputs['Trainer']['model_run']['uri']}/settings.json"))["settings"]

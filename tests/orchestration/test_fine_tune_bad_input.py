@@ -1,4 +1,4 @@
-"""What the fine-tuning pipeline refuses: one clear line each, and the models pushed before are unchanged."""
+"""The fine-tuning pipeline rejects bad input with one clear line and leaves pushed models unchanged."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ FileHashes = Callable[[Path], dict[str, str]]
 
 
 def refused(settings: FineTuneSettings) -> str:
-    """Returns the line that a run ends with."""
+    """Returns the error line of a failed run."""
     with pytest.raises(ComponentFailedError) as error:
         run(create_pipeline, settings)
     message = str(error.value)
@@ -42,7 +42,7 @@ def refused(settings: FineTuneSettings) -> str:
         ("text,label\n" + "".join(f"x{n},same\n" for n in range(60)), "LabelledSchemaGen", "all with the label 'same'"),
     ],
 )
-def test_rows_that_cannot_be_used(tmp_path: Path, start_model: Path, content: str, component: str, words: str) -> None:
+def test_invalid_rows_are_rejected(tmp_path: Path, start_model: Path, content: str, component: str, words: str) -> None:
     (tmp_path / "rows.csv").write_text(content)
     message = refused(
         fine_tune_settings(
@@ -53,7 +53,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path, start_model: Path, content: st
     assert words in message
 
 
-def test_missing_files_and_files_in_another_encoding(tmp_path: Path, start_model: Path) -> None:
+def test_missing_files_and_files_in_another_encoding_are_rejected(tmp_path: Path, start_model: Path) -> None:
     folder = tmp_path / "rows"
     folder.mkdir()
     message = refused(fine_tune_settings(tmp_path, folder, start_model))
@@ -66,7 +66,7 @@ def test_missing_files_and_files_in_another_encoding(tmp_path: Path, start_model
     assert "encoding='cp1252'" in message
 
 
-def test_rows_with_words_that_the_vocabulary_lacks(
+def test_rows_with_words_that_are_not_in_the_vocabulary_are_rejected(
     fine_tuned: FineTuned, tmp_path: Path, file_hashes: FileHashes
 ) -> None:
     settings, _ = fine_tuned
@@ -84,7 +84,7 @@ def test_rows_with_words_that_the_vocabulary_lacks(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
-def test_a_changed_schema_stops_the_run_and_pushed_models_stay(
+def test_a_changed_schema_stops_the_run_and_keeps_pushed_models(
     fine_tuned: FineTuned, tmp_path: Path, file_hashes: FileHashes
 ) -> None:
     settings, _ = fine_tuned
@@ -99,7 +99,9 @@ def test_a_changed_schema_stops_the_run_and_pushed_models_stay(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
-def test_rows_that_do_not_match_the_users_schema(fine_tuned: FineTuned, tmp_path: Path, start_model: Path) -> None:
+def test_rows_that_do_not_match_the_users_schema_are_rejected(
+    fine_tuned: FineTuned, tmp_path: Path, start_model: Path
+) -> None:
     _, before = fine_tuned
     schema = Path(before["LabelledSchemaGen"].outputs["schema"], "schema.pbtxt")
     text = schema.read_text().replace('value: "food"', 'value: "meals"')
@@ -109,7 +111,7 @@ def test_rows_that_do_not_match_the_users_schema(fine_tuned: FineTuned, tmp_path
     message = refused(settings)
     assert message.startswith("DataCheck: ")
     assert "'food'" in message
-    # The corrected file has the name of the wrong one.
+    # The corrected file has the same name, so a fingerprint of names alone would miss the change.
     (tmp_path / "schema.pbtxt").write_text(schema.read_text())
     assert run(create_pipeline, settings)["SchemaImport"].state == "done"
     for path, content in ((tmp_path / "no.pbtxt", None), (tmp_path / "odd.pbtxt", "no: schema")):
@@ -120,7 +122,7 @@ def test_rows_that_do_not_match_the_users_schema(fine_tuned: FineTuned, tmp_path
         assert path.name in message
 
 
-def test_a_model_to_start_from_that_is_missing_or_of_another_shape(
+def test_a_missing_model_to_start_from_or_one_of_another_shape_is_rejected(
     fine_tuned: FineTuned, tmp_path: Path, start_model: Path, file_hashes: FileHashes
 ) -> None:
     settings, _ = fine_tuned
@@ -145,7 +147,9 @@ def test_a_model_to_start_from_that_is_missing_or_of_another_shape(
 
 
 @pytest.mark.slow
-def test_a_full_disk(fine_tuned: FineTuned, tmp_path: Path, file_hashes: FileHashes) -> None:
+def test_a_full_disk_leaves_pushed_models_unchanged(
+    fine_tuned: FineTuned, tmp_path: Path, file_hashes: FileHashes
+) -> None:
     settings, _ = fine_tuned
     pushed = file_hashes(Path(settings.push_folder))
     disk = tmp_path / "disk"
@@ -164,7 +168,7 @@ def test_a_full_disk(fine_tuned: FineTuned, tmp_path: Path, file_hashes: FileHas
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
-def test_a_push_folder_that_cannot_be_written(fine_tuned: FineTuned, tmp_path: Path) -> None:
+def test_a_push_folder_that_cannot_be_written_is_an_error(fine_tuned: FineTuned, tmp_path: Path) -> None:
     settings, _ = fine_tuned
     (tmp_path / "file").write_text("no folder")
     message = refused(dataclasses.replace(settings, push_folder=str(tmp_path / "file")))
@@ -211,14 +215,14 @@ def test_an_exported_model_with_other_preprocessing_is_not_pushed(
         ({"push_folder": "pushed/*"}, "`push_folder` must not contain '*'"),
     ],
 )
-def test_settings_that_cannot_be_used(tmp_path: Path, values: dict[str, Any], words: str) -> None:
+def test_invalid_settings_are_rejected(tmp_path: Path, values: dict[str, Any], words: str) -> None:
     settings = fine_tune_settings(tmp_path, tmp_path / "rows.csv", tmp_path / "model")
     with pytest.raises(BadInputError, match="Received") as error:
         create_pipeline(dataclasses.replace(settings, **values))
     assert words in str(error.value)
 
 
-def test_a_refused_folder_is_not_created(tmp_path: Path) -> None:
+def test_an_invalid_folder_is_not_created(tmp_path: Path) -> None:
     settings = fine_tune_settings(tmp_path, tmp_path / "rows.csv", tmp_path / "model", pipeline_root=f"{tmp_path}/a?b")
     with pytest.raises(BadInputError, match=r"must not contain '\?'"):
         run(create_pipeline, settings)
@@ -240,6 +244,6 @@ def test_infra_validator_is_included_if_docker_answers(
     assert ("infra_blessing" in nodes["ModelPusher"].inputs) is answers
 
 
-def test_a_missing_docker_daemon_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_daemon_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     assert fine_tune_serving.docker_answers() is False

@@ -1,4 +1,4 @@
-"""The components of the fine-tuning pipeline, one by one."""
+"""The components of the fine-tuning pipeline, each tested alone."""
 
 import gzip
 import json
@@ -62,7 +62,7 @@ def example_of(**features: Any) -> tf.train.Example:
 # === Rows ===
 
 
-def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path) -> None:
+def test_every_table_format_gives_the_same_rows(tmp_path: Path) -> None:
     rows = [('good, "quoted"\nand on two lines', "pos"), ("Größe 漢字", "neg"), ("", "neg")]
     write_table(tmp_path / "a.csv", ("text", "label"), rows)
     lines = [json.dumps({"label": label, "text": text}) for text, label in rows]
@@ -82,7 +82,9 @@ def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path) -> None:
         (SINGLE_LABEL, ["1", " x ", "0"], ["1", "x", "0"]),
     ],
 )
-def test_labels_come_back_as_they_were_read(tmp_path: Path, task: str, values: list[str], expected: list[Any]) -> None:
+def test_labels_are_unchanged_by_a_round_trip(
+    tmp_path: Path, task: str, values: list[str], expected: list[Any]
+) -> None:
     columns = Columns(text="one", pair="two", label="what", task=task)
     table = write_table(tmp_path / "a.tsv", ("one", "two", "what"), [("x", f"y{i}", v) for i, v in enumerate(values)])
     records = write_records(tmp_path / "split" / "a.gz", list(rows_of_file(str(table), columns)))
@@ -102,7 +104,7 @@ def test_labels_come_back_as_they_were_read(tmp_path: Path, task: str, values: l
         ([(f"text {number % 5}", str(number)) for number in range(20)], "regression"),
     ],
 )
-def test_the_splits_are_those_of_the_command(tmp_path: Path, rows: list[tuple[str, str]], task: str) -> None:
+def test_the_splits_equal_those_of_the_command(tmp_path: Path, rows: list[tuple[str, str]], task: str) -> None:
     table = write_table(tmp_path / "rows" / "a.csv", ("text", "label"), rows)
     shares = {"train": 0.8, "eval": 0.1, "test": 0.1}
     columns = Columns(task=task)
@@ -115,7 +117,7 @@ def test_the_splits_are_those_of_the_command(tmp_path: Path, rows: list[tuple[st
         assert set(generated["train"].label_names()) == set(read_labelled(table, problem_type=task).label_names())  # type: ignore[arg-type]
 
 
-def test_tables_are_read_as_the_settings_say(tmp_path: Path) -> None:
+def test_tables_are_read_with_the_format_in_the_settings(tmp_path: Path) -> None:
     rows = [(f"Größe {number}; und", "ab"[number % 2]) for number in range(30)]
     (tmp_path / "rows").mkdir()
     text = "".join(f"{label}|{text}\n" for text, label in rows)
@@ -127,7 +129,7 @@ def test_tables_are_read_as_the_settings_say(tmp_path: Path) -> None:
 
 
 def generate(folder: Path, data: Path, columns: Columns, shares: dict[str, float]) -> dict[str, Any]:
-    """The rows of each split that the component writes."""
+    """Returns the rows of each split that the component writes."""
     component = LabelledExampleGen(*folder_and_pattern(str(data)), columns, shares)
     examples = component.outputs["examples"].type()
     examples.uri = str(folder)
@@ -146,7 +148,7 @@ def generate(folder: Path, data: Path, columns: Columns, shares: dict[str, float
         ([], "at least one record"),
     ],
 )
-def test_records_that_cannot_be_used(tmp_path: Path, records: list[tf.train.Example], words: str) -> None:
+def test_invalid_records_are_rejected(tmp_path: Path, records: list[tf.train.Example], words: str) -> None:
     path = write_records(tmp_path / "a.tfrecord", records)
     with pytest.raises(BadInputError, match="Received: ") as error:
         list(rows_of_file(str(path), Columns()))
@@ -154,7 +156,7 @@ def test_records_that_cannot_be_used(tmp_path: Path, records: list[tf.train.Exam
     assert not records or "record 1 of" in str(error.value)
 
 
-def test_numbers_in_records_are_labels_and_scores(tmp_path: Path) -> None:
+def test_numbers_in_records_are_read_as_labels_and_scores(tmp_path: Path) -> None:
     path = write_records(tmp_path / "a.tfrecord", [example_of(text=[b"x"], label=[3])])
     assert next(rows_of_file(str(path), Columns())).features.feature["label"].bytes_list.value[0] == b"3"
     score = next(rows_of_file(str(path), Columns(task="regression")))
@@ -169,27 +171,27 @@ def test_a_truncated_record_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shares", [{"train": 0.5}, {"train": 1.5, "eval": -0.5}, {}])
-def test_invalid_shares(shares: dict[str, float]) -> None:
+def test_shares_that_do_not_sum_to_one_are_rejected(shares: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match="must sum to 1"):
         LabelledExampleGen("folder", "*", Columns(), shares)
 
 
-def test_a_column_has_only_one_role() -> None:
+def test_a_column_can_have_only_one_role() -> None:
     with pytest.raises(BadInputError, match="different columns"):
         Columns(text="text", label="text")
 
 
-# === What is taken from the cache ===
+# === Caching ===
 
 
 def driven(component: Any) -> Any:
-    """The fingerprint that the component's driver puts into the cache's key."""
+    """Returns the fingerprint that the component's driver adds to the cache key."""
     outputs = {key: [channel.type()] for key, channel in component.outputs.items()}
     properties = {name: value for name, value in component.exec_properties.items() if value is not None}
     said = component.DRIVER_CLASS(None).run(ExecutionInfo(exec_properties=properties, output_dict=outputs))
     (examples,) = said.output_artifacts["examples"].artifacts
     fingerprint = said.exec_properties[FINGERPRINT_PROPERTY_NAME].string_value
-    # The cache's key contains the output's properties too.
+    # The cache key contains the output's properties too.
     assert examples.custom_properties[FINGERPRINT_PROPERTY_NAME].string_value == fingerprint
     return fingerprint
 
@@ -201,7 +203,7 @@ def driven(component: Any) -> Any:
         lambda data: DocumentExamples(str(data), 0.1, "text"),
     ],
 )
-def test_fingerprints_depend_on_content_and_name_and_not_on_times(tmp_path: Path, make: Any) -> None:
+def test_fingerprints_depend_on_content_and_name_but_not_on_times(tmp_path: Path, make: Any) -> None:
     data = tmp_path / "v1.2"
     file = write_table(data / "sub" / "a.csv", ("text", "label"), [("the dog", "x")])
     before = driven(make(data))
@@ -218,7 +220,7 @@ def test_fingerprints_depend_on_content_and_name_and_not_on_times(tmp_path: Path
     assert driven(make(data)) != before
 
 
-def test_missing_rows_are_refused_before_anything_runs(tmp_path: Path) -> None:
+def test_missing_rows_are_rejected_before_anything_runs(tmp_path: Path) -> None:
     for name in ("rows.csv", "rows", "*.csv"):
         with pytest.raises(BadInputError, match="There must be files with rows"):
             driven(LabelledExampleGen(*folder_and_pattern(str(tmp_path / name)), Columns(), {"train": 1.0}))
@@ -238,7 +240,7 @@ def test_the_fingerprint_of_a_remote_file_depends_on_size_and_time(tmp_path: Pat
 
 
 def statistics_of(labels: list[str], text: str = "same text") -> Any:
-    """TensorFlow Data Validation's statistics of rows with these labels."""
+    """Returns TensorFlow Data Validation's statistics of rows with these labels."""
     import pandas
 
     options = tfdv.StatsOptions(num_top_values=1000, num_rank_histogram_buckets=1000)
@@ -251,11 +253,11 @@ def test_the_schema_follows_from_the_task_and_the_training_labels() -> None:
     schema = labelled_schema_gen.schema_of(Columns(), statistics_of(labels * 2))
     assert labels_of(schema, "label") == sorted(labels)
     assert {feature.name for feature in schema.feature} == {"text", "label"}
-    # A text is no category, however often the same one comes.
+    # A text is not a category, however often it is repeated.
     assert labels_of(schema, "text") == []
 
 
-def test_a_single_label_is_refused_and_named() -> None:
+def test_a_table_with_a_single_label_is_rejected_and_the_label_is_named() -> None:
     with pytest.raises(BadInputError, match="all with the label 'only' in column 'label'"):
         labelled_schema_gen.schema_of(Columns(), statistics_of(["only"] * 3))
 
@@ -277,7 +279,7 @@ def test_anomalies_become_one_line() -> None:
     data_check.check_anomalies("eval", described(anomalies_pb2.Anomalies()))
 
 
-def test_all_differences_from_the_last_schema_are_named() -> None:
+def test_all_differences_from_the_last_schema_are_listed() -> None:
     before = {"text": {"type": "BYTES", "values": []}, "label": {"type": "BYTES", "values": ["a", "b"]}}
     data_check.check_same(before, dict(before))
     now = {"body": {"type": "BYTES", "values": []}, "label": {"type": "BYTES", "values": ["b", "c"]}}
@@ -298,7 +300,7 @@ def test_the_users_schema_may_list_labels_inside_the_feature() -> None:
 # === Skew ===
 
 
-def test_the_skew_check_passes_equal_preprocessing_and_refuses_another(tmp_path: Path, preprocessing: Path) -> None:
+def test_the_skew_check_accepts_only_equal_preprocessing(tmp_path: Path, preprocessing: Path) -> None:
     to_inputs = TextToInputs.load(preprocessing, sequence_length=16)
     table = write_table(tmp_path / "a.csv", ("text", "label"), [*topic_rows(300), ("", "x"), ("cow " * 50, "x")])
     write_training_sample(tmp_path, [read_labelled(table)], to_inputs)
@@ -344,13 +346,13 @@ def test_a_model_is_pushed_once_with_a_larger_number(tmp_path: Path) -> None:
     (model / "saved_model.pb").write_bytes(b"two")
     second = push(str(model), str(folder))
     assert existing_versions(folder) == [int(Path(version).name) for version in (first, second)]
-    # What was pushed before may come back, as a newer version.
+    # A model that was pushed before can be pushed again, as a newer version.
     (model / "saved_model.pb").write_bytes(b"one")
     assert len(existing_versions(Path(push(str(model), str(folder))).parent)) == 3
     assert sorted(path.name for path in folder.iterdir()) == [str(number) for number in existing_versions(folder)]
 
 
-def test_a_fingerprint_depends_on_content_and_not_on_the_folder(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_content_but_not_on_the_folder(tmp_path: Path) -> None:
     for name, content in (("a", "x"), ("b", "x"), ("c", "y")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(content)
@@ -375,20 +377,20 @@ def test_a_model_to_start_from_is_found_in_runs_artifacts_and_versions(
     tmp_path: Path, preprocessing: Path, inside: str
 ) -> None:
     expected = save_tiny_model(tmp_path / "start" / inside, preprocessing, 4)
-    # TFX appends the name of its own sub-folder to what it imports.
+    # TFX appends the name of its sub-folder to an imported path.
     for uri in (str(tmp_path / "start"), str(tmp_path / "start" / "Format-Serving")):
         with find_model(uri) as found:
             assert Path(found or "") == expected
 
 
-def test_a_missing_model_to_start_from_is_refused(tmp_path: Path) -> None:
+def test_a_missing_model_to_start_from_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="which does not"), find_model(str(tmp_path / "no")):
         pass
     with find_model(None) as nothing:
         assert nothing is None
 
 
-def test_rows_are_read_in_the_order_of_files(tmp_path: Path) -> None:
+def test_rows_are_read_in_the_order_of_the_files(tmp_path: Path) -> None:
     rng = random.Random(1)
     for name in ("b.gz", "a.gz"):
         write_records(tmp_path / name, [to_example(Columns(), [name], rng.choice("xy"))])

@@ -1,4 +1,4 @@
-"""The metrics of the fine-tuning pipeline: views pair answers with labels, and results equal scikit-learn's."""
+"""Metrics of the fine-tuning pipeline: views pair predictions with labels, and results equal scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ MULTI = "multi_label_classification"
 
 
 def answer_for(probabilities: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
-    """The answer of an exported classifier for one row."""
+    """Returns an exported classifier's answer for one row."""
     order = np.argsort(-probabilities, kind="stable")
     best = np.array([names[index].encode() for index in order])
     return {
@@ -26,7 +26,7 @@ def answer_for(probabilities: np.ndarray, names: list[str]) -> dict[str, np.ndar
     }
 
 
-def test_views_use_the_candidates_order_of_labels_for_every_baseline() -> None:
+def test_views_use_the_candidates_label_order_for_every_model() -> None:
     names = ["10", "9", "b"]
     extracts = {
         "features": {"text": np.array([b"one two three"]), "label": np.array([b"b"])},
@@ -51,7 +51,7 @@ def test_views_use_the_candidates_order_of_labels_for_every_baseline() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"), [(0, "0-8 words"), (8, "0-8 words"), (9, "9-16 words"), (129, "129 words and more")]
 )
-def test_classes_of_length(words: int, expected: str) -> None:
+def test_rows_are_sliced_by_length_class(words: int, expected: str) -> None:
     assert length_class(["word " * words]) == expected
 
 
@@ -67,7 +67,7 @@ def test_views_are_computed_before_rows_are_sliced() -> None:
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
-def test_f1_equals_that_of_training(multi_label: bool, average: str) -> None:
+def test_f1_equals_the_value_in_training(multi_label: bool, average: str) -> None:
     rng = np.random.default_rng(3)
     probabilities = rng.random((40, 5))
     if multi_label:
@@ -103,19 +103,19 @@ def test_the_area_under_the_curve_equals_scikit_learns_for_confident_models(mult
         value = combined(AUCOverDecisions(multi_label=multi_label), targets, probabilities)
         expected = sklearn.metrics.roc_auc_score(flags.ravel(), probabilities.ravel())
         assert value == pytest.approx(expected, abs=1e-3)
-        # With the steps for scores it is exact.
+        # On scores that are rounded to the steps of the log-odds, the value is exact.
         steps = log_odds_steps(probabilities)
         assert value == pytest.approx(sklearn.metrics.roc_auc_score(flags.ravel(), steps.ravel()), abs=1e-12)
 
 
-def test_the_area_without_both_classes_is_nan() -> None:
+def test_the_area_under_the_curve_is_nan_without_both_classes() -> None:
     probabilities = np.array([[0.2, 0.8]])
     assert np.isnan(combined(AUCOverDecisions(multi_label=True), np.array([[1, 1]]), probabilities))
     assert np.isnan(combined(AUCOverDecisions(), np.array([[-1]]), probabilities))
 
 
 def combined(metric: tfma.metrics.Metric, targets: np.ndarray, probabilities: np.ndarray) -> float:
-    """A metric over rows that three workers counted."""
+    """Computes a metric over rows that are split among three workers."""
     (computation,) = metric.computations(output_names=["view"])
     combiner = computation.combiner
     parts = []

@@ -1,4 +1,4 @@
-"""The fine-tuning pipeline from a table to a pushed model. What it refuses: see test_fine_tune_bad_input.py."""
+"""The fine-tuning pipeline from a table to a pushed model. For bad input, see test_fine_tune_bad_input.py."""
 
 import dataclasses
 import shutil
@@ -52,7 +52,7 @@ def test_a_table_becomes_a_pushed_model(fine_tuned: FineTuned) -> None:
     assert list(kept.rglob("tensorboard/**/events.*"))
     assert not list(Path(settings.pipeline_root, "Trainer", "unfinished").iterdir())
 
-    # The same share of rows in the same place as the library alone would have it, and the same answers on the wire.
+    # The splits equal those of the library, and the exported model's answers equal those of the model in memory.
     shares = {"train": 0.7, "eval": 0.1, "test": 0.2}
     expected = read_labelled(settings.data).split(shares)
     for split in shares:
@@ -70,7 +70,7 @@ def test_the_metrics_equal_those_of_scikit_learn(fine_tuned: FineTuned) -> None:
     served = tf.saved_model.load(summary.pushed_to)
     answer = served.signatures["serving_default"](text=tf.constant(rows.texts))
     labels = sorted(TOPICS)
-    # The probabilities that the evaluation sees, in the order of the labels' names.
+    # The probabilities that the evaluation uses, in the order of the label names.
     order = np.argsort(answer["labels"].numpy(), axis=1)
     probabilities = np.take_along_axis(answer["probabilities"].numpy(), order, axis=1)
     np.testing.assert_allclose(probabilities, tf.nn.softmax(answer["logits"]), atol=1e-6)
@@ -97,7 +97,7 @@ def test_the_metrics_equal_those_of_scikit_learn(fine_tuned: FineTuned) -> None:
 
 
 def slice_metrics(evaluation: str, name: str) -> dict[tuple[str, str], float]:
-    """Slice -> one of its metrics."""
+    """Returns slice -> value of one metric."""
     found = {}
     for part in tfma.load_metrics(evaluation):
         for key in part.slice_key.single_slice_keys:
@@ -133,7 +133,7 @@ def test_unchanged_components_are_cached_and_a_change_runs_only_what_depends_on_
 
 
 def check_ids(blessing: str, metadata_path: str) -> None:
-    """Checks that a container's entry point, which only knows the ids of the step's inputs, can write the blessing."""
+    """Checks that a container's entry point, which knows only the ids of the step's inputs, can write the blessing."""
     with metadata.Metadata(metadata.sqlite_metadata_connection_config(metadata_path)) as handle:
         (stored,) = handle.store.get_artifacts_by_uri(blessing)
     artifact = ModelBlessing()
@@ -154,7 +154,7 @@ def test_a_model_is_evaluated_and_pushed_again_if_the_pushed_models_have_changed
     again = run(create_pipeline, settings)
     assert executed(again) == {"ModelPusher"}
     assert Path(again.pushed_to or "", "saved_model.pb").is_file()
-    # Others pushed a model meanwhile: it is what the next one must not be worse than.
+    # If someone else has pushed a model in the meantime, the next candidate is compared with that model.
     newer = tmp_path / "pushed" / "9999999999"
     shutil.copytree(again.pushed_to or "", newer)
     (newer / "assets.extra" / "note").write_text("another")

@@ -1,4 +1,4 @@
-"""The fine-tuning pipeline on every task, with a hyper-parameter search, bulk inference, and a kill during training."""
+"""The fine-tuning pipeline on every task, with hyperparameter search, bulk inference, and a kill during training."""
 
 import dataclasses
 import json
@@ -58,12 +58,12 @@ def answers(summary: RunSummary, *texts: tuple[str, ...]) -> dict[str, np.ndarra
 
 
 def inferred(summary: RunSummary) -> list[tf.train.Example]:
-    """The rows that bulk inference wrote."""
+    """Returns the rows that bulk inference wrote."""
     folder = summary["BulkInferrer"].outputs["output_examples"]
     return list(read_examples([f"{folder}/Split-unlabelled/*"]))
 
 
-def test_multi_label(tmp_path: Path, start: Path) -> None:
+def test_multi_label_classification(tmp_path: Path, start: Path) -> None:
     rng = random.Random(3)
     rows = []
     for _ in range(300):
@@ -132,7 +132,7 @@ def test_regression(tmp_path: Path, start: Path) -> None:
         assert features["prediction"].float_list.value[0] == pytest.approx(float(answer["prediction"][0]), abs=1e-6)
 
 
-def test_pairs_with_a_search_and_bulk_inference(tmp_path: Path, start: Path) -> None:
+def test_pairs_with_hyperparameter_search_and_bulk_inference(tmp_path: Path, start: Path) -> None:
     rng = random.Random(5)
     rows = []
     for _ in range(300):
@@ -174,7 +174,7 @@ def test_token_classification(tmp_path: Path, start: Path) -> None:
     rng = random.Random(6)
     lines = []
     for number in range(300):
-        # Some texts are longer than the model's 32 tokens: the entities at their ends count as missed.
+        # Some texts are longer than the model's 32 tokens. The entities that are cut off count as missed.
         for _ in range(25 if number % 10 == 0 else rng.randint(3, 6)):
             topic = rng.choice(TOPICS)
             if topic == "food":
@@ -209,13 +209,13 @@ def test_token_classification(tmp_path: Path, start: Path) -> None:
         }
         hits, found, true = hits + len(wanted & got), found + len(got), true + len(wanted)
     metrics = summary["ComparingEvaluator"].metrics
-    # The same words twice in one text are one entity here and two there: rare in this text.
+    # This count merges an entity whose words occur twice in one text. That is rare in this data, hence the tolerance.
     assert metrics["micro_f1"] == pytest.approx(2 * hits / (found + true), abs=0.03)
     assert metrics["micro_f1"] > 0.5
     assert metrics["micro_f1"] == pytest.approx(summary["Trainer"].metrics["entity_f1"], abs=0.03)
 
 
-def test_records_and_nothing_to_start_from(tmp_path: Path, preprocessing: Path) -> None:
+def test_fine_tuning_from_random_weights_on_records(tmp_path: Path, preprocessing: Path) -> None:
     records = tmp_path / "rows"
     records.mkdir()
     for part in range(2):
@@ -244,20 +244,20 @@ def test_records_and_nothing_to_start_from(tmp_path: Path, preprocessing: Path) 
 
 
 @pytest.mark.parametrize("prefix", ["", "bert_model.ckpt"])
-def test_a_google_checkpoint_to_start_from(tmp_path: Path, start: Path, prefix: str) -> None:
+def test_fine_tuning_starts_from_a_google_checkpoint(tmp_path: Path, start: Path, prefix: str) -> None:
     loaded = checkpoints.load(start)
     google = checkpoints.save(loaded.model, tmp_path / "google", loaded.text_to_inputs, format="google_tf1")
     rows = write_table(tmp_path / "rows.csv", ("text", "label"), topic_rows(300))
     settings = fine_tune_settings(tmp_path, rows, google / prefix, learning_rate=1e-9, epochs=1, min_metric=0.0)
     summary = run(create_pipeline, settings)
     assert summary.blessed is True
-    # With next to no learning rate, what was trained is still the checkpoint's encoder.
+    # With a learning rate near 0, the trained encoder still equals the checkpoint's.
     trained = checkpoints.load_backbone(Path(summary["Trainer"].outputs["model_run"], "model"))
     for weight, expected in zip(trained.model.get_weights(), loaded.model.get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
-def test_a_killed_run_goes_on(tmp_path: Path, start: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path, start: Path) -> None:
     rows = write_table(tmp_path / "rows.csv", ("text", "label"), topic_rows(300))
     settings = fine_tune_settings(tmp_path, rows, start, epochs=100, checkpoint_every=20, log_every=20)
     arguments = [

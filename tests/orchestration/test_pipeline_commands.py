@@ -1,4 +1,4 @@
-"""`kerasbert pipeline` fails with one line, the component's name and exit code 1, and writes compiled files."""
+"""`kerasbert pipeline` reports a failure on one line with the component's name, and compiles pipelines to files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ Command = Callable[..., tuple[int, str, list[str]]]
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `kerasbert pipeline` in this process. Returns its exit code, its output and the lines of its errors."""
+    """Runs `kerasbert pipeline` in this process and returns its exit code, output and error lines."""
 
     def run(*arguments: object) -> tuple[int, str, list[str]]:
         code = 0
@@ -53,14 +53,14 @@ def test_bad_input_gives_one_line_with_the_components_name(
     assert [path.name for path in (tmp_path / "pushed").rglob("*")] == ["1", "model"]
 
 
-def test_bad_input_says_what_settings_are_wrong(command: Command, tmp_path: Path) -> None:
+def test_an_unknown_setting_is_named(command: Command, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("dta: rows.csv\n")
     code, _, (line,) = command("run", "fine-tune", "--config", tmp_path / "c.yaml")
     assert code == 1
     assert f"`dta` in '{tmp_path / 'c.yaml'}'. Did you mean `data`?" in line
 
 
-def test_a_pipeline_is_compiled_and_refused_without_a_project(
+def test_a_pipeline_is_compiled_and_cannot_be_submitted_without_a_project(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for variable in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_REGION"):
@@ -82,7 +82,7 @@ def test_a_pipeline_is_compiled_and_refused_without_a_project(
     out, err = capfd.readouterr()
     assert out.splitlines()[0] == f"Pipeline: {tmp_path / 'p.json'}"
     assert ", ".join(run_parameters(tmp_path / "p.json")) in out
-    assert "the image must hold it or the cluster mount it: vocabulary=/models/vocab.txt" in err
+    assert "the image must contain it or the cluster must mount it: vocabulary=/models/vocab.txt" in err
     code, _, (line,) = command("submit", tmp_path / "p.json")
     assert code == 1
     assert "needs a project and a region" in line

@@ -1,4 +1,4 @@
-"""Both pipelines with everything in a bucket: data, models, vocabulary, config, artifacts, pushed models and states."""
+"""Both pipelines with all files in a bucket: data, models, vocabulary, config, artifacts, pushed models and states."""
 
 import dataclasses
 import json
@@ -93,7 +93,7 @@ def test_fine_tuning_from_a_bucket_to_a_bucket(
     logits = trained.model(trained.text_to_inputs(texts), training=False)
     np.testing.assert_allclose(served["logits"], logits, atol=1e-5)
 
-    # A changed row is noticed, and the pushed model is the one that the next is compared with.
+    # A changed row is detected, and the next candidate is compared with the pushed model.
     upload(write_table(tmp_path / "more.csv", ("text", "label"), topic_rows(20, seed=9)), f"{bucket}/rows/more.csv")
     second = run(fine_tune.create_pipeline, dataclasses.replace(settings, max_metric_decrease=1.0))
     assert second["LabelledExampleGen"].state == "done"
@@ -102,7 +102,9 @@ def test_fine_tuning_from_a_bucket_to_a_bucket(
 
 
 @pytest.mark.parametrize("name", ["vocabulary", "model"])
-def test_a_file_that_is_not_in_the_bucket(fine_tune_settings: FineTuneSettings, bucket: str, name: str) -> None:
+def test_a_file_that_is_missing_in_the_bucket_is_named(
+    fine_tune_settings: FineTuneSettings, bucket: str, name: str
+) -> None:
     from tfx.components.trainer.fn_args_utils import FnArgs
 
     from kerasbert_tfx.modules.fine_tuning import _local_inputs
@@ -120,7 +122,7 @@ def test_errors_about_rows_name_the_address_in_the_bucket(fine_tune_settings: Fi
         run(fine_tune.create_pipeline, fine_tune_settings)
 
 
-def test_metadata_of_a_local_run_stays_on_this_machine(fine_tune_settings: FineTuneSettings, bucket: str) -> None:
+def test_the_metadata_of_a_local_run_must_be_on_this_machine(fine_tune_settings: FineTuneSettings, bucket: str) -> None:
     settings = dataclasses.replace(fine_tune_settings, metadata_path=f"{bucket}/metadata.sqlite")
     with pytest.raises(BadInputError, match="Set `metadata_path` to a local file"):
         run(fine_tune.create_pipeline, settings)
@@ -136,7 +138,7 @@ def saved_model(folder: Path, content: str) -> str:
     return str(folder)
 
 
-def test_a_version_is_pushed_once_and_its_saved_model_last(
+def test_a_version_is_pushed_once_and_its_saved_model_file_last(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = saved_model(tmp_path / "model", "first")
@@ -157,7 +159,7 @@ def test_a_version_is_pushed_once_and_its_saved_model_last(
     assert newest_version(f"{bucket}/served") == newer
 
 
-def test_a_bucket_that_cannot_be_written_has_no_half_version(bucket: str, tmp_path: Path) -> None:
+def test_a_failed_push_leaves_no_partial_version_in_the_bucket(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(tf.errors.PermissionDeniedError):
         push(saved_model(tmp_path / "model", "first"), "bucket://read-only/served")
     assert objects() == []

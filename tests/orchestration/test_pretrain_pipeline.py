@@ -1,4 +1,4 @@
-"""The pretraining pipeline from text to a pushed model: caching, evaluation, and what stops it."""
+"""The pretraining pipeline from text to a pushed model: caching, evaluation and errors."""
 
 import dataclasses
 import json
@@ -69,7 +69,7 @@ def settings_for(folder: Path, tiny_config: Path, **values: Any) -> PretrainSett
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, tiny_config: Path) -> tuple[PretrainSettings, RunSummary]:
-    """The settings and the summary of a first run."""
+    """Settings and summary of a first run."""
     folder = tmp_path_factory.mktemp("pipeline")
     write_documents(folder / "texts" / "a.txt", documents(150))
     settings = settings_for(folder, tiny_config)
@@ -140,7 +140,7 @@ def test_unchanged_components_are_cached_and_a_change_runs_only_what_depends_on_
 
 
 @pytest.mark.slow
-def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
+def test_static_masking_with_a_given_vocabulary_a_base_model_and_changed_text(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path
 ) -> None:
     _, before = first
@@ -163,7 +163,7 @@ def test_static_masks_a_given_vocabulary_a_base_model_and_a_changed_text(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["disk", "bucket"])
-def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path, request: pytest.FixtureRequest, place: str) -> None:
+def test_a_killed_run_resumes(tmp_path: Path, tiny_config: Path, request: pytest.FixtureRequest, place: str) -> None:
     root = str(tmp_path / "root") if place == "disk" else f"{request.getfixturevalue('bucket')}/root"
     write_documents(tmp_path / "texts" / "a.txt", documents(150))
     places = {"pipeline_root": root, "push_folder": f"{root}/pushed", "metadata_path": str(tmp_path / "m.sqlite")}
@@ -189,7 +189,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path, request: pytest
     assert executed(summary) == ["Trainer", "PretrainingEvaluator", "ModelPusher"]
     with tf.io.gfile.GFile(f"{summary['Trainer'].outputs['model_run']}/history.jsonl") as file:
         history = file.read()
-    # One row per twenty steps: none was trained twice.
+    # There is one row per 20 steps, so no step was trained twice.
     assert history.count('"step": 20,') == 1
     assert summary.pushed_to is not None
     unbroken = run(create_pipeline, dataclasses.replace(settings, enable_cache=False))
@@ -200,7 +200,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, tiny_config: Path, request: pytest
 
 
 def refused(settings: PretrainSettings) -> str:
-    """Returns the line that a run ends with."""
+    """Returns the error line of a failed run."""
     with pytest.raises(ComponentFailedError) as error:
         run(create_pipeline, settings)
     message = str(error.value)
@@ -223,7 +223,7 @@ def refused(settings: PretrainSettings) -> str:
         ({"a.csv": b"text\none\n"}, "DocumentExamples", "without `text_column`"),
     ],
 )
-def test_texts_that_cannot_be_used(
+def test_invalid_texts_are_rejected(
     tmp_path: Path, tiny_config: Path, files: dict[str, bytes], component: str, words: str
 ) -> None:
     (tmp_path / "texts").mkdir()
@@ -234,7 +234,7 @@ def test_texts_that_cannot_be_used(
     assert words in message
 
 
-def test_a_vocabulary_of_another_script(tmp_path: Path, tiny_config: Path, preprocessing: Path) -> None:
+def test_a_vocabulary_for_another_script_is_rejected(tmp_path: Path, tiny_config: Path, preprocessing: Path) -> None:
     russian = [["Привет, мир.", "Это второе предложение."], ["Ещё один документ.", "И снова слова."]] * 20
     write_documents(tmp_path / "texts" / "a.txt", [[f"{line} {n}" for line in text] for n, text in enumerate(russian)])
     vocabulary = str(preprocessing / "vocab.txt")
@@ -244,7 +244,7 @@ def test_a_vocabulary_of_another_script(tmp_path: Path, tiny_config: Path, prepr
     assert "unknown" in message
 
 
-def test_a_model_to_start_from_with_other_shapes(
+def test_a_model_to_start_from_with_other_shapes_is_rejected(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, file_hashes: FileHashes
 ) -> None:
     settings, before = first
@@ -258,7 +258,7 @@ def test_a_model_to_start_from_with_other_shapes(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
-def test_documents_that_do_not_match_an_earlier_schema(
+def test_documents_that_do_not_match_an_earlier_schema_are_rejected(
     first: tuple[PretrainSettings, RunSummary], tmp_path: Path, tiny_config: Path, file_hashes: FileHashes
 ) -> None:
     settings, before = first
@@ -272,14 +272,14 @@ def test_documents_that_do_not_match_an_earlier_schema(
     assert "'script'" in message
     assert "CYRILLIC" in message
     assert file_hashes(Path(settings.push_folder)) == pushed
-    # Without a schema of one's own, that of the last run in the same place counts.
+    # If no schema is given, documents must match that of the last run with the same folders.
     elsewhere = dataclasses.replace(settings, texts=str(tmp_path / "texts"))
     message = refused(elsewhere)
     assert message.startswith("DocumentCheck: ")
     assert "'script' has new values: CYRILLIC" in message
 
 
-def test_a_script_that_the_last_run_did_not_have() -> None:
+def test_a_new_script_is_rejected_unless_the_new_schema_is_accepted() -> None:
     before = {"script": {"type": "BYTES", "values": ["GREEK", "LATIN"]}, "sentences": {"type": "INT", "values": []}}
     fewer = {**before, "script": {"type": "BYTES", "values": ["LATIN"]}}
     check_nothing_new(before, fewer)
@@ -314,12 +314,12 @@ def test_a_full_disk_leaves_pushed_models_unchanged(
 def test_temporary_files_of_tfx_and_beam_are_removed(
     tmp_path: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    multiprocessing.util.get_temp_dir()  # made once for the life of the process
+    multiprocessing.util.get_temp_dir()  # created once per process, so not a leftover of the run
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     write_documents(tmp_path / "texts" / "a.txt", documents(20))
-    # Arguments of Beam are what makes TFX package itself, and the first components run before the one that refuses.
+    # With Beam arguments, TFX packages itself into a temporary folder. Some components run before one fails.
     arguments = ("--direct_running_mode=in_memory",)
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("word\n")
@@ -328,7 +328,7 @@ def test_temporary_files_of_tfx_and_beam_are_removed(
     assert os.environ["TMPDIR"] == tempfile.gettempdir() == str(tmp_path / "temporary")
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> None:
+def test_a_pipeline_root_that_cannot_be_written_is_rejected(tmp_path: Path, tiny_config: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "root").write_text("a file")
     with pytest.raises(ValueError, match="`pipeline_root` must be in a writable folder"):
@@ -345,7 +345,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny_config: Path) -> N
         ({"resources": {"Trainr": None}}, "Received: resources.Trainr"),
     ],
 )
-def test_settings_that_cannot_be_used(tmp_path: Path, tiny_config: Path, values: dict[str, Any], words: str) -> None:
+def test_invalid_settings_are_rejected(tmp_path: Path, tiny_config: Path, values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match="Received") as error:
         create_pipeline(settings_for(tmp_path, tiny_config, **values))
     assert words in str(error.value)

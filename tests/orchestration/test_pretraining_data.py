@@ -1,4 +1,4 @@
-"""Instances made by Beam: equal for any number of workers, by the rules of `kerasbert.data`, in bounded memory."""
+"""Beam makes the same instances for any number of workers, by the rules of `kerasbert.data`, in bounded memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def make(
     range_bytes: int = 10_000,
     **values: Any,
 ) -> Any:
-    """Reads the texts and makes instances, each with its own Beam pipeline."""
+    """Reads the texts and makes instances, in two Beam pipelines."""
 
     def pipeline() -> beam.Pipeline:
         return beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner", *arguments]))
@@ -52,14 +52,14 @@ def make(
     return output if isinstance(folder, str) else Path(output)
 
 
-def test_workers_and_files_do_not_matter(
+def test_instances_do_not_depend_on_how_documents_are_split_into_files(
     tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
 ) -> None:
     small = {"bucket_characters": 800}
     reference = make(texts, tmp_path / "reference", preprocessing, **small)
     names = {path.name for path in reference.glob("Split-train/short/*")}
     assert len(names) > 0
-    # The same documents, in another order, in one file, and read in other ranges.
+    # The same documents in another order, in one file, and read in other ranges.
     joined = write_documents(tmp_path / "joined.txt", documents(20, seed=2) + documents(40, seed=1))
     rearranged = make(joined, tmp_path / "rearranged", preprocessing, range_bytes=777, **small)
     assert file_hashes(rearranged) == file_hashes(reference)
@@ -68,7 +68,7 @@ def test_workers_and_files_do_not_matter(
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_does_not_matter(
+def test_instances_do_not_depend_on_the_number_of_processes(
     tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
 ) -> None:
     reference = make(texts, tmp_path / "reference", preprocessing)
@@ -76,9 +76,9 @@ def test_the_number_of_processes_does_not_matter(
     assert file_hashes(make(texts, tmp_path / "processes", preprocessing, arguments)) == file_hashes(reference)
 
 
-def test_documents_are_mixed_over_buckets_and_none_is_lost(tmp_path: Path, preprocessing: Path) -> None:
+def test_documents_are_distributed_over_buckets_and_none_is_lost(tmp_path: Path, preprocessing: Path) -> None:
     text = write_documents(tmp_path / "text.txt", documents(200, seed=3))
-    # So long that no pair loses tokens.
+    # Sequences are long enough that no pair loses tokens.
     output = make(text, tmp_path, preprocessing, bucket_characters=5_000, dupe_factor=1, lengths={"short": 128})
     counts, _ = read_counts(str(tmp_path / "documents"))
     files = sorted(output.glob("Split-train/short/*.tfrecord"))
@@ -97,7 +97,7 @@ def test_documents_are_mixed_over_buckets_and_none_is_lost(tmp_path: Path, prepr
         assert firsts.count(start) >= starts.count(start)
 
 
-def test_pairs_keep_the_rules(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
+def test_pairs_follow_the_rules(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
     output = make(texts, tmp_path, preprocessing, dupe_factor=4)
     metrics = read_metrics(str(output))
     for phase, length in LENGTHS.items():
@@ -111,7 +111,7 @@ def test_pairs_keep_the_rules(tmp_path: Path, texts: Path, preprocessing: Path) 
     assert not list(output.glob("spills-*"))
 
 
-def test_static_masks_differ_from_pass_to_pass(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
+def test_static_masks_differ_between_passes(tmp_path: Path, texts: Path, preprocessing: Path) -> None:
     predictions = {"short": 4, "long": 7}
     output = make(texts, tmp_path, preprocessing, masked=True, predictions=predictions)
     batches = masked_dataset(output / "Split-train" / "short", 24, 4, 16, seed=1, epochs=1)
@@ -146,7 +146,7 @@ def test_the_number_of_buckets_grows_with_the_text() -> None:
         ("\n \n\t\n", "at least one line that is not blank"),
     ],
 )
-def test_text_that_cannot_be_paired_is_refused(tmp_path: Path, preprocessing: Path, text: str, message: str) -> None:
+def test_text_that_gives_no_pairs_is_rejected(tmp_path: Path, preprocessing: Path, text: str, message: str) -> None:
     path = tmp_path / "text.txt"
     path.write_text(text)
     with pytest.raises(BadInputError, match=message):
@@ -168,10 +168,10 @@ def test_a_line_of_50_megabytes_takes_bounded_memory(tmp_path: Path, texts: Path
     assert memory.megabytes < 4000
 
 
-def test_files_in_a_bucket_are_the_same_as_on_disk(
+def test_files_in_a_bucket_equal_those_on_disk(
     tmp_path: Path, texts: Path, preprocessing: Path, file_hashes: Callable[[Path], dict[str, str]]
 ) -> None:
-    """TensorFlow's file system in memory replaces a bucket: Python itself cannot read its addresses."""
+    """Uses TensorFlow's in-memory file system as a bucket: like a bucket, Python itself cannot open its addresses."""
     cloud = f"ram://{tmp_path.name}"
     for path in texts.iterdir():
         tf.io.gfile.makedirs(f"{cloud}/texts")

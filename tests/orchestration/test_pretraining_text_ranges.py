@@ -1,4 +1,4 @@
-"""Reading ranges of bytes gives the documents of the whole files, each exactly once."""
+"""Reading byte ranges gives each document of the files exactly once."""
 
 import gzip
 from pathlib import Path
@@ -25,7 +25,7 @@ def read_in_ranges(path: Path, range_bytes: int) -> list[list[str]]:
     ),
     range_bytes=st.integers(1, 9),
 )
-def test_all_ranges_together_give_the_documents_of_the_whole_file(
+def test_all_ranges_together_give_each_document_once(
     pieces: list[str], range_bytes: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("text") / "text.txt"
@@ -33,7 +33,7 @@ def test_all_ranges_together_give_the_documents_of_the_whole_file(
     assert read_in_ranges(path, range_bytes) == list(read_documents(path))
 
 
-def test_blocks_of_the_search_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_boundaries_are_found_for_any_block_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(b"one\ntwo\r\n \t \r\nthree\n" + b"\n" * 50 + b"four\r\rfive")
     expected = list(read_documents(path))
@@ -44,7 +44,7 @@ def test_blocks_of_the_search_do_not_matter(tmp_path: Path, monkeypatch: pytest.
             assert read_in_ranges(path, range_bytes) == expected
 
 
-def test_gzipped_files_are_one_range(tmp_path: Path) -> None:
+def test_a_gzipped_file_is_one_range(tmp_path: Path) -> None:
     text = "one\ntwo\n\nthree\nfour\n"
     path = tmp_path / "text.dat"
     path.write_bytes(gzip.compress(text.encode()))
@@ -65,7 +65,7 @@ def test_each_row_of_a_table_is_a_document(tmp_path: Path) -> None:
         list(read_range(csv_range, "text"))
 
 
-def test_tables_without_a_column_and_columns_without_a_table_are_refused(tmp_path: Path) -> None:
+def test_text_column_is_required_for_tables_and_rejected_for_text(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("text\nx\n")
     with pytest.raises(BadInputError, match="without `text_column`"):
         find_ranges(str(tmp_path / "rows.csv"), 10)
@@ -80,7 +80,7 @@ def test_tables_without_a_column_and_columns_without_a_table_are_refused(tmp_pat
         find_ranges(str(tmp_path / "empty"), 10)
 
 
-def test_a_long_line_and_bad_bytes_are_counted(tmp_path: Path) -> None:
+def test_long_lines_and_invalid_bytes_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(b"caf\xe9 au lait\n\n" + b"word " * 40_000 + b"\nend\n")
     report = ReadReport()
@@ -102,7 +102,7 @@ NAMES += ("v7/e.csv", "part-00001", "a[b].csv", "top.csv")
         *("**/*.csv", "v1.2/**/*.csv", "*", "a[b].csv", "{}/v1.2", "{}/v1.2/*.csv", "{}/**/b.csv"),
     ],
 )
-def test_the_files_are_those_that_the_commands_read(
+def test_the_pipeline_reads_the_same_files_as_the_commands(
     texts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = texts.format(tmp_path / "here")
@@ -114,7 +114,7 @@ def test_the_files_are_those_that_the_commands_read(
     assert found == {path.resolve() for path in find_text_files(texts)}
 
 
-def test_files_in_a_bucket_are_found_in_sub_folders_and_hidden_ones_are_not(tmp_path: Path) -> None:
+def test_files_in_sub_folders_of_a_bucket_are_found_except_hidden_ones(tmp_path: Path) -> None:
     bucket = f"ram://{tmp_path.name}"
     for name in ("v1/a.csv", "v1/sub/b.csv", "v1/.hidden.csv", "v1/.hidden/c.csv"):
         tf.io.gfile.makedirs(f"{bucket}/{name}".rpartition("/")[0])
@@ -142,14 +142,12 @@ def test_files_in_a_bucket_are_found_in_sub_folders_and_hidden_ones_are_not(tmp_
         ("/gcs/bucket/rows", ("/gcs/bucket/rows", "*")),
     ],
 )
-def test_an_address_that_does_not_exist_here_is_a_file_if_it_has_an_extension(
-    texts: str, expected: tuple[str, str]
-) -> None:
+def test_an_address_that_does_not_exist_is_a_file_if_it_has_an_extension(texts: str, expected: tuple[str, str]) -> None:
     assert folder_and_pattern(texts) == expected
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
-def test_a_file_that_is_not_in_utf8_is_one_range(tmp_path: Path, encoding: str) -> None:
+def test_a_file_that_is_not_utf8_is_one_range(tmp_path: Path, encoding: str) -> None:
     text = "\n".join(f"Größe {number}" if number % 5 else "" for number in range(1, 100))
     path = tmp_path / "text.txt"
     path.write_bytes(text.encode(encoding))

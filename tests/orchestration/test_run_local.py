@@ -1,4 +1,4 @@
-"""Errors of components become one line; peak memory, outdated cache entries, Beam arguments and the summary."""
+"""Local runs: one-line errors, peak memory, outdated cache entries, Beam arguments, the summary and proxies."""
 
 import concurrent.futures
 import contextlib
@@ -28,21 +28,21 @@ from kerasbert_tfx.records.beam_errors import plain_beam_errors
 
 
 def caught(*errors: Exception) -> Exception:
-    """Each error raised from the one before it."""
+    """Returns the last of several errors, each raised from the previous one."""
     before: Exception | None = None
     for error in errors:
         error.__cause__, before = before, error
     return errors[-1]
 
 
-def test_the_first_error_that_was_written_for_the_user_is_reported() -> None:
+def test_the_first_error_with_a_message_for_the_user_is_reported() -> None:
     error = caught(BadInputError("`x` must be small.\nReceived: 3."), RuntimeError("deep inside TFX"))
     assert reason(error) == "`x` must be small. Received: 3."
     missing = caught(FileNotFoundError(2, "No such file or directory", "/a/b"), ValueError("odd"))
     assert reason(missing) == "No such file or directory: /a/b. Free space, or check the path and its permissions."
 
 
-def test_any_other_error_is_one_short_line_with_its_kind_and_the_log() -> None:
+def test_any_other_error_is_one_short_line_with_its_type_and_the_log() -> None:
     line = reason(KeyError("no\nsuch " + "x" * 1000), Path("runs/log.txt"))
     assert line.startswith("KeyError: ")
     assert "\n" not in line
@@ -90,7 +90,7 @@ def test_peak_memory_includes_memory_that_was_freed() -> None:
     assert memory.megabytes > before.megabytes + 250
 
 
-def test_workers_are_local_processes_or_machines_of_dataflow() -> None:
+def test_workers_are_local_processes_or_dataflow_machines() -> None:
     resources = {"PretrainingInstances": ComponentResources(workers=4)}
     here = PretrainSettings(resources=resources)
     assert beam_args(here, "StatisticsGen") == []
@@ -104,7 +104,7 @@ def test_workers_are_local_processes_or_machines_of_dataflow() -> None:
     assert beam_args(flink, "PretrainingInstances") == ["--runner=FlinkRunner", "--parallelism=3"]
 
 
-def test_an_evaluation_against_a_pushed_model_is_outdated_by_another_one(tmp_path: Path) -> None:
+def test_a_cached_evaluation_is_outdated_once_another_model_is_pushed(tmp_path: Path) -> None:
     pushed = tmp_path / "pushed"
     for folder in (tmp_path / "model" / "Format-Serving", pushed / "1"):
         folder.mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_an_evaluation_against_a_pushed_model_is_outdated_by_another_one(tmp_pat
     assert not outdated("Evaluator", blessed=True)
 
 
-def test_the_summary_as_a_table() -> None:
+def test_the_summary_is_printed_as_a_table() -> None:
     component = {"seconds": 1.25, "peak_megabytes": 512.4, "metrics": {"loss": 2.5, "rows": 3.0}}
     summary = RunSummary(
         "name",
@@ -153,10 +153,10 @@ def test_the_summary_as_a_table() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "intra.example, .corp.example"])
-def test_this_machine_is_reached_without_the_proxy_during_a_run(
+def test_requests_to_this_machine_bypass_the_proxy_during_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
-    # Nothing listens on port 9: a request that goes through the proxy fails.
+    # Nothing listens on port 9, so a request that goes through the proxy fails.
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy"):
@@ -176,7 +176,7 @@ def test_this_machine_is_reached_without_the_proxy_during_a_run(
 
 @contextlib.contextmanager
 def greeting_server() -> Iterator[int]:
-    """A server that answers every request with a word."""
+    """A server that answers every request with one word."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -193,8 +193,8 @@ def greeting_server() -> Iterator[int]:
         server.shutdown()
 
 
-def test_grpc_reaches_this_machine_without_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Beam's runner talks to its worker processes in this way.
+def test_grpc_requests_to_this_machine_bypass_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beam's runner communicates with its worker processes in this way.
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy", "grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -1,4 +1,4 @@
-"""Settings come from flags, a file and the environment, and what cannot be used is named with its place."""
+"""Settings come from flags, a file and the environment, and an error names the invalid setting and its source."""
 
 import dataclasses
 from pathlib import Path
@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_flags_win_over_the_file_and_the_file_over_the_environment(
+def test_flags_override_the_file_and_the_file_overrides_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERASBERT_PIPELINE_ROOT", "from-environment")
@@ -39,20 +39,20 @@ def test_flags_win_over_the_file_and_the_file_over_the_environment(
     assert settings.batch_size == PretrainSettings().batch_size
 
 
-def test_places_follow_from_the_root_unless_given() -> None:
+def test_paths_are_derived_from_the_root_unless_given() -> None:
     settings = read_settings("fine-tune", None, {"pipeline_root": "here", "push_folder": "there"})
     assert settings.pipeline_name == "kerasbert-fine-tune"
     assert settings.metadata_path == "here/metadata.sqlite"
     assert settings.push_folder == "there"
 
 
-def test_pipelines_that_share_a_root_do_not_share_what_they_push_and_remember() -> None:
+def test_pipelines_that_share_a_root_have_their_own_push_folder_and_metadata() -> None:
     settings = [read_settings(kind, None, {"pipeline_root": "here"}) for kind in ("pretrain", "fine-tune")]
     assert len({one.push_folder for one in settings}) == 2
     assert len({one.accepted_schema for one in settings}) == 2
 
 
-def test_values_get_their_types(tmp_path: Path) -> None:
+def test_values_are_converted_to_their_types(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "learning_rate: 1e-3\nlong_share: 0\nbeam_pipeline_args: [--runner=DataflowRunner]\nresources:\n"
@@ -93,7 +93,7 @@ def test_values_get_their_types(tmp_path: Path) -> None:
         ("<<: 3", ["must be YAML", "expected a mapping"]),
     ],
 )
-def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str]) -> None:
+def test_invalid_settings_are_named(tmp_path: Path, text: str, found: list[str]) -> None:
     with pytest.raises(BadInputError) as refused:
         read_settings("pretrain", write(tmp_path, text))
     for words in found:
@@ -121,7 +121,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, found: list[str
         ("max_loss_increase", (".nan",), "a finite number"),
     ],
 )
-def test_numbers_out_of_range_are_named_with_their_place(
+def test_numbers_out_of_range_are_named_with_their_source(
     tmp_path: Path, name: str, wrong: tuple[str, ...], rule: str
 ) -> None:
     for value in wrong:
@@ -150,7 +150,7 @@ def test_every_setting_has_a_help_text_and_a_default_that_it_accepts(kind: type)
         ("beam_pipeline_args", ("--a=b", "[--a=b]"), ("--a=b",)),
     ],
 )
-def test_every_clear_spelling_of_a_value_is_accepted(
+def test_every_unambiguous_notation_of_a_value_is_accepted(
     tmp_path: Path, name: str, spellings: tuple[str, ...], value: object
 ) -> None:
     for spelling in spellings:
@@ -179,7 +179,7 @@ def test_resources_of_the_file_and_of_a_flag_are_merged(tmp_path: Path) -> None:
     assert settings.resources_of("Evaluator").cpu == 1.0
 
 
-def test_home_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_folders_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     path = write(tmp_path, "pipeline_root: ~/runs\ndata: ~/rows.csv\nbulk_inference: gs://bucket/~/rows\n")
     settings = read_settings("fine-tune", path, {"start_from": "~/model", "label_separator": "~"})
@@ -191,7 +191,7 @@ def test_home_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert settings.label_separator == "~"
 
 
-def test_mappings_can_be_merged(tmp_path: Path) -> None:
+def test_yaml_mappings_can_be_merged(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "<<: {steps: 3, seed: 1}\nseed: 2\nresources:\n  Trainer: &big {<<: {workers: 1}, workers: 2, cpu: 4}\n"
@@ -203,14 +203,14 @@ def test_mappings_can_be_merged(tmp_path: Path) -> None:
     assert (resources.workers, resources.cpu) == (2, 8.0)
 
 
-def test_a_missing_file_and_an_unknown_pipeline_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_unknown_pipeline_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"nowhere\.yaml"):
         read_settings("pretrain", tmp_path / "nowhere.yaml")
     with pytest.raises(ValueError, match="pretrain, fine-tune"):
         read_settings("train")
 
 
-def test_a_flag_is_named_as_such() -> None:
+def test_an_invalid_flag_is_named_as_such() -> None:
     with pytest.raises(BadInputError, match=r"steps='x' in the command line\. For example, `--set steps=10000`\."):
         read_settings("pretrain", None, {"steps": "x"})
     with pytest.raises(BadInputError, match=r"`epochs` must be .*, at least 1 .* epochs=0 in the command line"):
@@ -225,9 +225,9 @@ def test_settings_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("pipeline", "recipe"), [(PretrainSettings, PretrainingSettings), (FineTuneSettings, FineTuningSettings)]
 )
-def test_a_setting_that_both_doors_have_is_the_same_one(pipeline: type, recipe: type) -> None:
+def test_settings_that_pipelines_and_recipes_share_are_identical(pipeline: type, recipe: type) -> None:
     ours, theirs = settings_of(pipeline), settings_of(recipe)
-    # These say where the data and the models are, which a pipeline's artifacts know otherwise.
+    # These settings are paths of data and models, which pipelines handle differently.
     places = {"texts", "start_from", "vocabulary"}
     shared = ours.keys() & theirs.keys() - places
     assert {

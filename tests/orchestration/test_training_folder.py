@@ -1,4 +1,4 @@
-"""The folder of a killed run is found again by a run that would end with the same weights, and by no other."""
+"""A run resumes in the folder of a killed run only if both would give the same weights."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def test_the_folder_depends_on_everything_that_changes_the_weights(tmp_path: Pat
     assert len({first, *others}) == 4
 
 
-def test_another_model_with_the_same_name_is_another_start(tmp_path: Path) -> None:
+def test_another_model_with_the_same_name_gives_another_folder(tmp_path: Path) -> None:
     start = tmp_path / "start"
     start.mkdir()
     (start / "model.safetensors").write_bytes(b"one")
@@ -40,7 +40,7 @@ def test_another_model_with_the_same_name_is_another_start(tmp_path: Path) -> No
     assert folder_of(tmp_path, start) not in (first, folder_of(tmp_path))
 
 
-def test_a_finished_run_leaves_no_folder_and_a_failed_one_does(tmp_path: Path) -> None:
+def test_a_finished_run_removes_its_folder_and_a_failed_one_keeps_it(tmp_path: Path) -> None:
     config = {"settings": {}, "unfinished": str(tmp_path / "unfinished")}
 
     def run(error: Exception | None) -> Path:
@@ -62,7 +62,7 @@ def test_a_finished_run_leaves_no_folder_and_a_failed_one_does(tmp_path: Path) -
 
 
 def unfinished_run(work: Path, step: int) -> None:
-    """What a run leaves after some steps."""
+    """Writes the files of a run that was killed after some steps."""
     (work / "checkpoints").mkdir(parents=True, exist_ok=True)
     settings = {"start_from": "/first/machine/model", "output": str(work)}
     (work / "settings.json").write_text(json.dumps({"command": "pretrain", "settings": settings}))
@@ -77,7 +77,7 @@ def wait_for(address: str) -> None:
         time.sleep(0.05)
 
 
-def test_states_are_copied_to_the_bucket_during_training_and_found_by_the_next_try(
+def test_states_are_copied_to_the_bucket_during_training_and_found_by_the_next_run(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_folders, "_SECONDS_BETWEEN_LOOKS", 0.05)
@@ -90,7 +90,7 @@ def test_states_are_copied_to_the_bucket_during_training_and_found_by_the_next_t
     for step in (4, 8, 12):
         unfinished_run(work, step)
         wait_for(f"{config['unfinished']}/{work.name}/checkpoints/step-{step:09d}.npz")
-    # The machine is gone: nothing was told to the context manager. Another one has the model at another path.
+    # The machine is lost: the context manager never exits. The next machine has the model at another path.
     with training_folder(config, ["rows"], {"start_from": str(tmp_path / "copy")}) as again:
         assert again != work
         assert sorted(path.name for path in (again / "checkpoints").iterdir()) == [

@@ -1,4 +1,4 @@
-"""A compiled pipeline is submitted with Google's client; the requests are caught before they are sent."""
+"""A compiled pipeline is submitted with Google's client, whose requests are intercepted before they are sent."""
 
 import json
 
@@ -51,7 +51,7 @@ def compiled(tmp_path):
 
 @pytest.fixture
 def aiplatform():
-    """Google's client. It takes 11 s to import, so other files' tests must not import it."""
+    """Google's client. Importing it takes 11 s, so only the tests of this file do so."""
     from google.cloud import aiplatform
 
     return aiplatform
@@ -59,7 +59,7 @@ def aiplatform():
 
 @pytest.fixture
 def wire(aiplatform, monkeypatch):
-    """The requests that would have been sent, and the answer to them."""
+    """The intercepted requests, and the answer that they get."""
     requests = []
     body = {"name": "projects/1/locations/us-central1/pipelineJobs/run-1", "state": 1, "projectNumber": "1"}
     answer = {"status": 200, "body": body}
@@ -74,7 +74,7 @@ def wire(aiplatform, monkeypatch):
         return response
 
     monkeypatch.setattr(transport.AuthorizedSession, "request", request)
-    # Asked over gRPC, before the bucket is used.
+    # The client looks this number up over gRPC before it uses the bucket.
     number = "google.cloud.aiplatform.utils.resource_manager_utils.get_project_number"
     monkeypatch.setattr(number, lambda *arguments, **options: "1")
     aiplatform.init(
@@ -110,7 +110,7 @@ def test_numbers_that_yaml_reads_as_text_are_converted(compiled, wire):
     assert (values["learning_rate"], values["epochs"]) == (1e-4, 7)
 
 
-def test_a_refusal_is_one_line(compiled, wire):
+def test_an_error_of_vertex_ai_is_one_line(compiled, wire):
     _, answer = wire
     answer.update(status=403, body={"error": {"code": 403, "message": "no permission", "status": "PERMISSION_DENIED"}})
     with pytest.raises(BadInputError, match=r"Vertex AI refused the run\. Received: 403 .*no permission"):

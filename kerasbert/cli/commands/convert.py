@@ -1,4 +1,4 @@
-"""`kerasbert convert`: writes a checkpoint in another layout, and proves in numbers that nothing changed."""
+"""`kerasbert convert`: writes a checkpoint in another layout and verifies that weights and outputs are unchanged."""
 
 import sys
 
@@ -20,8 +20,8 @@ from tqdm import tqdm
 def convert(source: str, destination: str, layout: str) -> None:
     """Write the checkpoint at SOURCE, of any layout, into the folder DESTINATION in another layout.
 
-    The new folder is loaded back before it gets its name: all weights are compared bit by bit, and the largest
-    difference of each layer's output on a fixed input is printed. If the two differ, nothing is written.
+    Before the new folder gets its final name, it is loaded back: all weights are compared bit by bit, and the largest
+    difference of each layer's output on a fixed input is printed. If the models differ, nothing is written.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kerasbert demo`: raw text -> two TFX pipelines (pretraining, fine-tuning) -> SavedModel -> served, with a report."""
+"""`kerasbert demo`: raw text -> two TFX pipelines (pretraining, fine-tuning) -> SavedModel -> server, with a report."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--output", "-o", default="runs/demo", show_default=True, type=click.Path(), help="A folder for everything."
+    "--output", "-o", default="runs/demo", show_default=True, type=click.Path(), help="Folder for all outputs."
 )
 @click.option(
     "--seed",
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     type=SEED,
     help="Random seed for initialization, data order, masking and dropout.",
 )
-@click.option("--seeds", help="Several seeds, e.g. 0,1,2: repeat the comparison for each and show the spread.")
-@click.option("--quick", is_flag=True, help="A few steps only: shows the way, not the metrics.")
+@click.option("--seeds", help="Several seeds, e.g. 0,1,2. Trains with each seed and shows the spread of the metrics.")
+@click.option("--quick", is_flag=True, help="Train for a few steps only. The metrics are then meaningless.")
 def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
-    """Run the whole way on Python's own documentation, which needs no download.
+    """Run all steps, from raw text to a served model, on Python's own documentation. Needs no download.
 
-    A demo that was stopped goes on where it was; a finished one only writes its report again.
+    If a demo was stopped, the same command resumes it. If it had finished, only the report is written again.
 
     \b
     Example:
@@ -54,14 +54,14 @@ def demo(output: str, seed: int, seeds: str | None, quick: bool) -> None:
     if seeds is not None:
         _compare_seeds(folder, corpus, numbers, scale)
     else:
-        _whole_way(folder, corpus, seed, scale)
+        _run_all_steps(folder, corpus, seed, scale)
     click.echo(f"Time: {time.monotonic() - began:.0f} s")
     if seeds is None:
         click.echo(f"Report: {(folder.path / REPORT).resolve()}")
 
 
-def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "Scale") -> None:
-    """All steps with one seed, and the report."""
+def _run_all_steps(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "Scale") -> None:
+    """Runs all steps with one seed and writes the report."""
     from kerasbert.cli.commands import demo_steps as steps
 
     with _step(2, "Pretraining pipeline: vocabulary, masked LM + next sentence"):
@@ -69,10 +69,10 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
     with _step(3, "Fine-tuning pipeline: docstring -> package"):
         tuned = steps.run_fine_tuning(folder, seed, scale, pretrained)
     with _step(4, "Comparison with simpler models"):
-        from_nothing = steps.fine_tune_from_nothing(folder, corpus, seed, scale, pretrained)
+        from_scratch = steps.fine_tune_from_scratch(folder, corpus, seed, scale, pretrained)
         metrics = {
             **steps.baselines(corpus),
-            steps.FROM_NOTHING: steps.comparison_metrics(from_nothing.metrics),
+            steps.FROM_SCRATCH: steps.comparison_metrics(from_scratch.metrics),
             steps.PRETRAINED: steps.comparison_metrics(tuned.metrics),
         }
     with _step(5, "Serving"):
@@ -83,10 +83,10 @@ def _whole_way(folder: "DemoFolder", corpus: "CorpusReport", seed: int, scale: "
 
 
 def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int], scale: "Scale") -> None:
-    """Pretraining and the fine-tunings for each seed; the means, and the gap against the spread."""
+    """Pretrains and fine-tunes with each seed, and prints the gain from pretraining next to the spread of the seeds."""
     from kerasbert.cli.commands import demo_steps as steps
 
-    runs: dict[str, list[dict[str, float]]] = {steps.PRETRAINED: [], steps.FROM_NOTHING: []}
+    runs: dict[str, list[dict[str, float]]] = {steps.PRETRAINED: [], steps.FROM_SCRATCH: []}
     for seed in seeds:
         with _step(2, f"Seed {seed}: pretraining"):
             pretrained = steps.run_pretraining(folder, corpus, seed, scale)
@@ -94,8 +94,8 @@ def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int
             tuned = steps.run_fine_tuning(folder, seed, scale, pretrained)
             runs[steps.PRETRAINED].append(steps.comparison_metrics(tuned.metrics))
         with _step(4, f"Seed {seed}: fine-tuning without pretraining"):
-            from_nothing = steps.fine_tune_from_nothing(folder, corpus, seed, scale, pretrained)
-            runs[steps.FROM_NOTHING].append(steps.comparison_metrics(from_nothing.metrics))
+            from_scratch = steps.fine_tune_from_scratch(folder, corpus, seed, scale, pretrained)
+            runs[steps.FROM_SCRATCH].append(steps.comparison_metrics(from_scratch.metrics))
     click.echo(f"\nOn the labelled test rows, seeds {', '.join(map(str, seeds))}:")
     for name, metrics in steps.baselines(corpus).items():
         click.echo(f"  {name:30s} accuracy {metrics['accuracy']:.4f}   macro F1 {metrics['macro_f1']:.4f}")
@@ -104,7 +104,7 @@ def _compare_seeds(folder: "DemoFolder", corpus: "CorpusReport", seeds: list[int
 
 
 def _print_spread(metric: str, values: Mapping[str, Sequence[float]]) -> None:
-    """Prints a metric for every seed, and whether pretraining adds more to it than the seeds differ."""
+    """Prints a metric for every seed, and whether pretraining improves it by more than the seeds differ."""
     words = metric.replace("_", " ")
     for name, found in values.items():
         each = " ".join(f"{value:.4f}" for value in found)
@@ -125,12 +125,12 @@ def _write_report(
     metrics: Mapping[str, Mapping[str, float]],
     answers: list[dict[str, Any]],
 ) -> None:
-    """One page for both runs, with the comparison and the served answers."""
+    """Writes one page on both runs, with the comparison and the server's answers."""
     from kerasbert.recipes.baseline_comparison import comparison_table
     from kerasbert.reports import Report, add_run, read_run
 
     comparison = comparison_table(
-        metrics, "Against simpler models", "On the labelled test rows, which no model and no vocabulary has seen."
+        metrics, "Comparison with simpler models", "On the labelled test rows, which no model or vocabulary has seen."
     )
     run = read_run(tuned.run.path)
     run = dataclasses.replace(run, evaluation={**run.evaluation, "comparison": comparison, "answers": answers})
@@ -141,7 +141,7 @@ def _write_report(
 
 
 def _print_metrics(pretraining: Mapping[str, Any], metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """The demo's table."""
+    """Prints the metrics of pretraining and of all classifiers."""
     click.echo("\nOn held-out text, which pretraining and the vocabulary have not seen:")
     for words, task in (("masked LM", "masked_lm"), ("next sentence", "next_sentence")):
         accuracy, loss = pretraining[f"{task}_accuracy"], pretraining[f"{task}_loss"]
@@ -152,12 +152,12 @@ def _print_metrics(pretraining: Mapping[str, Any], metrics: Mapping[str, Mapping
 
 
 def _seeds(text: str) -> list[int]:
-    """Whole numbers with commas between them."""
+    """Parses whole numbers separated by commas."""
     try:
         return [SEED(int(part)) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
-            f"--seeds must be numbers with commas between them. Received: {text!r}. For example, 0,1,2."
+            f"--seeds must be numbers separated by commas. Received: {text!r}. For example, 0,1,2."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Starts `kerasbert serve` on an exported model as a user would, and asks it over REST and gRPC."""
+"""Starts `kerasbert serve` on an exported model as a user would, and sends it requests over REST and gRPC."""
 
 import contextlib
 import re
@@ -12,9 +12,9 @@ from typing import Any
 
 from kerasbert.errors import BadInputError
 
-# What the server prints once it answers.
+# The server prints this line when it is ready for requests.
 _READY_LINE = re.compile(r"Serving REST at http://(\S+) and gRPC at (\S+)\n")
-# As `kerasbert serve` names it.
+# The default of `kerasbert serve --model-name`.
 _MODEL_NAME = "model"
 _START_SECONDS = 180
 _STOP_SECONDS = 30
@@ -22,7 +22,7 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a server answers: `host:port` of REST and of gRPC."""
+    """Addresses of a server's two APIs, as `host:port`."""
 
     rest: str
     grpc: str
@@ -30,14 +30,14 @@ class Addresses:
 
 @contextlib.contextmanager
 def served(folder: Path, log: Path) -> Iterator[Addresses]:
-    """A server on free ports for as long as the block runs.
+    """Runs a server on free ports until the `with` block ends.
 
     Args:
-        folder: the exported model, with its version folders.
-        log: a file for what the server prints.
+        folder: Folder of the exported model, with its numbered versions.
+        log: File for the server's output.
 
     Raises:
-        BadInputError: the server did not start; the message gives its last line.
+        BadInputError: If the server does not start. The message contains the last line of its output.
     """
     command = [sys.executable, "-m", "kerasbert", "serve", str(folder), "--port", "0", "--grpc-port", "0"]
     with log.open("w", encoding="utf-8") as stream:
@@ -54,7 +54,7 @@ def served(folder: Path, log: Path) -> Iterator[Addresses]:
 
 
 def _addresses(server: "subprocess.Popen[bytes]", log: Path) -> Addresses:
-    """Waits for the line that says where the server answers."""
+    """Waits for the line in the log that contains the server's addresses."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         ready = _READY_LINE.search(log.read_text(encoding="utf-8", errors="replace"))
@@ -64,11 +64,11 @@ def _addresses(server: "subprocess.Popen[bytes]", log: Path) -> Addresses:
             break
         time.sleep(0.1)
     last = next(iter(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]), "nothing printed")
-    raise BadInputError(f"The server must start. Received: {last} (all of it: '{log}').")
+    raise BadInputError(f"The server must start. Received: {last}. For the server's full output, see '{log}'.")
 
 
 def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[Any, list[tuple[str, float]]]:
-    """The newest version's status, and label and probability of each text, over REST."""
+    """Returns the newest version's status and each text's label and probability, over REST."""
     from kerasbert_serving.clients import RestClient
 
     with RestClient(f"http://{addresses.rest}", _MODEL_NAME) as client:
@@ -77,7 +77,7 @@ def ask_rest(addresses: Addresses, texts: Sequence[str]) -> tuple[Any, list[tupl
 
 
 def ask_grpc(addresses: Addresses, texts: Sequence[str]) -> list[tuple[str, float]]:
-    """Label and probability of each text, over gRPC."""
+    """Returns each text's label and probability, over gRPC."""
     from kerasbert_serving.clients import GrpcClient
 
     with GrpcClient(addresses.grpc, _MODEL_NAME) as client:

@@ -1,8 +1,8 @@
-"""The demo's steps, one function each: what `kerasbert demo` calls in order.
+"""The steps of `kerasbert demo`, one function each, in the order in which they run.
 
-The recipe is for a small model on two cores and a few minutes: a short corpus seen many times, no dropout until
-fine-tuning, and learning rates far above those of a large BERT. Both trainings that the demo shows run as pipelines;
-the model without pretraining, to compare with, is fine-tuned by the recipe that the pipeline's Trainer calls.
+The settings suit a small model that is trained for a few minutes on two cores: many passes over a short corpus, no
+dropout in pretraining, and learning rates far above those of a large BERT. Pretraining and fine-tuning run as
+pipelines. The baseline without pretraining is fine-tuned by the recipe that the pipeline's Trainer calls.
 """
 
 from collections.abc import Callable
@@ -28,20 +28,20 @@ from kerasbert_pipelines.local.run_local import run
 from kerasbert_pipelines.local.run_summary import RunSummary
 from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings
 
-PRETRAINED, FROM_NOTHING = "BERT, pretrained here", "BERT, not pretrained"
-# Of fine-tuning. What suits a pretrained model need not suit one without, so the latter has its choice of two, by its
-# validation metric.
+PRETRAINED, FROM_SCRATCH = "BERT, pretrained here", "BERT, not pretrained"
+# Learning rates of fine-tuning. A model without pretraining may need a different rate than a pretrained one, so two are
+# tried, and its validation accuracy decides.
 LEARNING_RATE = 2e-3
-FROM_NOTHING_RATES = (1e-3, 2e-3)
-# A live answer and a served one may differ by this much.
+FROM_SCRATCH_RATES = (1e-3, 2e-3)
+# Maximum difference between a probability of the model in memory and that of the served model.
 TOLERANCE = 1e-5
-# The same for both ways of fine-tuning.
+# Settings that fine-tuning with and without pretraining share.
 _FINE_TUNING: dict[str, Any] = {"sequence_length": 128, "batch_size": 32, "dropout": 0.1}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How long the demo trains."""
+    """How long the demo trains: pretraining in steps, fine-tuning in epochs."""
 
     pretraining_steps: int
     fine_tuning_epochs: int
@@ -53,36 +53,36 @@ QUICK = Scale(pretraining_steps=20, fine_tuning_epochs=1)
 
 @dataclass(frozen=True)
 class DemoFolder:
-    """What lies where under the demo's folder."""
+    """Layout of the demo's folder."""
 
     path: Path
 
     @property
     def corpus(self) -> Path:
-        """Texts and tables."""
+        """Folder of the texts and tables."""
         return self.path / "corpus"
 
     def pipeline(self, name: str) -> Path:
-        """Artifacts, metadata and logs of a pipeline; all seeds share them, and so what does not depend on the seed."""
+        """Folder of a pipeline's artifacts and metadata. Seeds share it, so steps that ignore the seed are cached."""
         return self.path / "pipelines" / name
 
     def pushed(self, name: str, seed: int) -> Path:
-        """The versions that a pipeline has pushed."""
+        """Folder of the versions that a pipeline has pushed."""
         return self.path / f"seed-{seed}" / name
 
     def run(self, name: str, seed: int) -> RunFolder:
-        """The folder of one training run outside of a pipeline."""
+        """Folder of one training run outside a pipeline."""
         return RunFolder(self.path / f"seed-{seed}" / name)
 
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """What a run of a pipeline left.
+    """Results of a pipeline's run.
 
     Attributes:
-        run: the training run's folder.
-        metrics: on rows or text that training has not seen.
-        pushed: the version that was pushed by this run or, where nothing has changed since, by an earlier one.
+        run: Folder of the training run.
+        metrics: Metrics on rows or text that training has not seen.
+        pushed: Folder of the version that this run pushed or, if nothing has changed, that an earlier run pushed.
     """
 
     run: RunFolder
@@ -91,7 +91,7 @@ class PipelineRun:
 
 
 def make_corpus(folder: DemoFolder) -> CorpusReport:
-    """Step 1: Python's own documentation, as text and as labelled tables."""
+    """Step 1: writes Python's own documentation as text and as labelled tables."""
     report = write_python_documentation(folder.corpus)
     for part in report.documents:
         click.echo(
@@ -105,7 +105,7 @@ def make_corpus(folder: DemoFolder) -> CorpusReport:
 
 
 def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale) -> PipelineRun:
-    """Step 2: a vocabulary, then masked LM and next-sentence prediction, short sequences first."""
+    """Step 2: learns a vocabulary and pretrains, first on short and then on long sequences."""
     settings = PretrainSettings(
         texts=str(corpus.texts["train"]),
         held_out_share=0.1,
@@ -129,9 +129,9 @@ def run_pretraining(folder: DemoFolder, corpus: CorpusReport, seed: int, scale: 
 
 
 def run_fine_tuning(folder: DemoFolder, seed: int, scale: Scale, pretrained: PipelineRun) -> PipelineRun:
-    """Step 3: docstring -> package, from the pretrained model."""
+    """Step 3: fine-tunes the pretrained model to predict the package that a docstring comes from."""
     settings = FineTuneSettings(
-        # The split by a hash of the text is the one by which the corpus keeps test rows out of pretraining's text.
+        # The pipeline splits rows by a hash of their text, as the corpus does. So no test row is in pretraining's text.
         data=str(folder.corpus / "labelled_*.csv"),
         train_share=FRACTIONS["train"],
         validation_share=FRACTIONS["validation"],
@@ -148,31 +148,36 @@ def run_fine_tuning(folder: DemoFolder, seed: int, scale: Scale, pretrained: Pip
 
 
 def _run(factory: Callable[[Any], Any], settings: Any, judge: str) -> PipelineRun:
-    """Runs a pipeline and prints what each component did."""
+    """Runs a pipeline and prints what each component did.
+
+    Raises:
+        BadInputError: If no model was pushed.
+    """
     summary: RunSummary = run(factory, settings)
     for line in summary.table().splitlines():
         click.echo(f"  {line}")
     versions = sorted(Path(settings.push_folder).glob("[0-9]*"), key=lambda path: int(path.name))
     if not versions:
         raise BadInputError(
-            f"The pipeline must push a model. Received: none in '{settings.push_folder}'. Its table says why."
+            f"The pipeline must push a model. Received: no version in '{settings.push_folder}'. The table above shows "
+            "which component did not succeed. Fix the cause and run the demo again."
         )
     folder = RunFolder(Path(summary["Trainer"].outputs["model_run"]))
     return PipelineRun(folder, summary[judge].metrics, versions[-1])
 
 
-def fine_tune_from_nothing(
+def fine_tune_from_scratch(
     folder: DemoFolder, corpus: CorpusReport, seed: int, scale: Scale, pretrained: PipelineRun
 ) -> FineTuned:
-    """Step 4: the same model without pretraining, at the learning rate that does best on the validation rows."""
+    """Step 4: fine-tunes the same model from random weights, and returns the run with the best validation accuracy."""
     results = []
-    for rate in FROM_NOTHING_RATES:
-        click.echo(f"  {FROM_NOTHING}, learning rate {rate}:")
+    for rate in FROM_SCRATCH_RATES:
+        click.echo(f"  {FROM_SCRATCH}, learning rate {rate}:")
         settings = FineTuningSettings(
             train=(str(corpus.labelled["train"]),),
             validation=(str(corpus.labelled["validation"]),),
             test=(str(corpus.labelled["test"]),),
-            output=str(folder.run(f"fine-tune-from-nothing-{rate}", seed).path),
+            output=str(folder.run(f"fine-tune-from-scratch-{rate}", seed).path),
             model="bert-tiny",
             vocabulary=str(pretrained.pushed / "vocab.txt"),
             epochs=scale.fine_tuning_epochs,
@@ -185,12 +190,12 @@ def fine_tune_from_nothing(
 
 
 def comparison_metrics(metrics: dict[str, Any]) -> dict[str, float]:
-    """The metrics that the comparison shows."""
+    """Returns the metrics that the comparison shows."""
     return {name: float(metrics[name]) for name in METRICS}
 
 
 def baselines(corpus: CorpusReport) -> dict[str, dict[str, float]]:
-    """The metrics of the simpler models on the same rows."""
+    """Returns the metrics of simpler models on the same rows."""
     train, test = (read_labelled(corpus.labelled[part]) for part in ("train", "test"))
     return {
         "majority class": majority_metrics(train, test),
@@ -199,17 +204,20 @@ def baselines(corpus: CorpusReport) -> dict[str, dict[str, float]]:
 
 
 def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: PipelineRun) -> list[dict[str, Any]]:
-    """Step 5: the pushed SavedModel, served, and asked over REST and gRPC.
+    """Step 5: serves the pushed SavedModel and compares its answers over REST and gRPC with the model in memory.
 
     Raises:
-        BadInputError: the server did not start, or an answer differs from the live model's.
+        BadInputError: If the server does not start, or an answer differs from that of the model in memory.
     """
     click.echo(f"  SavedModel: {tuned.pushed}")
     test = read_labelled(corpus.labelled["test"])
     chosen = test.select(np.linspace(0, len(test) - 1, 4).astype(int).tolist())
     loaded = checkpoints.load(tuned.run.model)
     if loaded.text_to_inputs is None or not loaded.labels:
-        raise BadInputError(f"'{tuned.run.model}' must hold a classifier with its vocabulary. Run the demo anew.")
+        raise BadInputError(
+            f"'{tuned.run.model}' must contain a classifier with its vocabulary. Received: a model without them. Use "
+            "another `--output` folder."
+        )
     classifier = Classifier(loaded.model, loaded.text_to_inputs, Labels(loaded.labels))
     live = [(answer["label"], answer["probability"]) for answer in predict(classifier, chosen)]
     with served(tuned.pushed.parent, folder.path / "server.log") as addresses:
@@ -236,11 +244,11 @@ def serve_and_ask(folder: DemoFolder, corpus: CorpusReport, tuned: PipelineRun) 
 
 
 def _check_same(text: str, ways: list[tuple[str, float]]) -> None:
-    """Refuses answers that differ."""
+    """Raises `BadInputError` if an answer differs from the first one, which is that of the model in memory."""
     (label, share), *others = ways
     for other_label, other_share in others:
         if other_label != label or abs(other_share - share) > TOLERANCE:
             raise BadInputError(
-                f"Served answers must equal the live model's to {TOLERANCE}. Received: {ways} for {text[:80]!r}. "
-                "Please report this as a bug."
+                f"Served probabilities must equal those of the model in memory to within {TOLERANCE}. Received: {ways} "
+                f"for {text[:80]!r}. Please report this as a bug."
             )

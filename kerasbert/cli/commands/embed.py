@@ -1,4 +1,4 @@
-"""`kerasbert embed`: one vector per text, as a NumPy file or as JSON lines."""
+"""`kerasbert embed`: writes one vector per text, as a NumPy file or as JSON lines."""
 
 import json
 import sys
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 @text_options
 @settings_options(TableSettings, "text_column", *settings_of(FormatSettings))
 @click.option(
-    "--output", "-o", type=click.Path(), help=".npy or .jsonl file to write. By default JSONL on standard output."
+    "--output", "-o", type=click.Path(), help=".npy or .jsonl file to write. By default, JSONL on standard output."
 )
 @click.option(
     "--pooling",
     type=click.Choice(["mean", "cls", "max", "mean_sqrt_len", "weighted_mean", "last"]),
-    help="Pooling. By default the model's own (sentence-transformers folders), otherwise mean.",
+    help="Pooling method. By default, the one in the folder of a sentence-transformers model, otherwise mean.",
 )
 @click.option(
-    "--normalize/--no-normalize", default=None, help="Scale vectors to length 1. By default as the model says."
+    "--normalize/--no-normalize", default=None, help="Scale vectors to length 1. By default, as the model specifies."
 )
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
 def embed(
@@ -46,9 +46,9 @@ def embed(
     batch_size: int,
     **file_format: Any,
 ) -> None:
-    """Compute one vector for each of TEXTS, or for the texts in files, with MODEL (a folder of any layout).
+    """Compute a vector for each of TEXTS, or for each text in files, with MODEL (a folder in any layout).
 
-    A .npy file contains float32 [texts, vector size], in the order of the texts.
+    A .npy file contains a float32 array [texts, vector size], in the order of the texts.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def embed(
 
 
 def _write(output: str | None, texts: tuple[str, ...], size: int, blocks: Iterable["np.ndarray"]) -> None:
-    """Writes the vectors of all texts, block after block, so that memory holds one."""
+    """Writes the vectors of all texts, block by block, so that only one block is in memory."""
     import numpy as np
 
     from kerasbert.files import write_aside
@@ -99,6 +99,6 @@ def _write(output: str | None, texts: tuple[str, ...], size: int, blocks: Iterab
 
 
 def _json_lines(texts: tuple[str, ...], vectors: Iterable["np.ndarray"]) -> Iterable[str]:
-    """One JSON object a text; its numbers as short as gives the same float32 again."""
+    """Yields one JSON object per text. Numbers have the fewest digits that give the same float32 when read back."""
     for text, vector in zip(texts, vectors, strict=True):
         yield json.dumps({"text": text, "embedding": [float(str(value)) for value in vector]}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`kerasbert evaluate`: a fine-tuned model's metrics on a labelled table."""
+"""`kerasbert evaluate`: prints a fine-tuned model's metrics on labelled tables."""
 
 import json
 from typing import Any
@@ -15,9 +15,9 @@ from kerasbert.cli.reading_progress import echo_warning
 @click.argument("tables", nargs=-1, required=True)
 @table_options()
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
-@click.option("--output", "-o", type=click.Path(), help="JSON file to write with all metrics, also per label.")
+@click.option("--output", "-o", type=click.Path(), help="JSON file for all metrics, overall and per label.")
 def evaluate(model: str, tables: tuple[str, ...], output: str | None, batch_size: int, **columns: Any) -> None:
-    """Measure the fine-tuned MODEL (a folder) on labelled TABLES.
+    """Evaluate the fine-tuned MODEL (a folder) on labelled TABLES.
 
     \b
     Example:

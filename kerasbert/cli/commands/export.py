@@ -1,4 +1,4 @@
-"""`kerasbert export`: a model folder as a SavedModel that takes raw strings."""
+"""`kerasbert export`: writes a model folder as a SavedModel that takes raw strings."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,15 @@ _COUNT = click.IntRange(min=1)
 @click.command()
 @click.argument("model")
 @click.argument("folder")
-@click.option("--version", type=_COUNT, help="Version number, higher than the existing ones. By default the next one.")
-@click.option("--min-serving-version", help="Refuse ops that this version of TF Serving does not have, e.g. 2.12.")
+@click.option("--version", type=_COUNT, help="Version number, higher than all existing ones. By default, the next one.")
+@click.option(
+    "--min-serving-version",
+    help="Oldest version of TF Serving to support, e.g. 2.12. Fails if the model needs an op that it does not have.",
+)
 @click.option(
     "--sequence-length",
     type=click.IntRange(min=3),  # [CLS] and two [SEP]
-    help="Maximum number of tokens of a row. By default as the model was trained.",
+    help="Maximum number of tokens of a row. By default, as the model was trained.",
 )
 @click.option("--model-card", type=click.Path(), help="JSON file with facts for the model card: data, metrics, limits.")
 @click.option(
@@ -24,18 +27,20 @@ _COUNT = click.IntRange(min=1)
     "lengths",
     type=_COUNT,
     multiple=True,
-    help="Tokens of a warm-up request. By default 8, 32 and 128. May be repeated.",
+    help="Tokens of a warm-up request. By default, 8, 32 and 128. May be repeated.",
 )
 @click.option(
     "--warm-up-batch-size",
     "batch_sizes",
     type=_COUNT,
     multiple=True,
-    help="Texts of a warm-up request. By default 1 and 8. May be repeated.",
+    help="Texts of a warm-up request. By default, 1 and 8. May be repeated.",
 )
 @click.option("--no-warm-up", is_flag=True, help="Write no warm-up requests.")
-@click.option("--text-feature", help="Feature of tf.Examples with the text. By default named as the signature's input.")
-@click.option("--pair-feature", help="Feature of tf.Examples with the second text.")
+@click.option(
+    "--text-feature", help="Feature of a tf.Example that holds the text. By default, the name of the signature's input."
+)
+@click.option("--pair-feature", help="Feature of a tf.Example that holds the second text.")
 def export(
     model: str,
     folder: str,
@@ -47,8 +52,8 @@ def export(
 ) -> None:
     """Write MODEL (a folder that kerasbert can load) as FOLDER/<version>, a SavedModel that takes raw strings.
 
-    The version appears completely or not at all, so a server may watch FOLDER. TF Serving and `kerasbert
-    serve` serve it as it is.
+    The version's folder appears complete or not at all, so a server can watch FOLDER. Both TF Serving and `kerasbert
+    serve` serve it unchanged.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kerasbert fine-tune`: a classifier, a regression or a token classifier on labelled tables."""
+"""`kerasbert fine-tune`: trains a classifier, a regression model or a token classifier on labelled tables."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ _DATA = ("task", "validation", "validation_share", "test")
 @settings_options(FineTuningSettings, *RUN_SETTINGS, *_DATA)
 @settings_options(FineTuningSettings, *settings_of(FineTuningSettings), without=("train", *RUN_SETTINGS, *_DATA))
 def fine_tune(**values: Any) -> None:
-    """Fine-tune a BERT on TRAIN: CSV, TSV or JSONL files, plain or gzipped, with a column of texts and one of labels.
+    """Fine-tune a BERT on TRAIN: CSV, TSV or JSONL files, plain or gzipped, with a text column and a label column.
 
     The run's folder then contains the model with its vocabulary and labels, the training curves and the metrics. If
-    the command is interrupted, the same command resumes it and gives the same weights.
+    the command is interrupted, run it again: it resumes and gives the same weights.
 
     \b
     Example:

@@ -19,8 +19,8 @@ class PipelineGroup(LazyGroup):
 
 @click.group(cls=PipelineGroup)
 def pipeline() -> None:
-    """Run pretraining or fine-tuning as a TFX pipeline: data checked, steps cached, models judged before they are
-    pushed.
+    """Run pretraining or fine-tuning as a TFX pipeline, which validates the data, caches every step and evaluates each
+    model before it is pushed.
 
     \b
     Example:

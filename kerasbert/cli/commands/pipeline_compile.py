@@ -1,4 +1,4 @@
-"""`kerasbert pipeline compile`: a pipeline in the form that Vertex AI or Kubeflow Pipelines takes, offline."""
+"""`kerasbert pipeline compile`: writes a pipeline in the format of Vertex AI or Kubeflow Pipelines, offline."""
 
 from typing import Any
 
@@ -9,17 +9,16 @@ from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline
 
 @click.command()
 @pipeline_arguments()
-@click.option(
-    "--target", required=True, type=click.Choice(["vertex", "kubeflow"]), help="Where the pipeline is to run."
-)
+@click.option("--target", required=True, type=click.Choice(["vertex", "kubeflow"]), help="Where the pipeline will run.")
 @click.option(
     "--output", "-o", required=True, type=click.Path(), help=".json file (vertex) or .yaml file (kubeflow) to write."
 )
 def compile(kind: str, config: str | None, assignments: tuple[str, ...], target: Any, output: str) -> None:
     """Write a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML). Needs no network.
 
-    Its steps run in the image that the setting `image` names: build it from pipelines/deploy/Dockerfile. Some settings
-    are inputs of the compiled pipeline, which can be chosen when a run is started.
+    The pipeline's steps run in the container image named by the setting `image`. Build it from
+    pipelines/deploy/Dockerfile. Some settings become inputs of the compiled pipeline: their values can be changed
+    whenever a run is started.
 
     \b
     Example:
@@ -31,7 +30,7 @@ def compile(kind: str, config: str | None, assignments: tuple[str, ...], target:
 
     path = compile_pipeline(factory, settings, target, output)
     click.echo(f"Pipeline: {path}")
-    click.echo(f"To be chosen when a run is started: {', '.join(run_parameters(path))}")
+    click.echo(f"Inputs that each run can change: {', '.join(run_parameters(path))}")
     if places := local_places(settings):
         listed = ", ".join(f"{name}={value}" for name, value in places.items())
-        click.echo(f"Not in a bucket, so the image must hold it or the cluster mount it: {listed}", err=True)
+        click.echo(f"Not in a bucket, so the image must contain it or the cluster must mount it: {listed}", err=True)

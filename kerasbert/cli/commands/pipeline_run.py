@@ -1,4 +1,4 @@
-"""`kerasbert pipeline run`: a pipeline on this machine, component by component."""
+"""`kerasbert pipeline run`: runs a pipeline on this machine, component by component."""
 
 import click
 
@@ -11,8 +11,8 @@ from kerasbert.cli.options.pipeline_settings import pipeline_arguments, pipeline
 def run(kind: str, config: str | None, assignments: tuple[str, ...], no_cache: bool) -> None:
     """Run a pipeline on this machine, and print what each component did.
 
-    Components whose inputs and settings have not changed since an earlier run are not run again, so the same command
-    resumes after an interruption. All settings are described in docs/settings.md.
+    A component whose inputs and settings have not changed since an earlier run is not run again, so the same command
+    also resumes an interrupted run. All settings are described in docs/settings.md.
 
     \b
     Example:

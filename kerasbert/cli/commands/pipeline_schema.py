@@ -1,4 +1,4 @@
-"""`kerasbert pipeline schema`: the JSON schema of a pipeline's settings file, for editors."""
+"""`kerasbert pipeline schema`: prints the JSON schema of a pipeline's settings file, for editors."""
 
 import click
 
@@ -7,9 +7,9 @@ from kerasbert.cli.options.pipeline_settings import KINDS
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--output", "-o", type=click.Path(), help="File to write. By default standard output.")
+@click.option("--output", "-o", type=click.Path(), help="File to write. By default, standard output.")
 def schema(kind: str, output: str | None) -> None:
-    """Print the JSON schema of a pipeline's YAML file, with which editors complete and check settings.
+    """Print the JSON schema of a pipeline's YAML file. Editors use it to complete and check settings.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kerasbert pipeline submit`: a compiled pipeline on Vertex AI."""
+"""`kerasbert pipeline submit`: starts a compiled pipeline on Vertex AI."""
 
 import click
 
@@ -7,10 +7,11 @@ from kerasbert.cli.options.pipeline_settings import parsed_assignments, require_
 
 @click.command()
 @click.argument("file")
-@click.option("--project", help="Google Cloud project. By default GOOGLE_CLOUD_PROJECT.")
-@click.option("--region", help="Google Cloud region, e.g. us-central1. By default GOOGLE_CLOUD_REGION.")
+@click.option("--project", help="Google Cloud project. By default, GOOGLE_CLOUD_PROJECT.")
+@click.option("--region", help="Google Cloud region, e.g. us-central1. By default, GOOGLE_CLOUD_REGION.")
 @click.option(
-    "--service-account", help="Account that the steps run as. By default KERASBERT_SERVICE_ACCOUNT, or the project's."
+    "--service-account",
+    help="Service account of the steps. By default, KERASBERT_SERVICE_ACCOUNT or else the project's default account.",
 )
 @click.option(
     "--parameter",
@@ -18,10 +19,10 @@ from kerasbert.cli.options.pipeline_settings import parsed_assignments, require_
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Input of the pipeline, e.g. epochs=5. May be repeated.",
+    help="Value for an input of the pipeline, e.g. epochs=5. May be repeated.",
 )
 @click.option("--no-cache", is_flag=True, help="Run every step, even if nothing has changed.")
-@click.option("--job-id", help="Name of the run. By default the pipeline's name with the time.")
+@click.option("--job-id", help="Name of the run. By default, the pipeline's name with the time.")
 def submit(
     file: str,
     project: str | None,
@@ -31,10 +32,10 @@ def submit(
     no_cache: bool,
     job_id: str | None,
 ) -> None:
-    """Start FILE (from `kerasbert pipeline compile --target vertex`) on Vertex AI, and return at once.
+    """Start FILE (from `kerasbert pipeline compile --target vertex`) on Vertex AI, and return immediately.
 
-    Needs Google's credentials: `gcloud auth application-default login`, or a key file named by
-    GOOGLE_APPLICATION_CREDENTIALS.
+    Needs Google Cloud credentials: run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS
+    to the path of a key file.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kerasbert predict`: a fine-tuned model's answers, one JSON object per line."""
+"""`kerasbert predict`: writes a fine-tuned model's predictions, one JSON object per line."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from kerasbert.cli.reading_progress import echo_warning
 @text_options
 @table_options(with_label=False)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
-@click.option("--output", "-o", type=click.Path(), help="JSONL file to write. By default standard output.")
+@click.option("--output", "-o", type=click.Path(), help="JSONL file to write. By default, standard output.")
 def predict(
     model: str,
     texts: tuple[str, ...],
@@ -26,7 +26,7 @@ def predict(
     output: str | None,
     **file_format: Any,
 ) -> None:
-    """Label TEXTS, or the texts of files, with the fine-tuned MODEL (a folder).
+    """Label TEXTS, or the texts in files, with the fine-tuned MODEL (a folder).
 
     \b
     Example:

@@ -17,11 +17,11 @@ _DATA = ("held_out", "held_out_share")
 @settings_options(PretrainingSettings, *RUN_SETTINGS, *_DATA)
 @settings_options(PretrainingSettings, *settings_of(PretrainingSettings), without=("texts", *RUN_SETTINGS, *_DATA))
 def pretrain(**values: Any) -> None:
-    """Pretrain a BERT on TEXTS: plain or gzipped files, folders or patterns, with one sentence per line and a blank
-    line between documents.
+    """Pretrain a BERT on TEXTS: text files (plain or gzipped), folders or glob patterns, with one sentence per line and
+    a blank line between documents.
 
     The run's folder then contains the model (in Hugging Face's layout), the training curves and the metrics on
-    held-out text. If the command is interrupted, the same command resumes it and gives the same weights.
+    held-out text. If the command is interrupted, run it again: it resumes and gives the same weights.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kerasbert serve`: the local server with TensorFlow Serving's REST and gRPC APIs."""
+"""`kerasbert serve`: runs a local server with TensorFlow Serving's REST and gRPC APIs."""
 
 from typing import Any
 
@@ -15,112 +15,114 @@ import click
     default=8501,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port of the REST API. 0 takes a free port.",
+    help="Port of the REST API. 0 picks a free port.",
 )
 @click.option(
     "--grpc-port",
     default=8500,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port of the gRPC API. 0 takes a free port.",
+    help="Port of the gRPC API. 0 picks a free port.",
 )
 @click.option(
     "--model-config-file",
     type=click.Path(),
-    help="TensorFlow Serving's ModelServerConfig in protobuf text format, instead of MODEL_DIR.",
+    help="File with TensorFlow Serving's ModelServerConfig in protobuf text format. Replaces MODEL_DIR.",
 )
 @click.option(
     "--model-config-file-poll-wait-seconds",
     default=0.0,
     show_default=True,
-    help="How often to read that file again. 0 reads it once.",
+    help="Seconds between reads of the model config file. 0 reads it once.",
 )
 @click.option(
     "--batching-parameters-file",
     type=click.Path(),
-    help="TensorFlow Serving's BatchingParameters. Only sizes are used.",
+    help="File with TensorFlow Serving's BatchingParameters. Only the sizes are used.",
 )
 @click.option(
-    "--monitoring-config-file", type=click.Path(), help="TensorFlow Serving's MonitoringConfig for the metrics page."
+    "--monitoring-config-file",
+    type=click.Path(),
+    help="File with TensorFlow Serving's MonitoringConfig, for the metrics page.",
 )
 @click.option(
     "--allow-version-labels-for-unavailable-models",
     is_flag=True,
-    help="Accept labels for versions that are not served yet.",
+    help="Accept labels of versions that are not served yet.",
 )
-@click.option("--rest-api-enable-cors-support", is_flag=True, help="Allow requests from web pages of other hosts.")
+@click.option("--rest-api-enable-cors-support", is_flag=True, help="Allow requests from web pages on other hosts.")
 @click.option(
     "--file-system-poll-wait-seconds",
     default=1.0,
     show_default=True,
-    help="How often to check for new versions. 0 checks once.",
+    help="Seconds between checks for new versions. 0 checks once.",
 )
 @click.option(
     "--max-batch-size",
     default=1024,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum number of rows that requests share in a run.",
+    help="Maximum number of rows of requests that run as one batch.",
 )
 @click.option(
     "--max-batch-bytes",
     default=128 * 2**10,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum of rows times the bytes of the longest row that requests share in a run.",
+    help="Maximum size of requests that run as one batch: rows times the bytes of the longest row.",
 )
 @click.option(
     "--batching/--no-batching",
     "enable_batching",
     default=True,
     show_default=True,
-    help="Let waiting requests share a run.",
+    help="Run waiting requests together as one batch.",
 )
 @click.option(
     "--warmup/--no-warmup",
     "enable_model_warmup",
     default=True,
     show_default=True,
-    help="Run the warm-up requests of a version before it is served.",
+    help="Run a version's warm-up requests before it is served.",
 )
 @click.option(
     "--rest-api-timeout-in-ms",
     default=30_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Time limit of a REST request.",
+    help="Time limit of a REST request, in milliseconds.",
 )
 @click.option(
     "--max-body-bytes",
     default=64 * 2**20,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum size of a REST request.",
+    help="Maximum size of a REST request, in bytes.",
 )
 @click.option(
     "--max-reply-bytes",
     default=512 * 2**20,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum size of a reply.",
+    help="Maximum size of a reply, in bytes.",
 )
 @click.option(
     "--max-waiting-bytes",
     default=2**30,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum size of all requests that wait for a reply.",
+    help="Maximum total size of the requests that wait for a reply, in bytes.",
 )
 @click.option(
     "--shutdown-grace-seconds",
     default=30.0,
     show_default=True,
-    help="How long requests in progress may take after a signal to stop.",
+    help="Seconds that requests in progress may take to finish after a stop signal.",
 )
 def serve(model_dir: str | None, model_config_file: str | None, **options: Any) -> None:
-    """Serve the exported model in MODEL_DIR, the folder with its numbered versions, until SIGTERM or Ctrl-C.
+    """Serve the exported model in MODEL_DIR, the folder of its numbered versions, until SIGTERM or Ctrl-C.
 
-    The newest version is served. A newer one replaces it as soon as it is written, without losing a request. The
+    The newest version is served. When a newer one is written, it replaces the old one without losing a request. This
     server is for laptops and tests. In production, run TensorFlow Serving on the same folder.
 
     \b

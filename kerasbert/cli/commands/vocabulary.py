@@ -17,8 +17,8 @@ from kerasbert.settings.vocabulary_settings import VocabularySettings
 @settings_options(VocabularySettings)
 @settings_options(TextTableSettings)
 def vocabulary(texts: tuple[str, ...], output: str, text_column: str | None, **values: Any) -> None:
-    """Learn a word-piece vocabulary from TEXTS: plain-text files, folders or patterns, plain or gzipped, or tables with
-    a column of texts.
+    """Learn a word-piece vocabulary from TEXTS: text files (plain or gzipped), folders or glob patterns, or tables with
+    a text column.
 
     The same text always gives the same vocabulary.
 

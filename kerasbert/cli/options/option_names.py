@@ -1,8 +1,8 @@
-"""Names arguments of the library by the options of the command that the reader has in front of them.
+"""Rewrites the names of library arguments in messages and help texts as the options of a command.
 
-Messages of the library and help texts of settings name an argument as `name` or `name=value`, in backticks; for a
-command that becomes its option: `start_from` -> `--from`, `restart=True` -> `--restart`, `encoding='cp1252'` ->
-`--encoding cp1252`. What is no argument of the command stays as it is.
+Messages of the library and help texts of settings name an argument as `name` or `name=value`, in backticks. In a
+command's output, the name becomes the option: `start_from` -> `--from`, `restart=True` -> `--restart`,
+`encoding='cp1252'` -> `--encoding cp1252`. Names that are not arguments of the command are left unchanged.
 """
 
 import re
@@ -17,7 +17,7 @@ _VALUE = r"'[^']*'|\"[^\"]*\"|[^\s`,;)]*[^\s`,;.)]"
 
 
 def named_as_options(text: str, options: Mapping[str, str]) -> str:
-    """Replaces names of arguments by options.
+    """Replaces the names of arguments with options.
 
     Args:
         text: A message or a help text.
@@ -54,7 +54,7 @@ def options_of(command: click.Command) -> dict[str, str]:
 
 
 def _spelled(option: str, value: str | None) -> str:
-    """An option with its value, as it is typed."""
+    """Returns an option with its value, as a user types it."""
     on, _, off = option.partition("/")
     if value is None:
         return on or off

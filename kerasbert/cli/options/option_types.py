@@ -1,4 +1,4 @@
-"""What options take: numbers within a range, written in any way that clearly means one ("1e4" is a count too)."""
+"""Types of option values: numbers within a range, in any unambiguous notation ("1e4" is a whole number too)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class WholeNumber(click.IntRange):
 
 
 class FiniteNumber(click.FloatRange):
-    """A number within a range. "nan", which passes every comparison of click's own range, and "inf" are refused."""
+    """A finite number within a range. Unlike `click.FloatRange`, it rejects "nan" and "inf"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Returns the number, or fails with a usage error."""
@@ -31,7 +31,7 @@ class FiniteNumber(click.FloatRange):
         return float(super().convert(number, param, ctx))
 
 
-# NumPy's seeds have 32 bits.
+# NumPy accepts seeds of 32 bits.
 SEED = WholeNumber(0, 2**32 - 1)
 
 
@@ -57,6 +57,6 @@ class ValueFlag(click.Option):
         self.sets = sets
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
-        """Returns what the parameter is set to."""
+        """Returns the value of the parameter."""
         is_given = super().process_value(ctx, value)
         return self.sets if is_given else not self.sets

@@ -1,4 +1,4 @@
-"""What `pretrain` and `fine-tune` share, and what they print."""
+"""Options of `pretrain` and `fine-tune` that come first, and the metrics that they print."""
 
 from typing import Any
 

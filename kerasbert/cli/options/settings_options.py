@@ -9,7 +9,7 @@ from kerasbert.cli.options.option_names import named_as_options
 from kerasbert.cli.options.option_types import FiniteNumber, NotEmpty, ValueFlag, WholeNumber
 from kerasbert.settings import SettingInfo, settings_of
 
-# A limit that nobody reaches is not worth a place in the help text.
+# A limit that no one reaches is left out of the help text.
 _LARGE = 2**31 - 1
 
 
@@ -18,7 +18,7 @@ def settings_options(settings_class: type, *names: str, without: Iterable[str] =
 
     Args:
         settings_class: The class that declares them.
-        *names: The settings to add, in this order. By default all of the class.
+        *names: The settings to add, in this order. By default, all settings of the class.
         without: Settings to leave out.
     """
     infos = settings_of(settings_class)
@@ -33,7 +33,7 @@ def settings_options(settings_class: type, *names: str, without: Iterable[str] =
 
 
 def _option(info: SettingInfo, infos: dict[str, SettingInfo]) -> Callable[[Any], Any]:
-    """The option of one setting."""
+    """Returns the decorator that adds the option of one setting."""
     options: dict[str, Any] = {
         "required": info.is_required,
         "help": named_as_options(_help(info), {name: _names(other)[0] for name, other in infos.items()}),
@@ -50,12 +50,12 @@ def _option(info: SettingInfo, infos: dict[str, SettingInfo]) -> Callable[[Any],
 
 
 def _help(info: SettingInfo) -> str:
-    """The option's help text."""
+    """Returns the option's help text."""
     return (info.flags and info.flags.help) or info.help
 
 
 def _names(info: SettingInfo) -> tuple[str, ...]:
-    """How the option is spelled."""
+    """Returns the option's names as a user types them."""
     if info.flags:
         return info.flags.names
     name = info.name.replace("_", "-")
@@ -63,7 +63,7 @@ def _names(info: SettingInfo) -> tuple[str, ...]:
 
 
 def _type(info: SettingInfo) -> click.ParamType:
-    """What the option takes."""
+    """Returns the type of the option's value."""
     if info.own_rule:
         return click.STRING
     if info.choices:

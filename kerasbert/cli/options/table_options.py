@@ -1,4 +1,4 @@
-"""The options that say how tables are written and what their columns are."""
+"""Options for the format and the columns of tables."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ def table_options(with_label: bool = True) -> Callable[[Any], Any]:
 
 
 def format_of(values: dict[str, Any]) -> "TableFormat":
-    """Removes the options on the format of files from a command's values, and returns them as the readers take them."""
+    """Removes the file-format options from a command's values and returns them as a `TableFormat`."""
     from kerasbert.recipes.text_formats import table_format
 
     kind = TableSettings if "word_column" in values else FormatSettings

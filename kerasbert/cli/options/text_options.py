@@ -1,4 +1,4 @@
-"""The texts that a command gets: on the command line, or in files."""
+"""Options for texts that are passed on the command line or read from files."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 def text_options(command: Any) -> Any:
-    """A decorator that adds TEXTS and `--file`."""
+    """Adds the argument TEXTS and the option `--file` to a command."""
     option = click.option(
         "--file",
         "files",
         multiple=True,
         type=click.Path(),
-        help="Plain text with one text per line, or a table. May be repeated.",
+        help="File with one text per line, or a table. May be repeated.",
     )
     return click.argument("texts", nargs=-1)(option(command))
 
@@ -28,11 +28,15 @@ def read_given_texts(
     report: "ReadReport",
     table_format: "TableFormat",
 ) -> "LabelledTexts":
-    """Returns the texts that were given, or those of the files. Both or none is a usage error."""
+    """Returns the texts from the command line or those of the files.
+
+    Raises:
+        click.UsageError: If both or neither are given.
+    """
     from kerasbert.data import LabelledTexts, read_texts
 
     if bool(texts) == bool(files):
-        raise click.UsageError("Give texts, or files with --file, and not both.", click.get_current_context())
+        raise click.UsageError("Pass either texts or files with --file.", click.get_current_context())
     if files:
         return read_texts(files, text_column if _are_tables(files) else None, pair_column, report, table_format)
     readable = tuple(_readable(text) for text in texts)
@@ -40,12 +44,12 @@ def read_given_texts(
 
 
 def _readable(text: str) -> str:
-    """An argument with U+FFFD in place of bytes that are not UTF-8, as in files; Python passes them as surrogates."""
+    """Replaces bytes that are not UTF-8, which Python passes as surrogates, with U+FFFD, as in files."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _are_tables(files: tuple[str, ...]) -> bool:
-    """Whether the files have columns."""
+    """Returns whether the files are tables."""
     from kerasbert.data.tables.table_rows import is_table
     from kerasbert.data.text_files import find_text_files
 
