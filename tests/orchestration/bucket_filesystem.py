@@ -43,7 +43,7 @@ def _file(path: str) -> Path:
 
 
 class BucketFileSystem(FileSystem):  # type: ignore[misc]
-    """The file system for Beam: like `apache_beam.io.gcp.gcsfilesystem.GCSFileSystem`, but on the same local objects."""
+    """The file system for Beam: like `apache_beam.io.gcp.gcsfilesystem.GCSFileSystem`, on the same local objects."""
 
     @classmethod
     def scheme(cls) -> str:
