@@ -117,7 +117,7 @@ def rows(minilm: Path, tiny: Path | None) -> Iterator[dict[str, Any]]:
         yield from compared("PyTorch itself", "NumPy, float64", loaded.model, run, short, pytorch(minilm))
     if has("keras_hub"):
         run = keras_hub_layers(loaded.model.backbone)
-        yield from compared("MiniLM moved into keras-hub", "keras-hub", loaded.model, run, LENGTHS)
+        yield from compared("MiniLM copied to keras-hub", "keras-hub", loaded.model, run, LENGTHS)
     with tempfile.TemporaryDirectory() as folder:
         google = Path(folder) / "google"
         convert(minilm, google, "google_tf1")
