@@ -57,7 +57,7 @@ def check_activation(name: str, value: Any) -> str:
     if value == "gelu":
         raise BadInputError(
             f"`{name}` must name one form of GELU. Received: {name}='gelu'. Use 'gelu_tanh' (Google's form since 2019) "
-            "or 'gelu_erf' (Hugging Face's 'gelu'). `BertConfig.from_json` chooses by the kind of file."
+            "or 'gelu_erf' (Hugging Face's 'gelu'). `BertConfig.from_json` detects the form from the file."
         )
     if isinstance(value, str):
         import keras

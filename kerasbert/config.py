@@ -1,8 +1,8 @@
-"""The sizes and rates of a BERT: checked once, read from and written to Google's and Hugging Face's JSON.
+"""The sizes and dropout rates of a BERT, in Google's and Hugging Face's JSON formats.
 
-The two dialects use the same words with different meanings ("gelu" is the tanh form at Google and the erf form at
-Hugging Face), and an invalid value should be reported before Keras fails in the middle of a model. Models are built in
-`kerasbert.models`, and a checkpoint's files are found in `kerasbert.checkpoints`.
+The two formats ("dialects") use the same names with different meanings: "gelu" is the tanh form in Google's files and
+the erf form in Hugging Face's. All values are checked here, so an invalid one is reported before Keras fails in the
+middle of a model. Models are built in `kerasbert.models`. `kerasbert.checkpoints` finds a checkpoint's files.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _DIALECTS = ("hugging_face", "google")
 # Keys that only Hugging Face writes.
 _HUGGING_FACE_KEYS = ("model_type", "architectures", "transformers_version", "_name_or_path")
 
-# Dialect -> its activation names -> ours. Of several names with the same meaning, the first one is written.
+# Dialect -> its activation names -> our names. If several names have the same meaning, the first one is written.
 _ACTIVATIONS_READ = {
     "hugging_face": {
         "gelu": GELU_ERF,
@@ -76,7 +76,7 @@ class BertConfig:
             Keras activation.
         hidden_dropout_prob: dropout rate of the embeddings and of each sublayer's output, at least 0 and less than 1.
         attention_probs_dropout_prob: dropout rate of the attention probabilities, in the same range.
-        max_position_embeddings: length of the longest input, in tokens.
+        max_position_embeddings: maximum number of tokens of an input.
         type_vocab_size: number of segments.
         initializer_range: standard deviation of the truncated normal initial weights.
         layer_norm_eps: epsilon of the layer norms.
@@ -152,10 +152,11 @@ class BertConfig:
 
         Args:
             source: a path, JSON text, or the parsed dict.
-            dialect: "hugging_face" or "google". Defaults to Hugging Face if there is a key that only it writes.
+            dialect: "hugging_face" or "google". Defaults to "hugging_face" if the file has a key that only Hugging Face
+                writes, otherwise to "google".
 
         Raises:
-            BadInputError: the file does not exist, is not a JSON object, describes another architecture than BERT, or
+            BadInputError: the file does not exist, is not a JSON object, describes an architecture other than BERT, or
                 contains an invalid value.
 
         Example:
@@ -272,7 +273,7 @@ def _activation_of(name: Any, dialect: str) -> Any:
     if not isinstance(name, str) or name in (GELU_TANH, GELU_ERF):
         return name
     if name not in table and dialect == "hugging_face":
-        # Some of its names mean another function in Keras, e.g. "leaky_relu" with another slope.
+        # Some of Hugging Face's names mean another function in Keras, e.g. "leaky_relu" with another slope.
         raise BadInputError(
             f"`hidden_act` must be one of {sorted(table)} in a Hugging Face config. Received: hidden_act={name!r}. "
             "Use a checkpoint with one of these activations."
@@ -309,7 +310,7 @@ def _read_json(source: Any) -> tuple[dict[str, Any], str]:
 
 
 def _refuse_other_architectures(values: Mapping[str, Any], origin: str) -> None:
-    """Raise an error if the config is that of another model than BERT, with the same field names."""
+    """Raise an error if the config describes a model other than BERT with the same field names."""
     architectures = values.get("architectures") or ["BertModel"]
     refused = {
         "model_type": values.get("model_type", "bert") != "bert",

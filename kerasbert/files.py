@@ -1,6 +1,6 @@
-"""Writes files and folders under a temporary name and renames them, so that nobody ever sees a half-written one.
+"""Writes files and folders under a temporary name and renames them, so an incomplete one is never visible.
 
-A full disk, a kill or an exception leaves what was there before.
+A full disk, a kill or an exception leaves the previous content unchanged.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from pathlib import Path
 
 # Linux, `man 2 renameat2`: the constants of <fcntl.h> and <linux/fs.h>.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-# A file system or kernel that cannot exchange two names answers with one of these.
+# Error codes of file systems and kernels that cannot exchange two names.
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
-# Ends the name under which the fallback keeps the folder that is being replaced.
+# Suffix of the name under which the fallback keeps the folder that is being replaced.
 _REPLACED = ".replaced"
 
 
@@ -151,13 +151,13 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _temporary_path(final: Path, suffix: str = "") -> Path:
-    """A new hidden name in the folder of `final`, with the ending that a writer may look at."""
+    """Returns a new hidden name in the folder of `final`, with its extension, which some writers need."""
     suffix = suffix if len(suffix) < 20 else ""
     return final.with_name(f".{_start(final.name)}.{secrets.token_hex(6)}{suffix}")
 
 
 def _absolute(path: Path) -> Path:
-    """The path with a name of its own, also for `.` and `..`. A symbolic link is followed."""
+    """Returns the absolute path, also for `.` and `..`. A symbolic link is followed."""
     return path.resolve() if path.is_symlink() else Path(os.path.abspath(path))
 
 
@@ -166,7 +166,7 @@ def _replaced_path(final: Path) -> Path:
 
 
 def _start(name: str) -> str:
-    """As much of a name as leaves room for an ending: most file systems allow 255 bytes."""
+    """Returns the start of a name, to leave room for a suffix: most file systems allow 255 bytes."""
     return os.fsdecode(os.fsencode(name)[:200])
 
 

@@ -1,18 +1,18 @@
-"""The folder of one training run: the names, types and versions of what it contains.
+"""The folder of one training run: the names, types and versions of its files.
 
 | name | content |
 | --- | --- |
-| `settings.json` | what the run was started with, and the versions of what it ran on: `SettingsFile` |
+| `settings.json` | settings of the run, and versions of the packages that it used: `SettingsFile` |
 | `history.jsonl` | metrics during training, one `HistoryRow` per line in the order of training |
 | `checkpoints/` | training states, from which an interrupted run resumes |
 | `tensorboard/` | the metrics of `history.jsonl` for TensorBoard |
 | `data/` | instances made from text (pretraining) |
 | `model/` | the trained model with its vocabulary and labels |
-| `evaluation.json` | metrics on held-out data, and what a report shows of them: `Evaluation` |
+| `evaluation.json` | metrics on held-out data, and other results for the report: `Evaluation` |
 | `report.html` | the report |
 
-The JSON files are UTF-8. Readers ignore keys that they do not know; any file and any key may be missing, or null.
-`FORMAT` changes when a reader of the old form would misunderstand the new one, and readers refuse a newer one.
+The JSON files are UTF-8. Readers ignore unknown keys. Any file and any key may be missing, or null. `FORMAT` increases
+when an old reader would misread a new file, and readers refuse files with a newer format.
 """
 
 import json
@@ -37,7 +37,7 @@ CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 DATA = "data"
 MODEL = "model"
-# What is worth keeping of a finished run, apart from the model.
+# Files of a finished run that are worth keeping, in addition to the model.
 RECORDS = (SETTINGS, HISTORY, EVALUATION, TENSORBOARD)
 
 # Settings that may change when a run resumes, because they do not change the weights.
@@ -81,7 +81,7 @@ class Evaluation(TypedDict, total=False):
 
     Attributes:
         format: `FORMAT`.
-        split: The name of what was evaluated, e.g. "test".
+        split: The name of the evaluated rows, e.g. "test".
         metrics: `{name: number}`. A mapping of names to mappings, e.g. `per_label`, becomes a table.
         confusion_matrix: Counts [C, C], row = true, column = predicted, with `labels`.
         labels: The C label names of the confusion matrix.
@@ -92,7 +92,7 @@ class Evaluation(TypedDict, total=False):
         vocabulary: What `kerasbert.reports.vocabulary_statistics` returns.
         attention: `{"pieces": [...], "attention": [N][T][T] or [L][N][T][T]}`, without padding.
         answers: `[{"text": str or [str, str], "live": A, "rest": A, "grpc": A, "expected": str}, ...]`, where A is
-            `{"label": str, "probability": number}`. Ways that were not used are missing, as is an unknown `expected`.
+            `{"label": str, "probability": number}`. Unused ways are missing, and so is an unknown `expected`.
     """
 
     format: int
@@ -109,7 +109,7 @@ class Evaluation(TypedDict, total=False):
 
 
 def check_format(path: Path, content: Any) -> None:
-    """Refuses a file of a run that a newer version of kerasbert wrote in another format.
+    """Refuses a run's file if a newer version of kerasbert wrote it in a newer format.
 
     Args:
         path: The file, for the message.
@@ -170,11 +170,11 @@ class RunFolder:
 
         Args:
             command: "pretrain" or "fine-tune".
-            settings: What the run is started with; JSON must be able to represent it.
-            restart: Whether to delete what an earlier run left, whatever its settings.
+            settings: The settings of the run, as JSON values.
+            restart: Whether to delete an earlier run, whatever its settings.
 
         Returns:
-            Whether the folder contains a run with these settings, which is to be resumed.
+            Whether the folder contains a run with these settings, which must be resumed.
 
         Raises:
             BadInputError: The folder is a file, or contains a run with other settings or something else.
@@ -203,7 +203,7 @@ class RunFolder:
         return False
 
     def remove(self) -> None:
-        """Deletes what a run writes, and nothing else."""
+        """Deletes the files that a run writes, and nothing else."""
         for file in (self.history, self.evaluation, self.report):
             file.unlink(missing_ok=True)
         for folder in (self.data, self.model, self.checkpoints, self.tensorboard):

@@ -1,4 +1,4 @@
-"""What builds or runs a Beam or TFX pipeline? Settings, the two pipelines, and the runners that execute them.
+"""The two TFX pipelines, their settings, and the runners that execute them.
 
 Importing this package imports neither TFX nor TensorFlow: the pipelines' modules do.
 """

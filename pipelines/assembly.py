@@ -1,4 +1,4 @@
-"""The parts that both pipelines are assembled from. What is special to one of them: pretrain.py and fine_tune.py."""
+"""Parts that both pipelines share. For the parts of one pipeline, see pretrain.py and fine_tune.py."""
 
 import re
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ def check_folders(settings: PipelineSettings) -> None:
 
 
 def model_importer(address: str, node_id: str) -> BaseNode:
-    """Returns the node that brings in the model to start from."""
+    """Returns the node that imports the model to start from."""
     # Another model with the same name is another artifact.
     properties = {"fingerprint": setting_fingerprint(address)}
     return Importer(source_uri=address, artifact_type=Model, custom_properties=properties).with_id(node_id)
@@ -75,12 +75,12 @@ def model_pusher(trainer: BaseNode, settings: PipelineSettings, **blessings: Any
 
 
 def unfinished_folder(settings: PipelineSettings) -> str:
-    """Returns the folder where a Trainer keeps the states from which it goes on after a kill."""
+    """Returns the folder where a Trainer keeps the states from which it resumes after a kill."""
     return f"{settings.pipeline_root.rstrip('/')}/Trainer/unfinished"
 
 
 def _metadata_connection(settings: PipelineSettings) -> Any:
-    """Returns the SQLite file of local runs; None for an address in a bucket, where the backend has its own records."""
+    """The SQLite file of local runs, or None for an address in a bucket, where the backend has its own records."""
     if is_remote(settings.metadata_path):
         return None
     return metadata.sqlite_metadata_connection_config(settings.metadata_path)

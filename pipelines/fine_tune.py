@@ -1,8 +1,8 @@
-"""The fine-tuning pipeline: labelled rows in, a served model out.
+"""The fine-tuning pipeline: from labelled rows to a pushed model.
 
-The same definition runs locally and compiles for Vertex AI and Kubeflow. Which metrics a model must reach: see
-fine_tune_evaluation.py. What training does: see `kerasbert.recipes.fine_tune`. What uses the trained model, apart from
-the evaluation: see fine_tune_serving.py.
+The same definition runs locally and compiles for Vertex AI and Kubeflow. For the metrics that a model must reach, see
+fine_tune_evaluation.py. For the training, see `kerasbert.recipes.fine_tune`. For the nodes that use the trained model,
+apart from the evaluation, see fine_tune_serving.py.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The fine-tuning pipeline's TFMA configuration: metrics, slices, and the thresholds that a model must meet.
 
-How labels, which are strings, become the numbers that TFMA compares: see `kerasbert_tfx.evaluation.evaluation_views`.
+For how string labels become numbers that TFMA compares, see `kerasbert_tfx.evaluation.evaluation_views`.
 """
 
 import json
@@ -121,7 +121,7 @@ def _add_threshold(specs: list[config_pb2.MetricsSpec], metric: str, settings: F
             absolute=DoubleValue(value=worst if is_error else -worst),
         )
     )
-    # TFMA blesses a first model, which has no baseline, only if it has a bound of its own.
+    # TFMA blesses a first model, which has no baseline, only if the metric has a value threshold.
     bound = (sys.float_info.max if is_error else 0.0) if settings.min_metric is None else settings.min_metric
     threshold.value_threshold.CopyFrom(
         config_pb2.GenericValueThreshold(**{"upper_bound" if is_error else "lower_bound": DoubleValue(value=bound)})

@@ -73,7 +73,7 @@ def infra_validator(trainer: BaseNode, examples: BaseNode) -> BaseNode:
 def bulk_inference_nodes(
     settings: FineTuneSettings, columns: Columns, trainer: BaseNode, evaluator: BaseNode
 ) -> list[BaseNode]:
-    """Returns the nodes that label a table of bare texts with the model if it is blessed."""
+    """Returns the nodes that label a table of unlabelled texts with the model if it is blessed."""
     bare = dataclasses.replace(columns, task=UNLABELLED)
     address = folder_and_pattern(str(settings.bulk_inference))
     examples = LabelledExampleGen(*address, bare, {"unlabelled": 1.0}).with_id("BulkExampleGen")

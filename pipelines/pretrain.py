@@ -1,7 +1,7 @@
-"""The pretraining pipeline: text in, a pretrained model with its vocabulary out.
+"""The pretraining pipeline: from text to a pretrained model with its vocabulary.
 
-The same definition runs locally and compiles for Vertex AI and Kubeflow. What each component does is documented there;
-this module connects them.
+The same definition runs locally and compiles for Vertex AI and Kubeflow. This module connects the components, whose
+modules describe them.
 """
 
 import json

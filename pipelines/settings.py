@@ -1,7 +1,7 @@
-"""Every setting of both pipelines, with its default and its meaning.
+"""All settings of both pipelines, with their defaults and meanings.
 
 A value comes from a flag, else from the YAML file, else from the environment (`ENVIRONMENT`, read once), else it is the
-default here. Hyper-parameters are declared in `kerasbert.settings`, whose classes these extend: they have the names,
+default here. Hyperparameters are declared in `kerasbert.settings`, whose classes these extend: they have the names,
 ranges, defaults and meanings of `kerasbert pretrain` and `kerasbert fine-tune`. Imports neither TFX nor TensorFlow.
 """
 
@@ -40,14 +40,14 @@ ENVIRONMENT = {
     "service_account": "KERASBERT_SERVICE_ACCOUNT",
 }
 
-# What Kubeflow and Vertex AI allow.
+# The maximum that Kubeflow and Vertex AI allow.
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]i?")
 
 
 @settings_class
 class ComponentResources:
-    """What one component may use."""
+    """The resources of one component."""
 
     cpu: Positive | None = Field(default=None, description="CPU cores, on Vertex AI and Kubeflow.")
     memory: Text | None = Field(default=None, description='Memory, e.g. "16G", on Vertex AI and Kubeflow.')
@@ -72,7 +72,7 @@ class ComponentResources:
 
 @settings_class
 class PipelineSettings:
-    """What both pipelines share, apart from training."""
+    """The settings that both pipelines share, apart from training."""
 
     default_name: ClassVar[str] = "kerasbert"
 
@@ -110,11 +110,11 @@ class PipelineSettings:
         default=None, description="Service account that the steps run as on Vertex AI."
     )
     resources: dict[str, ComponentResources] = Field(
-        default_factory=dict, description="What each component may use, by component id."
+        default_factory=dict, description="Resources of components, by component id."
     )
 
     def __post_init__(self) -> None:
-        # Defaults that follow from another setting; the class is frozen for everybody else.
+        # Set defaults that depend on other settings. After this, the instance is frozen.
         name = self.pipeline_name or self.default_name
         root = self.pipeline_root or f"runs/pipelines/{name}"
         derived = {
@@ -135,11 +135,11 @@ class PipelineSettings:
 
     @property
     def accepted_schema(self) -> str:
-        """The file, under the pipeline's root, with the schema of the data that passed last."""
+        """The file, under the pipeline's root, with the schema of the last accepted data."""
         return f"{self.pipeline_root}/accepted_schemas/{self.pipeline_name}.json"
 
     def resources_of(self, component: str) -> ComponentResources:
-        """Returns what a component may use."""
+        """Returns the resources of a component."""
         return self.resources.get(component, ComponentResources())
 
 
@@ -252,7 +252,7 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     )
 
 
-# A compiled pipeline contains its settings; what is left to say is where it is submitted to.
+# A compiled pipeline contains its settings, so submission only needs to know where to run it.
 KINDS: dict[str, type[PipelineSettings]] = {
     "pretrain": PretrainSettings,
     "fine-tune": FineTuneSettings,
@@ -266,7 +266,7 @@ def read_settings(
     """Returns the settings of one pipeline, from overrides, a YAML file and the environment, in this order.
 
     Args:
-        kind: "pretrain" or "fine-tune", or "submit" for what submission needs.
+        kind: "pretrain" or "fine-tune", or "submit" for the settings of submission.
         path: A YAML file of `setting: value` lines, or None.
         overrides: Setting -> value, e.g. of `--set` options.
 

@@ -35,7 +35,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a name that occurs twice; YAML's own loader silently uses the last one."""
+    """Refuses a name that occurs twice, because YAML's loader would silently use the last one."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         """Returns the mapping as it is written, before `<<` merges names that it may override."""

@@ -101,7 +101,7 @@ def test_the_error_names_the_rule_that_a_layer_breaks(layer_class, rule):
 
 def test_a_layer_that_sees_padding_is_found():
     inputs = {"inputs": np.ones((2, 4, 3), "float32"), "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]])}
-    with pytest.raises(AssertionError, match="Padding must change no real position"):
+    with pytest.raises(AssertionError, match="Padding must not change the output at real positions"):
         check_layer(SeesPadding, {"units": 3}, inputs, jit_compile=False)
 
 

@@ -1,4 +1,4 @@
-"""How do files become batches? Documents -> segment pairs -> tf.Example -> tf.data, and labelled texts -> tf.data."""
+"""From files to batches: documents -> segment pairs -> tf.Example -> tf.data, and labelled texts -> tf.data."""
 
 from kerasbert.data.pretraining.documents import read_documents, read_lines
 from kerasbert.data.pretraining.pretraining_dataset import pretraining_dataset

@@ -16,19 +16,22 @@ _KINDS = {
     b"\x89PNG": ("an image (PNG)", "Name a text file."),
     b"\xff\xd8\xff": ("an image (JPEG)", "Name a text file."),
     b"\xd0\xcf\x11\xe0": ("an Excel workbook (.xls)", "Save it as CSV UTF-8 in the spreadsheet program."),
-    b"\xfd7zXZ\0": ("compressed with xz", "Unpack it with `unxz`; only gzip is read as it is."),
-    b"\x28\xb5\x2f\xfd": ("compressed with Zstandard", "Unpack it with `unzstd`; only gzip is read as it is."),
+    b"\xfd7zXZ\0": ("compressed with xz", "Unpack it with `unxz`. Only gzip files can be read directly."),
+    b"\x28\xb5\x2f\xfd": (
+        "compressed with Zstandard",
+        "Unpack it with `unzstd`. Only gzip files can be read directly.",
+    ),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "Unpack it first."),
     b"\x80\x04\x95": ("a Python pickle", "Write its rows as CSV or JSONL first."),
     b"\x80\x05\x95": ("a Python pickle", "Write its rows as CSV or JSONL first."),
     b"\x93NUMPY": ("a NumPy array", "Write its rows as CSV or JSONL first."),
 }
-# A text may begin with these letters too. They count only if the file has a NUL byte, which no text has.
+# Text may begin with these letters too. They count only if the file has a NUL byte, which text never has.
 _BINARY_KINDS = {
-    b"PAR1": ("a Parquet file", "Convert it, for example with `pandas.read_parquet(...).to_csv(..., index=False)`."),
+    b"PAR1": ("a Parquet file", "Convert it, e.g. with `pandas.read_parquet(...).to_csv(..., index=False)`."),
     b"ARROW1": ("an Arrow file", "Convert it to CSV or JSONL first."),
     b"FEA1": ("a Feather file", "Convert it to CSV or JSONL first."),
-    b"BZh": ("compressed with bzip2", "Unpack it with `bunzip2`; only gzip is read as it is."),
+    b"BZh": ("compressed with bzip2", "Unpack it with `bunzip2`. Only gzip files can be read directly."),
     b"Rar!": ("a RAR archive", "Unpack it first."),
 }
 _ZIP = b"PK\x03\x04"
@@ -47,7 +50,7 @@ def check_file_kind(beginning: bytes, path: Path) -> None:
     """Refuses a file that is known not to be text.
 
     Args:
-        beginning: its first bytes, unpacked.
+        beginning: its first bytes, decompressed.
         path: its path, for the message.
 
     Raises:
@@ -66,7 +69,7 @@ def check_file_kind(beginning: bytes, path: Path) -> None:
 
 
 def check_not_web_page(beginning: str, path: Path) -> None:
-    """Refuses a table that is an HTML page, such as the error or login page of a failed download.
+    """Refuses a table that is an HTML page, e.g. the error or login page of a failed download.
 
     Raises:
         BadInputError: the text begins like an HTML page.

@@ -1,4 +1,4 @@
-"""What readers of files report: counts, what could not be read as it is, and what they found out or decided."""
+"""The reports of file readers: counts, unreadable parts, and notes on what was detected or decided."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ReadReport:
-    """What was read so far. Updated while the lines are read.
+    """Counts of what has been read, which are updated while lines are read.
 
     Attributes:
         files: number of files opened.
-        empty_files: number of files in a folder or under a pattern that are empty.
-        bytes: number of bytes read from disk (compressed ones, where a file is gzipped).
+        empty_files: number of empty files in a folder or matched by a pattern.
+        bytes: number of bytes read from disk, before decompression.
         lines: number of lines that are not blank.
-        documents: number of documents, where documents are read.
-        cut_lines: number of lines that were too long for one sentence and were cut at white space.
+        documents: number of documents, if documents are read.
+        cut_lines: number of lines that were too long and were split at white space.
         invalid_lines: number of lines with invalid UTF-8.
         replaced_characters: number of U+FFFD characters that replace invalid UTF-8.
-        notes: sentences on what was found out about the files or decided, such as a delimiter that was recognized.
+        notes: sentences on what was detected or decided, e.g. the delimiter of a file.
 
     Example:
         >>> ReadReport(lines=10, invalid_lines=1, replaced_characters=2).warning()
@@ -36,7 +36,7 @@ class ReadReport:
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
-        """Adds a note, unless it is there already."""
+        """Adds a note, unless it exists already."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
@@ -48,7 +48,7 @@ class ReadReport:
             self.note(sentence)
 
     def warning(self) -> str | None:
-        """What was not read as it is in the files, and all notes, or None if there is nothing to say."""
+        """Returns text on unreadable parts and all notes, or None if there is nothing to report."""
         found = []
         if self.invalid_lines:
             found.append(

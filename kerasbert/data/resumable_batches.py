@@ -1,7 +1,7 @@
-"""Batches of shuffled elements over many epochs, deterministic by seed, that can begin at any batch.
+"""Batches of shuffled elements over many epochs, deterministic by seed, which can start at any batch.
 
-The order depends on the seed, the epoch and the batch number alone, never on what was drawn before: a run that begins
-at batch k gets exactly what an uninterrupted run gets from there on. Works on elements of any kind.
+The order depends only on the seed, the epoch and the batch number, never on earlier batches: a run that starts at batch
+k gets exactly the same batches from there on as an uninterrupted run. Works on elements of any kind.
 """
 
 import hashlib
@@ -30,18 +30,18 @@ def resumable_batches(
 ) -> tf.data.Dataset:
     """Makes a dataset of (batch number, elements of the batch) from `start_batch` on.
 
-    Batches continue across epochs; only the very last one, with `epochs` given, may be smaller.
+    Batches continue across epochs. Only the very last one may be smaller, if `epochs` is given.
 
     Args:
         epoch_elements: maps an epoch's number (int64 scalar) to its elements, in that epoch's order.
-        epoch_size: returns the number of elements in an epoch. Called only if something is skipped.
+        epoch_size: returns the number of elements in an epoch. It is called only if elements are skipped.
         batch_size: number of elements in a batch.
         seed: random seed for the order of batches within a window.
         start_batch: number of the first batch. Elements before it are skipped without being batched, and whole epochs
             without being read.
-        epochs: number of epochs, or None for no end.
-        length_window: number of batches whose elements are sorted by length together and cut into batches, which then
-            come in random order. Saves padding. 1 leaves the order unchanged.
+        epochs: number of epochs. None repeats them forever.
+        length_window: number of batches whose elements are sorted by length together and split into batches, which then
+            come in random order. This saves padding. 1 leaves the order unchanged.
         lengths_of: maps a tensor of elements to numbers to sort by. Needed if `length_window` is above 1.
     """
     for name, value, least in (
@@ -70,7 +70,7 @@ def resumable_batches(
 
 
 def _batches_by_length(window: tf.Tensor, lengths: tf.Tensor, batch_size: int, seed: tf.Tensor) -> tf.data.Dataset:
-    """The window's elements in batches of similar length, in random order."""
+    """Returns the window's elements in batches of similar length, in random order."""
     by_length = tf.gather(window, tf.argsort(lengths, stable=True))
     num_batches = (tf.shape(by_length)[0] + batch_size - 1) // batch_size
     order = tf.random.experimental.stateless_shuffle(tf.range(num_batches), seed)

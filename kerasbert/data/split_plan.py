@@ -1,8 +1,8 @@
-"""Splits rows into training and held-out parts, after a look at how many there are and which classes they have.
+"""Splits rows into training and held-out parts, depending on their number and classes.
 
-A hash of each row's text decides first (stable_split.py). A plan then corrects what the hash cannot know: a part that
-would be empty, a share that few rows miss by chance, a class that training would lose. `SplitStatistics` collects what
-a plan needs in one pass and can be merged, so that a Beam pipeline plans the same split as a single process.
+A hash of each row's text decides first (stable_split.py). A plan then corrects the cases that a hash cannot handle: a
+part would be empty, few rows miss the shares by chance, or training would lose a class. `SplitStatistics` collects the
+data for a plan in one pass and can be merged, so a Beam pipeline plans the same split as a single process.
 """
 
 from collections import Counter
@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 
 from kerasbert.data.stable_split import check_fractions, part_at, position_of
 
-# Up to this many rows a plan looks at every row. More rows meet the shares closely enough by the hash alone.
+# Up to this many rows, a plan considers every row. With more rows, the hash alone meets the shares closely enough.
 _MOST_COUNTED_ROWS = 20_000
-# Up to this many rows the shares are met within one row. Beyond it, the allowed deviation grows slowly, because every
-# correction moves rows when others are added.
+# Up to this many rows, the shares are met to within one row. Beyond, the allowed deviation grows slowly, because every
+# correction means that rows may move when others are added.
 _EXACT_ROWS = 1_000
 _NAMED_CLASSES = 3
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """The parts of each row.
+    """The part or parts of each row.
 
     Attributes:
         fractions: part name -> share.
-        moved: position of a key -> its parts, for the keys that are not where their hash puts them.
+        moved: position of a key -> its parts, for keys whose part differs from that of their hash.
         note: a sentence on rows that stay in training, or None.
 
     Example:
@@ -50,8 +50,8 @@ class _Group:
     """The rows of one text.
 
     Attributes:
-        rows: how many there are.
-        classes: class -> how many of the rows have it.
+        rows: number of rows.
+        classes: class -> number of rows that have it.
     """
 
     rows: int = 0
@@ -59,7 +59,7 @@ class _Group:
 
 
 class SplitStatistics:
-    """Counts the rows that are to be split. Memory is bounded, whatever the number of rows.
+    """Counts the rows before a split. Memory is bounded, regardless of the number of rows.
 
     Example:
         >>> statistics = SplitStatistics()
@@ -80,7 +80,7 @@ class SplitStatistics:
 
         Args:
             key: the row's text, or all its texts.
-            classes: the classes of the row that training must not lose: its label, labels or tags.
+            classes: the classes of the row, which training must not lose: its label, labels or tags.
         """
         position, classes = position_of(key), set(classes)
         self._rows += 1
@@ -116,7 +116,7 @@ class SplitStatistics:
 
         Args:
             fractions: part name -> share. The first part is training. Shares must sum to 1.
-            least: the fewest rows of a part.
+            least: the minimum number of rows of a part.
 
         Raises:
             ValueError: a share is negative, or they do not sum to 1.
@@ -164,7 +164,7 @@ class _Filling:
         return SplitPlan(self._fractions, moved, "; ".join(notes) or None)
 
     def _quotas(self) -> list[int]:
-        """How many rows each held-out part is to have."""
+        """Returns the number of rows that each held-out part should have."""
         rows = self._training_rows
         slack = max(0, rows - _EXACT_ROWS) // 100
         quotas = []
@@ -178,13 +178,13 @@ class _Filling:
         return quotas
 
     def _fill(self, part: str, quota: int) -> int:
-        """Moves rows to the part until it has its quota. Returns how many."""
+        """Moves rows to the part until it has its quota, and returns their number."""
         filled = 0
         for position, group in self._groups.items():
             missing = quota - filled
             if missing <= 0:
                 break
-            # Rows of one text stay together: they are left out if they exceed the quota by more than is missing.
+            # Rows of one text stay together. They are left out if they would exceed the quota by more than is missing.
             if position in self._parts or group.rows - missing >= missing:
                 continue
             if self._can_spare(group):
@@ -193,7 +193,7 @@ class _Filling:
         return filled
 
     def _fill_by_smallest(self, part: str) -> bool:
-        """Moves the smallest group that training can spare to a part that would be empty."""
+        """Moves the smallest group that training can spare into a part that would be empty."""
         free = [(group.rows, -at) for at, group in self._groups.items() if at not in self._parts]
         for _, negative in sorted(free):
             if self._can_spare(self._groups[-negative]):
@@ -214,7 +214,7 @@ class _Filling:
         self._training_classes.subtract(group.classes)
 
     def _share(self, part: str, quota: int) -> None:
-        """Puts rows of training into a part that would be empty, in addition."""
+        """Uses rows of training also for a part that would be empty."""
         for position, group in self._groups.items():
             names = self._parts.get(position, (self._training,))
             if self._training in names and quota > 0:
@@ -232,7 +232,7 @@ class _Filling:
 
 
 def _kept_note(classes: Iterable[str]) -> str | None:
-    """What is said about classes of which training keeps the last rows."""
+    """Returns the note on classes whose last rows stay in training."""
     names = sorted(classes)
     if not names:
         return None

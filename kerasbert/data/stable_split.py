@@ -1,8 +1,8 @@
 """Assigns texts to training, validation or test by a hash of their content.
 
-The same text goes to the same part on every machine and in every order, so that adding or removing other texts moves
-hardly anything, and exact duplicates are never on both sides. The hash alone can leave a small part empty or training
-without a class: see split_plan.py.
+The same text goes to the same part on every machine and in every order. So adding or removing texts does not move
+others, and exact duplicates are always in the same part. With the hash alone, a small part can be empty, or training
+can lose a class: see split_plan.py.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ POSITIONS = 1 << 48
 
 
 def position_of(key: str) -> int:
-    """A whole number from 0 to 2**48 - 1 that depends on `key` alone, spread evenly over keys."""
+    """Returns a whole number from 0 to 2**48 - 1 that depends only on `key` and is evenly distributed over keys."""
     digest = hashlib.sha256(key.encode("utf-8", errors="surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big")
 
 
 def stable_fraction(key: str) -> float:
-    """A number in [0, 1) that depends on `key` alone, spread evenly over keys.
+    """Returns a number in [0, 1) that depends only on `key` and is evenly distributed over keys.
 
     Example:
         >>> round(stable_fraction("a text"), 6)
@@ -28,13 +28,13 @@ def stable_fraction(key: str) -> float:
 
 
 def part_at(position: int, fractions: Mapping[str, float]) -> str:
-    """The part to which a position belongs: the parts follow each other in the order of `fractions`."""
+    """Returns the part of a position. The parts follow each other in the order of `fractions`."""
     end = 0.0
     for part, share in fractions.items():
         end += share
         if position / POSITIONS < end:
             return part
-    # Only rounding leads here: the shares sum to slightly less than 1.
+    # This is reached only if the shares sum to slightly less than 1 because of rounding.
     return [part for part, share in fractions.items() if share > 0][-1]
 
 
@@ -52,12 +52,12 @@ def check_fractions(fractions: Mapping[str, float]) -> None:
 
 
 def stable_split(key: str, fractions: Mapping[str, float]) -> str:
-    """Names the part that `key` belongs to, from its hash alone.
+    """Returns the name of the part that `key` belongs to, from its hash alone.
 
     Args:
-        key: what is split, such as a text.
-        fractions: part name -> share. Shares must not be negative and must sum to 1. Their order matters: growing the
-            first part at the last one's expense moves no key out of the first.
+        key: the element to split, e.g. a text.
+        fractions: part name -> share. Shares must not be negative and must sum to 1. Their order matters: if the first
+            part grows at the expense of the last one, no key leaves the first part.
 
     Returns:
         The name of one part.
@@ -74,7 +74,7 @@ def stable_split(key: str, fractions: Mapping[str, float]) -> str:
 
 
 def is_held_out(document: Sequence[str], share: float) -> bool:
-    """Whether a document belongs to the `share` of documents that is kept for evaluation.
+    """Returns whether a document belongs to the `share` of documents that is held out for evaluation.
 
     Args:
         document: its sentences.

@@ -1,4 +1,4 @@
-"""Reads files of any encoding as UTF-8, and finds out the likely encoding of a file that is not UTF-8."""
+"""Reads files in any encoding as UTF-8, and detects the likely encoding of a file that is not UTF-8."""
 
 import codecs
 from pathlib import Path
@@ -20,33 +20,33 @@ _SAMPLE_BYTES = 1 << 16
 # Control characters other than white space; text has hardly any.
 _CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b") + b"\x7f"
 _MOST_CONTROL_BYTES = 0.02
-# Letters and signs of Western European languages outside ASCII. A file with no others is taken for Windows-1252:
-# charset-normalizer often prefers Windows-1250, which has most of them in the same places.
+# Letters and signs of Western European languages outside ASCII. If a file contains no others, its encoding is
+# Windows-1252: charset-normalizer often prefers Windows-1250, which has most of them at the same positions.
 _WESTERN = set("àâäáãåæçéèêëíìîïñóòôöõøœúùûüÿßÀÂÄÁÃÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖÕØŒÚÙÛÜŸ“”‘’„‚‹›«»–—…€£§°¿¡·•®©™ªº²³½¼¾´\xa0")
-_MOST_WESTERN_LETTERS = 0.25  # of all letters: other alphabets would have more outside ASCII
+_MOST_WESTERN_LETTERS = 0.25  # share of all letters; other alphabets would have more outside ASCII
 
 
 class BinaryFile(Protocol):
-    """What is needed of a file: `read`."""
+    """A binary file with the method `read`."""
 
     def read(self, size: int = ..., /) -> bytes:
-        """The next bytes, or none at the end."""
+        """Returns the next bytes, or no bytes at the end."""
         ...
 
 
 class Utf8Reader:
     """Reads a binary file of any encoding as the bytes of UTF-8, without a byte-order mark.
 
-    Bytes that the encoding does not have become the byte FF, which is invalid in UTF-8, so that whoever decodes the
-    result counts them.
+    Bytes that are invalid in the encoding become the byte FF, which is invalid in UTF-8, so the decoder of the result
+    counts them.
 
     Args:
         file: the file, at its beginning.
-        encoding: its encoding; None for UTF-8. A byte-order mark in the file overrides it.
-        block_bytes: size of the sample that is read at once.
+        encoding: its encoding, or None for UTF-8. A byte-order mark in the file overrides it.
+        block_bytes: size of the sample that is read first.
 
     Attributes:
-        sample: the first bytes as they are in the file.
+        sample: the first bytes of the file, unchanged.
         is_utf8: whether the file is read as UTF-8.
     """
 
@@ -65,7 +65,7 @@ class Utf8Reader:
         self._decoder = None if self.is_utf8 else codecs.getincrementaldecoder(name or "")(errors="replace")
 
     def read(self, size: int) -> bytes:
-        """About the next `size` bytes of UTF-8, or none at the end."""
+        """Returns about the next `size` bytes of UTF-8, or no bytes at the end."""
         while raw := self._waiting or self._file.read(size):
             self._waiting = b""
             if converted := self._converted(raw):
@@ -101,14 +101,14 @@ def checked_encoding(encoding: str) -> str:
 
 
 def likely_encoding(sample: bytes) -> str | None:
-    """Guesses the encoding of bytes that are not UTF-8; None if no encoding makes it readable text.
+    """Guesses the encoding of bytes that are not UTF-8. Returns None if no encoding gives readable text.
 
     Example:
         >>> likely_encoding("le café était très bon".encode("cp1252"))
         'cp1252'
     """
     sample = sample[:_SAMPLE_BYTES]
-    # UTF-16 of a text in Latin letters: every other byte is NUL.
+    # In UTF-16 text in Latin letters, every other byte is NUL.
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     if max(even, odd) > 0.2 * len(sample) and min(even, odd) < 0.1 * max(even, odd):
         return "utf-16-le" if odd > even else "utf-16-be"
@@ -130,7 +130,7 @@ def _is_western(sample: bytes) -> bool:
 
 
 def check_is_utf8(sample: bytes, path: Path, is_whole: bool) -> str | None:
-    """Looks at the first bytes of a file that is read as UTF-8.
+    """Checks the first bytes of a file that is read as UTF-8.
 
     Args:
         sample: its first bytes.
@@ -161,7 +161,7 @@ def check_is_utf8(sample: bytes, path: Path, is_whole: bool) -> str | None:
 
 
 def not_utf8_error(path: Path, sample: bytes, found: str) -> BadInputError:
-    """The error for a file that is not UTF-8: which encoding it probably has, or that it is binary."""
+    """Returns the error for a file that is not UTF-8, which names its likely encoding or says that it is binary."""
     rule = f"A text file must be in UTF-8, or its encoding must be given. Received: '{path}', which {found}"
     likely = likely_encoding(sample)
     if likely is None:

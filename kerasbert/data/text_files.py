@@ -1,7 +1,7 @@
-"""Opens text files of unknown quality and yields their lines, one block of bytes at a time.
+"""Opens text files of unknown quality and yields their lines, reading one block of bytes at a time.
 
-This is where gzip, line endings, invalid UTF-8 and binary files are handled, once for every reader. Other encodings
-than UTF-8: see text_encoding.py. What a line means: see documents.py (sentences) and labelled.py (rows).
+It handles gzip, line endings, invalid UTF-8 and binary files for all readers. For encodings other than UTF-8, see
+text_encoding.py. For the meaning of lines, see documents.py (sentences) and labelled.py (rows).
 """
 
 import glob
@@ -20,19 +20,19 @@ from kerasbert.errors import BadInputError
 PathLike = str | os.PathLike[str]
 
 _BLOCK_BYTES = 1 << 20
-_AROUND_NUL = 4096  # bytes before a NUL byte that show whether the file is UTF-16
+_AROUND_NUL = 4096  # number of bytes around a NUL byte that are examined for UTF-16
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def find_text_files(paths: PathLike | Iterable[PathLike]) -> list[Path]:
-    """Finds the files that `paths` stand for, in a stable order.
+    """Finds the files that `paths` refer to, in a stable order.
 
-    What exists is always a file or a folder, whatever characters its name has. Only a path that does not exist is
-    read as a pattern, and only from its first part on that does not exist.
+    An existing path is always taken literally, whatever characters its name has. Only a path that does not exist is
+    interpreted as a glob pattern, starting with the first part that does not exist.
 
     Args:
-        paths: one or several files, folders (all files below them except hidden ones, by name) or patterns such as
-            `texts/**/*.txt`.
+        paths: one or several files, folders (all files below them except hidden ones, sorted by name) or glob patterns,
+            e.g. `texts/**/*.txt`.
 
     Returns:
         The files, each once.
@@ -81,7 +81,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _matching_files(pattern: Path) -> list[Path]:
-    """The files that match. The folders at the pattern's beginning that exist are taken literally."""
+    """Returns the files that match. Existing folders at the beginning of the pattern are taken literally."""
     parts = pattern.parts
     folder, number = Path(), 0
     while number < len(parts) and (folder / parts[number]).is_dir():
@@ -97,17 +97,17 @@ def text_lines(
     max_line_bytes: int | None = None,
     encoding: str | None = None,
 ) -> Iterator[str]:
-    r"""Yields the lines of one file, without their line ends. Memory holds one block and one line.
+    r"""Yields the lines of one file, without line ends. Only one block and one line are in memory.
 
-    A line ends at `\n`, `\r\n` or `\r`, and nowhere else (not at U+0085 or U+2028). gzip is recognized by its first
-    bytes, not by the name. Invalid characters become U+FFFD and are counted in `report`.
+    A line ends at `\n`, `\r\n` or `\r`, and nowhere else (not at U+0085 or U+2028). gzip is detected from the first
+    bytes, not from the name. Invalid characters become U+FFFD and are counted in `report`.
 
     Args:
         path: the file.
-        report: counts are added to it.
+        report: receives counts.
         progress: called with the report after each block.
-        max_line_bytes: longer lines are cut into lines of at most this length, at white space where there is some.
-        encoding: the file's encoding. None stands for UTF-8, and refuses a file most of whose lines are not UTF-8. A
+        max_line_bytes: longer lines are split into lines of at most this length, at white space if possible.
+        encoding: the file's encoding. None means UTF-8, and rejects a file if most of its lines are not UTF-8. A
             byte-order mark in the file overrides it.
 
     Yields:
@@ -151,7 +151,7 @@ def _decoded_lines(
     max_line_bytes: int | None,
     encoding: str | None,
 ) -> Iterator[str]:
-    """The lines as strings, after whose last one most must have been valid."""
+    """Yields the lines as strings. At the end, raises an error if most of them were invalid."""
     lines = invalid = 0
     for line in _byte_lines(path, packed, reader, report, progress, max_line_bytes):
         before = report.invalid_lines
@@ -205,12 +205,12 @@ def _is_longer(line: bytes, max_bytes: int | None) -> bool:
 
 
 def _cut(line: bytes, max_bytes: int | None) -> Iterator[bytes]:
-    """The line in pieces of at most `max_bytes`."""
+    """Yields the line in parts of at most `max_bytes`."""
     start = 0
     while max_bytes is not None and len(line) - start > max_bytes:
         space = max(line.rfind(b" ", start, start + max_bytes), line.rfind(b"\t", start, start + max_bytes))
         end = space if space > start else start + max_bytes
-        # Without white space the cut falls on a character's first byte: continuation bytes are 10xxxxxx.
+        # Without white space, split before a character's first byte: continuation bytes are 10xxxxxx.
         while end > start + 1 and line[end] & 0xC0 == 0x80:
             end -= 1
         yield line[start:end]

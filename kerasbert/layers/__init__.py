@@ -1,6 +1,6 @@
-"""Which parts is BERT made of?
+"""BERT's layers.
 
-One Keras layer per file, written with `keras.ops` only. Each can be used on its own in any Keras model.
+Each file contains one Keras layer, written with `keras.ops` only, which can be used alone in any Keras model.
 """
 
 from kerasbert.layers.attention import SelfAttention

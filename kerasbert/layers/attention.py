@@ -11,8 +11,8 @@ from kerasbert.errors import BadInputError
 
 # B batch, T tokens, H hidden size, N heads, D head size = H / N
 
-# Added to the scores of padding positions, in at least float32: their probability is then exactly 0 in a row with any
-# real position, and a row of padding only still has finite scores. (float16 ends at 65504.)
+# Added to the scores of padding positions, in at least float32: their probability is then exactly 0 if the row has any
+# real position, and a row of only padding still has finite scores. (The largest float16 number is 65504.)
 _PADDING_SCORE = -1e9
 
 

@@ -21,7 +21,7 @@ class BertEmbeddings(keras.layers.Layer):
     Args:
         vocab_size: rows of the word embedding.
         hidden_size: H, the width of the hidden states.
-        max_position_embeddings: length of the longest input, in tokens.
+        max_position_embeddings: maximum number of tokens of an input.
         type_vocab_size: number of segments.
         dropout: dropout rate after the layer norm.
         layer_norm_eps: epsilon of the layer norm.

@@ -1,7 +1,7 @@
 """Finds a layer in the graph that computed a symbolic tensor.
 
 Keras restores the layers of a functional model one by one. In a `.keras` file, a layer that two others share stays one
-object; but `from_config` and `clone_model` create a copy for each of them, which would untie tied weights.
+object. But `from_config` and `clone_model` create a copy for each of them, so tied weights would no longer be tied.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ def original_above(tensor: Any, copy: keras.layers.Layer) -> keras.layers.Layer 
     """Return the layer of which `copy` is a copy: a layer of the same class and name that took part in `tensor`.
 
     Args:
-        tensor: a symbolic tensor. Other tensors have no history, so that nothing is found.
+        tensor: a symbolic tensor. Other tensors have no history, so None is returned.
         copy: a layer restored from a config.
 
     Returns:

@@ -18,7 +18,7 @@ from kerasbert.layers.layer_history import original_above
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class MaskedLMHead(keras.layers.Layer):
-    """Logits over the vocabulary, computed at masked positions only: P / T of the work of computing them everywhere.
+    """Computes logits over the vocabulary at masked positions only, which takes P / T of the work for all positions.
 
     The output matrix *is* the word embedding, also after saving, loading and cloning a model that contains both.
 
@@ -71,7 +71,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.supports_masking = True
 
     def __call__(self, sequence_output: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call the layer, after tying a head that was restored from a config to the embedding in its graph."""
+        """Call the layer. A head that was restored from a config is first tied to the embedding in its graph."""
         if self._is_restored:
             original = original_above(sequence_output, self.token_embedding)
             if original is not None:

@@ -1,4 +1,4 @@
-"""Which models are there? Functional Keras models made of `kerasbert.layers`, one task per file."""
+"""Functional Keras models built from `kerasbert.layers`, one task per file."""
 
 from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.multiple_choice import BertMultipleChoice

@@ -30,7 +30,7 @@ class BertBackbone(keras.Model):
         hidden_act: activation of the feed-forward networks: "gelu_tanh", "gelu_erf" or the name of a Keras activation.
         hidden_dropout_prob: dropout rate of the embeddings and of each sublayer's output.
         attention_probs_dropout_prob: dropout rate of the attention probabilities.
-        max_position_embeddings: length of the longest input, in tokens.
+        max_position_embeddings: maximum number of tokens of an input.
         type_vocab_size: number of segments.
         initializer_range: standard deviation of the truncated normal initial weights.
         layer_norm_eps: epsilon of the layer norms.

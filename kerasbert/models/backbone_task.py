@@ -1,4 +1,4 @@
-"""What all task models share: a backbone, its dtype policy, and how they are saved as their constructor's arguments."""
+"""The base class of all task models: it has a backbone and its dtype policy, and saves the constructor's arguments."""
 
 from typing import Any, TypeVar
 
@@ -13,8 +13,8 @@ Task = TypeVar("Task", bound="BackboneTask")
 class BackboneTask(keras.Model):
     """A functional model whose constructor takes `backbone` as its first argument. Subclasses add further arguments.
 
-    The model's dtype policy is the backbone's, so that `compile` adds loss scaling to the optimizer for
-    `"mixed_float16"`, whatever Keras' global policy is.
+    The model's dtype policy is the backbone's, so `compile` adds loss scaling to the optimizer for `"mixed_float16"`,
+    regardless of Keras's global policy.
     """
 
     backbone: BertBackbone
@@ -60,7 +60,7 @@ def check_backbone(backbone: Any) -> BertBackbone:
     """Return `backbone` if it is a `BertBackbone`.
 
     Raises:
-        BadInputError: it is something else.
+        BadInputError: it is not.
     """
     if not isinstance(backbone, BertBackbone):
         raise BadInputError(

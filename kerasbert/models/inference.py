@@ -113,12 +113,12 @@ def _symbols(model: keras.Model, what: str) -> Any:
 
 
 def _named_inputs(symbols: Any, inputs: Any) -> Any:
-    """Return the inputs that the model has names for, without others."""
+    """Return only the inputs whose names the model knows."""
     return {name: inputs[name] for name in symbols} if isinstance(symbols, dict) else inputs
 
 
 def _check_length(inputs: Any, limit: int | None) -> None:
-    """Refuse longer inputs than the model's here, where the error is clearer than one of a compiled graph."""
+    """Refuse inputs that are too long here, because the error of a compiled graph would be less clear."""
     if limit is not None and isinstance(inputs, dict) and "token_ids" in inputs and np.ndim(inputs["token_ids"]) == 2:
         checked_length(inputs["token_ids"], limit)
 
@@ -134,7 +134,7 @@ def _rows_and_tokens(inputs: Any) -> tuple[int, int | None]:
 def _padded(inputs: Any, rows: int, tokens: int | None, limit: int | None) -> Any:
     """Pad rows to a multiple of `_ROWS`, and everything that is as long as the padding mask to a few lengths.
 
-    Added rows are copies of the first one, so that they contain valid numbers; added tokens are padding.
+    Added rows are copies of the first one, so they contain valid numbers. Added tokens are padding.
     """
     length = None if tokens is None else padded_length(tokens, limit)
 
@@ -156,7 +156,7 @@ def padded_length(tokens: int, limit: int | None) -> int:
 
     Args:
         tokens: T, the length of the longest input.
-        limit: the model's longest input. None if there is no limit.
+        limit: maximum number of tokens of the model's inputs. None if there is no limit.
 
     Example:
         >>> [padded_length(tokens, 512) for tokens in (3, 33, 70, 130, 500)]

@@ -1,7 +1,7 @@
 """Changes the length of a trained model's position table.
 
-BERT's positions are learned, so a model cannot read longer inputs than those that it was made for. The new rows are a
-starting point for further training on long texts.
+BERT's position embeddings are learned, so a model cannot read more tokens than its position table has rows. The new
+rows are a starting point for further training on long texts.
 """
 
 from typing import Any

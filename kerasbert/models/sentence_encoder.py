@@ -1,4 +1,4 @@
-"""Encodes a text as one vector, by which texts can be compared (Sentence-BERT).
+"""Encodes a text as one vector, so that texts can be compared (Sentence-BERT).
 
 Comparing and searching vectors is up to the caller.
 """
@@ -22,8 +22,9 @@ from kerasbert.models.backbone_task import BackboneTask, check_backbone
 class BertSentenceEncoder(BackboneTask):
     """Hidden states pooled over the real tokens, optionally projected by dense layers, and scaled to length 1.
 
-    Inputs: the backbone's inputs. Output: `[B, E]`, where E is the `units` of the last projection, or H per pooling if
-    there is none. Normalized vectors are float32 in every dtype policy, because squares of half-precision numbers
+    Inputs: the backbone's inputs. Output: `[B, E]`, where E is the `units` of the last projection or, without
+        projections, H per pooling. Normalized vectors are float32 in every dtype policy, because squares of
+        half-precision numbers
     overflow.
 
     Args:

@@ -1,4 +1,4 @@
-"""How do strings become ids? Vocabulary, word pieces, packing, masking, all in the TensorFlow graph."""
+"""From strings to token ids in the TensorFlow graph: vocabulary, word pieces, packing and masking."""
 
 from kerasbert.preprocessing.added_tokens import AddedToken
 from kerasbert.preprocessing.masking import MaskedLMMasker

@@ -1,7 +1,7 @@
-"""Tokens that stay whole wherever a text has them: those added to a vocabulary after training, and special ones.
+"""Tokens that stay whole in a text: those that were added to a vocabulary after training, and special tokens.
 
-They are cut out of the text, and the text between them is split into word pieces as if each stretch were a text of its
-own, as in Hugging Face's tokenizers. Word pieces: see tokenizer.py.
+The text is split at these tokens, and the parts between them are split into word pieces separately, as in Hugging
+Face's tokenizers. Word pieces: see tokenizer.py.
 
 Shapes: B batch, P parts of a text (differs by row), T tokens (differs by row).
 """
@@ -24,17 +24,17 @@ Tokens = tuple[tf.RaggedTensor, ...]
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A token that is cut out of a text as a whole, with the rules for finding it.
+    """A token that stays whole in a text, and the rules for finding it.
 
     Attributes:
         content: the token's text, a piece of the vocabulary.
-        normalized: whether it is looked for in the normalized text, so that `[E1]` is found in `[e1]` if text is
-            lower-cased; otherwise in the text as it was written, before any rule.
-        single_word: whether it is found only where no letter, mark or digit touches it.
-        special: whether `detokenize` may leave it out.
+        normalized: whether to search for it in the normalized text, so `[E1]` matches `[e1]` if text is lower-cased.
+            Otherwise, the original text is searched.
+        single_word: whether it matches only where no letter, mark or digit is next to it.
+        special: whether `detokenize` may omit it.
 
-    Source: Hugging Face tokenizers, `AddedToken`. Its `lstrip` and `rstrip`, by which a token includes the white space
-    next to it, make no difference to ids.
+    Source: Hugging Face tokenizers, `AddedToken`. Its `lstrip` and `rstrip`, which include the white space next to a
+    token, do not change ids.
 
     Example:
         >>> AddedToken("<e1>", normalized=False)
@@ -48,7 +48,7 @@ class AddedToken:
 
     @classmethod
     def as_special(cls, content: str) -> "AddedToken":
-        """Makes a special token such as `[MASK]`, which is looked for as written."""
+        """Creates a special token, e.g. `[MASK]`, which is searched for in the original text."""
         return cls(content, normalized=False, special=True)
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ def as_added_tokens(tokens: Iterable["AddedToken | Mapping[str, Any]"]) -> tuple
     """Returns the tokens, with dictionaries of their attributes (as in JSON) turned into tokens.
 
     Raises:
-        ValueError: an element is something else, an attribute is unknown or of another type, or a token is repeated.
+        ValueError: an element is of another type, an attribute is unknown or of a wrong type, or a token is repeated.
     """
     if isinstance(tokens, (str, Mapping)) or not isinstance(tokens, Iterable):
         raise ValueError(f"`added_tokens` must be a sequence of `AddedToken`. Received: {tokens!r}.")
@@ -88,11 +88,12 @@ def as_added_tokens(tokens: Iterable["AddedToken | Mapping[str, Any]"]) -> tuple
 
 
 class TokenCutter(tf.Module):
-    """Cuts given strings out of texts, in the TensorFlow graph: the longest of those that begin first.
+    """Splits texts at given strings, in the TensorFlow graph. Of several matches, the leftmost and then the longest
+    counts.
 
     Args:
-        ids: string to look for -> token id.
-        single_words: the strings that no other word character may touch.
+        ids: string to search for -> token id.
+        single_words: the strings that match only where no word character is next to them.
         ideographs_touch: whether a CJK ideograph counts as such a character.
     """
 
@@ -116,11 +117,12 @@ class TokenCutter(tf.Module):
             self._ids = tf.gather(tf.constant(list(ids.values()), tf.int32), order)
 
     def tokenize_around(self, texts: tf.Tensor, tokenize: Callable[[tf.Tensor], Tokens]) -> Tokens:
-        """Tokenizes texts, strings [B], with the tokens in their places.
+        """Tokenizes texts, strings [B], and keeps the given tokens whole.
 
         Args:
             texts: string [B].
-            tokenize: makes tokens of any number of texts: ids int32, optionally with starts and ends int64.
+            tokenize: a function that tokenizes any number of texts and returns ids int32, optionally with starts and
+                ends int64.
         """
         if not self._has_tokens:
             return tokenize(texts)
@@ -134,7 +136,7 @@ class TokenCutter(tf.Module):
         return tuple(rows)
 
     def _cut(self, texts: tf.Tensor) -> "_Parts":
-        """The texts in parts, each a token or the text between two; texts without a token cost only the search."""
+        """The texts in parts, each a token or the text between tokens. Texts without a token cost only the search."""
         uncut = tf.RaggedTensor.from_row_splits(texts, tf.range(tf.size(texts, tf.int64) + 1), validate=False)
         parts, starts, is_token = tf.cond(
             tf.reduce_any(tf.strings.regex_full_match(texts, rf"\C*{self._pattern}\C*")),
@@ -149,17 +151,20 @@ class TokenCutter(tf.Module):
         )
 
     def _ids_of(self, tokens: tf.Tensor) -> tf.Tensor:
-        """The ids of strings that are tokens, and any id of others. Without a table, which a graph must fill first."""
+        """Returns the ids of strings that are tokens, and arbitrary ids for others.
+
+        Uses no lookup table, because a graph would have to initialize it.
+        """
         place = tf.searchsorted(self._hashes, _hashes(tokens))
         return tf.gather(self._ids, tf.minimum(place, tf.size(self._ids) - 1))
 
     def _cut_at_tokens(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
-        """The parts, ragged [B, (P)], and for each part its start in the text and whether it is a token."""
+        """Returns the parts, ragged [B, (P)], and for each part its start in the text and whether it is a token."""
         parts, starts, _ = tf_text.regex_split_with_offsets(texts, self._pattern, self._pattern)
         is_token = tf.strings.regex_full_match(parts.values, self._pattern)
         if not self._single_words:
             return parts, starts.values, is_token
-        # A single word that something touches is ordinary text: it goes back to the parts next to it.
+        # A single word next to a word character is ordinary text, so it is joined with the parts next to it again.
         rows = row_numbers(parts)
         same_row = rows[1:] == rows[:-1]  # [parts - 1]
         touched_before = same_row & tf.strings.regex_full_match(parts.values[:-1], rf"\C*[{self._word_characters}]")
@@ -181,21 +186,21 @@ class TokenCutter(tf.Module):
 
 
 def _any_of(texts: Iterable[str]) -> str:
-    """A pattern for one of the texts, or nothing. RE2 takes the first that matches, so the longest come first."""
+    """A pattern for any of the texts. RE2 takes the first alternative that matches, so the longest come first."""
     longest_first = sorted(texts, key=lambda text: len(text.encode()), reverse=True)
     return f"({'|'.join(map(re.escape, longest_first))})" if longest_first else ""
 
 
 def _hashes(texts: tf.Tensor) -> tf.Tensor:
-    """String [N] -> int64 [N]. Among 2**63 numbers, two strings of a list hardly ever share one."""
+    """String [N] -> int64 [N]. With 2**63 numbers, collisions are very unlikely."""
     return tf.strings.to_hash_bucket_fast(texts, num_buckets=2**63 - 1)
 
 
 class _Parts(NamedTuple):
-    """Texts in parts.
+    """Texts that are split into parts.
 
     Attributes:
-        texts: ragged strings [B, (P)], empty in place of a token.
+        texts: ragged strings [B, (P)], where tokens are replaced by empty strings.
         ids: int32 [parts in all], -1 for a part that is not a token.
         starts: byte of the text where each part starts, int64 [parts in all].
         ends: byte of the text where each part ends, int64 [parts in all].
@@ -213,14 +218,14 @@ def _with_tokens(parts: _Parts, of_tokens: tf.Tensor, of_pieces: tf.RaggedTensor
     tokens = tf.RaggedTensor.from_row_lengths(
         tf.boolean_mask(of_tokens, is_token), tf.cast(is_token, tf.int64), validate=False
     )
-    # [parts in all, (T)]: the text of a token is empty, so that one of the two has nothing.
+    # [parts in all, (T)]: the text of a token is empty, so one of the two is always empty
     both = tf.concat([tokens, of_pieces], axis=1)
     return parts.texts.with_values(both).merge_dims(1, 2)
 
 
 @functools.cache
 def _word_characters(ideographs: bool) -> str:
-    """The characters of words, as the inside of a character class."""
+    """Returns the word characters, as the inside of a character class."""
     chars = filter(rules.is_word_character, rules.characters())
     if not ideographs:
         return rules.regex_class(char for char in chars if not rules.is_cjk(char))

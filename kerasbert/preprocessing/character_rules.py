@@ -1,7 +1,7 @@
-"""What google-research/bert's tokenization.py does to a single character, whatever Python runs it.
+"""The rules of google-research/bert's tokenization.py for a single character, independent of the Python version.
 
-The original asks Python's `unicodedata`, so its answers change with the Python version. These rules follow one version
-of Unicode: characters that later versions assigned count as unassigned. Whole texts: see normalization.py.
+The original uses Python's `unicodedata`, so its results depend on the Python version. The rules here follow a fixed
+version of Unicode: characters that were assigned later count as unassigned. Whole texts: see normalization.py.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 UNICODE_VERSION = "13.0.0"  # that of Python 3.10
 
 # Code points that Unicode 14 to 18 assigned to marks, punctuation, format characters and letters with case, which are
-# the kinds that the rules treat apart. Other later characters are plain word characters with or without their name.
+# the kinds that the rules distinguish. All other later characters are plain word characters in either case.
 _ASSIGNED_LATER = """
 58B-58C 5C8-5C9 61D 888 890-891 897-89F 8C9-8D2 B53-B54 C3C ECE 180F 1AC1-1AF0 1B4E-1B4F 1B7D-1B7F 1C89-1C8A 1DFA
 208F 209D-209F 2C2F 2C5F 2E53-2E5D 2E60-2E63 A7C0-A7C1 A7CB-A7DD A7E2 A7F1-A7F4 AB6C-AB6D FBC2 10570-1057A 1057C-1058A
@@ -23,7 +23,7 @@ _ASSIGNED_LATER = """
 1E2AE 1E4EB-1E4EF 1E5EE-1E5EF 1E5FF 1E6E3 1E6E6 1E6EE-1E6EF 1E6F5 1E6FF
 """
 # Characters that are punctuation in only some Unicode versions from 12.1 (tensorflow-text 2.10) to 18. The first line
-# came with version 13, the rest later.
+# was assigned in version 13, the rest later.
 _DISPUTED_PUNCTUATION = """
 2E52 10EAD 1145A 11944-11946
 61D 1B4E-1B4F 1B7D-1B7F 2E53-2E5D 2E60-2E63 10D6E 10ED0 10F86-10F89 113D4-113D5 113D7-113D8 116B9 11B00-11B09 11BE1
@@ -57,31 +57,31 @@ DISPUTED_PUNCTUATION = _code_points(_DISPUTED_PUNCTUATION)
 
 
 def category(char: str) -> str:
-    """The general category of a character in Unicode 13.0, such as `Lu`."""
+    """Returns the general category of a character in Unicode 13.0, e.g. `Lu`."""
     if ord(char) in ASSIGNED_LATER:
         return "Cn"
     return _CATEGORY_THEN.get(ord(char)) or unicodedata.category(char)
 
 
 def combining_class(char: str) -> int:
-    """The canonical combining class of a character in Unicode 13.0; 0 for all that is not a mark on another one."""
+    """Returns the canonical combining class of a character in Unicode 13.0, which is 0 for all but combining marks."""
     return 0 if ord(char) in ASSIGNED_LATER else unicodedata.combining(char)
 
 
 def is_dropped(char: str) -> bool:
-    """Whether cleaning deletes the character: control and format characters, NUL, U+FFFD (`_clean_text`)."""
+    """Returns whether cleaning drops the character: control and format characters, NUL, U+FFFD (`_clean_text`)."""
     if char in "\t\n\r":
         return False
     return char in "\0\ufffd" or category(char) in ("Cc", "Cf")
 
 
 def is_space(char: str) -> bool:
-    """Whether words end here: at spaces, and at the two separators at which Python's `str.split` splits too."""
+    """Returns whether the character separates words: spaces, and the two separators at which `str.split` splits too."""
     return char in " \t\n\r\u2028\u2029" or category(char) == "Zs"
 
 
 def is_punctuation(char: str) -> bool:
-    """Whether the character is a word of its own (`_is_punctuation`): ASCII signs, and Unicode's category P."""
+    """Whether the character is a separate word (`_is_punctuation`): ASCII punctuation, and Unicode's category P."""
     point = ord(char)
     if 33 <= point <= 47 or 58 <= point <= 64 or 91 <= point <= 96 or 123 <= point <= 126:
         return True
@@ -94,7 +94,7 @@ def is_cjk(char: str) -> bool:
 
 
 def is_word_character(char: str) -> bool:
-    r"""Whether the character is part of a word to Unicode's regular expressions (`\w`, UTS 18, annex C)."""
+    r"""Returns whether the character is a word character in Unicode's regular expressions (`\w`, UTS 18, annex C)."""
     kind = category(char)
     if kind[0] in "LM" or kind in ("Nd", "Nl", "Pc") or char in "\u200c\u200d":
         return True
@@ -102,7 +102,7 @@ def is_word_character(char: str) -> bool:
 
 
 def rewritten(char: str, lower_case: bool, strip_accents: bool) -> str:
-    """The result for a character that is neither dropped nor a space, regardless of its neighbours."""
+    """Returns what a character that is neither dropped nor a space becomes, regardless of its neighbours."""
     if ord(char) in ASSIGNED_LATER:
         return char
     text = char.lower() if lower_case else char
@@ -112,12 +112,12 @@ def rewritten(char: str, lower_case: bool, strip_accents: bool) -> str:
 
 
 def is_cased(char: str) -> bool:
-    """Whether a capital sigma after this character, at the end of a word, becomes a final one."""
+    """Returns whether a capital sigma after this character, at the end of a word, becomes a final sigma."""
     return ord(char) not in ASSIGNED_LATER and (char + "Σ").lower().endswith("ς")
 
 
 def is_ignored_by_sigma(char: str) -> bool:
-    """Whether the search for a cased neighbour of a sigma skips this character, which cleaning keeps."""
+    """Returns whether the search for a cased neighbour of a sigma skips this character, which cleaning keeps."""
     if ord(char) in _CATEGORY_THEN:
         return True
     if ord(char) in ASSIGNED_LATER or is_dropped(char) or is_cased(char):
@@ -126,13 +126,13 @@ def is_ignored_by_sigma(char: str) -> bool:
 
 
 def characters() -> Iterator[str]:
-    """Every character that a rule may treat differently, without ideographs, private use and empty planes."""
+    """Returns every character that a rule may change, i.e. all except ideographs, private use and empty planes."""
     for first, last in ((0, 0x33FF), (0xA000, 0xD7FF), (0xF900, 0x1FFFF), (0x2F800, 0x2FA1F), (0xE0000, 0xE0FFF)):
         yield from map(chr, range(first, last + 1))
 
 
 def regex_class(chars: Iterable[str]) -> str:
-    r"""The characters as the inside of an RE2 character class, such as `\x{41}-\x{5A}`."""
+    r"""Returns the characters as the inside of an RE2 character class, e.g. `\x{41}-\x{5A}`."""
     ranges: list[list[int]] = []
     for point in sorted(map(ord, chars)):
         if ranges and ranges[-1][1] == point - 1:

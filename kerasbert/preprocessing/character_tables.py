@@ -1,10 +1,10 @@
-"""Tables of what each character becomes in normalized text, for tf-text's normalizing op.
+"""Tables of the normalized form of each character, for tf-text's normalizing op.
 
-`google_table` follows google-research/bert's tokenization.py, `tf_text_table` tensorflow-text's BertTokenizer. Rules
-that depend on a character's neighbours are not in a table: see normalization.py.
+`google_table` follows google-research/bert's tokenization.py, and `tf_text_table` tensorflow-text's BertTokenizer.
+Rules that depend on a character's neighbours are not in a table: see normalization.py.
 
-Some characters represent others in normalized text (see `PUNCTUATION_ESCAPES`): tag characters, which no normalized
-text contains otherwise, because both rules drop them or make them spaces.
+Some characters represent others in normalized text (see `PUNCTUATION_ESCAPES`): tag characters, which normalized text
+does not contain otherwise, because both sets of rules drop them or replace them by spaces.
 """
 
 import tensorflow as tf
@@ -12,23 +12,23 @@ import tensorflow_text as tf_text
 
 from kerasbert.preprocessing import character_rules as rules
 
-# The Unicode tables of the tf-text that runs the model would decide about disputed punctuation. A tag character is
-# punctuation in none of them, so that the table alone decides.
+# Whether disputed characters are punctuation would depend on the Unicode tables of the tf-text that runs the model. A
+# tag character is not punctuation in any of them, so it depends on this table alone.
 PUNCTUATION_ESCAPES = {point: 0xE0020 + i for i, point in enumerate(sorted(rules.DISPUTED_PUNCTUATION))}
 
 # Outside ASCII: punctuation that splitters of any version know, and that a sigma's search for a letter skips.
 UNSPACED_PUNCTUATION = "\u00b7\u0387\u055f\u05f4\u2018\u2019\u2024\u2027\ufe13\ufe52\ufe55\uff07\uff0e\uff1a"
-UNREACHABLE = "\U000e0001"  # begins the replacement of pieces that no text has
+UNREACHABLE = "\U000e0001"  # prefix of the replacement of pieces that no text contains
 CAPITAL_SIGMA = "\u03a3"
 
 Table = dict[bytes, bytes]
 
 
 def google_table(lower_case: bool, strip_accents: bool) -> Table:
-    """The table of google-research/bert's rules. Characters that are not in it stay.
+    """Returns the table of google-research/bert's rules. Characters that are not in it do not change.
 
-    Splitting is left to the splitter, except that punctuation outside ASCII gets spaces around it. A capital sigma
-    stays, because its small form depends on its neighbours. Bytes that are not UTF-8 are dropped, as by Python's
+    Splitting is left to the splitter, but punctuation outside ASCII gets spaces around it. A capital sigma does not
+    change, because its lower-case form depends on its neighbours. Bytes that are not UTF-8 are dropped, as by Python's
     `decode("utf-8", "ignore")`.
     """
     table = dict.fromkeys(_invalid_sequences(), b"")
@@ -49,9 +49,9 @@ def _google_replacement(char: str, lower_case: bool, strip_accents: bool) -> str
 
 
 def _with_boundaries(char: str) -> str:
-    """Puts spaces around punctuation, and an escape for punctuation that not every splitter knows.
+    """Puts spaces around punctuation, and replaces punctuation that not every splitter knows by an escape.
 
-    Punctuation that a sigma's search skips gets no spaces, or the search would end there.
+    Punctuation that a sigma's search skips gets no spaces, because the search would end at them.
     """
     written = char.translate(PUNCTUATION_ESCAPES)
     spaced = not char.isascii() and char not in UNSPACED_PUNCTUATION and rules.is_punctuation(char)
@@ -59,7 +59,7 @@ def _with_boundaries(char: str) -> str:
 
 
 def _invalid_sequences() -> list[bytes]:
-    """Each sequence that the op takes for a character although it is not valid: stray bytes and cut-off characters."""
+    """Yields each invalid sequence that the op treats as a character: stray bytes and incomplete characters."""
     sequences = [bytes([byte]) for byte in range(0x80, 0x100)]
     for point in (*range(0x800, 0xD800, 0x40), *range(0xE000, 0x10000, 0x40)):
         sequences.append(chr(point).encode()[:2])
@@ -70,7 +70,8 @@ def _invalid_sequences() -> list[bytes]:
 
 
 def tf_text_table(lower_case: bool, strip_accents: bool) -> Table:
-    """tensorflow-text's rules with lower-casing and accent stripping as separate choices, made by its own ops.
+    """Returns the table of tensorflow-text's rules, computed with its ops, with lower-casing and accent stripping as
+    separate options.
 
     NFKC case folding, then NFD without accents, then spaces for control characters.
     """

@@ -1,8 +1,8 @@
 """Puts combining marks into canonical order, in the TensorFlow graph.
 
 google-research/bert decomposes each word by `unicodedata.normalize("NFD", ...)` before it drops accents. NFD also
-sorts the marks after a letter by their combining class. That shows only in marks that are not accents (category Mc,
-such as musical stems, Hangul tone marks and some viramas), because accents are dropped.
+sorts the marks after a letter by their combining class. Since accents are dropped, this only affects other marks
+(category Mc, e.g. musical stems, Hangul tone marks and some viramas).
 
 Shapes: B batch, C characters (differs by row).
 """
@@ -18,7 +18,7 @@ from kerasbert.preprocessing.ragged_rows import row_numbers
 
 @functools.cache
 def disorder_pattern() -> str:
-    """Matches a normalized text in which two neighbouring marks are not in the order of their classes."""
+    """A pattern that matches normalized text in which two adjacent marks are not in the order of their classes."""
     classes: dict[int, list[str]] = {}
     for mark, number in _kept_marks().items():
         classes.setdefault(number, []).append(mark)
@@ -31,9 +31,9 @@ def disorder_pattern() -> str:
 
 
 def ordered_marks(texts: tf.Tensor) -> tf.Tensor:
-    """Texts as they were written with the marks of each letter in canonical order: string [B] -> string [B].
+    """Puts the marks of each letter in original texts into canonical order: string [B] -> string [B].
 
-    Only the order that is visible after accents are dropped is right.
+    Only the order of marks that remain after accents are dropped is correct.
     """
     for char, parts in _decomposed_with_marks().items():
         texts = tf.strings.regex_replace(texts, char, parts)
@@ -51,7 +51,7 @@ def ordered_marks(texts: tf.Tensor) -> tf.Tensor:
 
 @functools.cache
 def _kept_marks() -> dict[str, int]:
-    """The marks with a combining class that are no accents, with their classes."""
+    """Returns the marks that have a combining class but are not accents, with their classes."""
     return {
         char: rules.combining_class(char)
         for char in rules.characters()
@@ -61,7 +61,7 @@ def _kept_marks() -> dict[str, int]:
 
 @functools.cache
 def _decomposed_with_marks() -> dict[str, str]:
-    """Characters that stand for others and for such a mark, and what they stand for."""
+    """Returns characters whose decomposition contains such a mark, with their decompositions."""
     parts = {char: unicodedata.normalize("NFD", char) for char in rules.characters() if ord(char) > 0x7F}
     kept = _kept_marks()
     return {char: text for char, text in parts.items() if text != char and not kept.keys().isdisjoint(text)}
@@ -69,7 +69,7 @@ def _decomposed_with_marks() -> dict[str, str]:
 
 @functools.cache
 def _classes() -> tuple[list[int], list[int]]:
-    """The code points that do not begin a new sequence of marks, and their classes: 0 for those that are dropped."""
+    """The code points that do not start a new sequence of marks, and their classes: 0 for those that are dropped."""
     kept = _kept_marks()
     classes = {
         ord(char): kept.get(char, 0)

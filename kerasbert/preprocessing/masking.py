@@ -1,8 +1,8 @@
-"""Chooses the tokens that masked-language-model training hides, as google-research/bert does.
+"""Chooses and masks tokens for masked-language-model training, as google-research/bert does.
 
-15% of the positions, of which 80% become `[MASK]`, 10% a random piece and 10% stay (Devlin et al. 2018, section 3.1;
-`create_masked_lm_predictions` in create_pretraining_data.py). Vectorised, in the TensorFlow graph, so that each epoch
-gets new masks at no cost. Losses: see training/losses.py.
+By default, 15% of the positions are chosen, of which 80% become `[MASK]`, 10% a random piece and 10% do not change
+(Devlin et al. 2018, section 3.1; `create_masked_lm_predictions` in create_pretraining_data.py). The code is vectorized
+and runs in the TensorFlow graph, so each epoch can have new masks at little cost. Losses: see training/losses.py.
 
 Shapes: B batch, T longest row, P masked positions.
 """
@@ -17,19 +17,19 @@ _ORDER, _KIND, _PIECE = range(3)  # the independent random numbers of each posit
 
 
 class MaskedLMMasker(tf.Module):
-    """Masks a batch of packed rows; the same seed and rows give the same masks.
+    """Masks a batch of packed rows. The same seed and rows give the same masks.
 
-    What happens to a row depends on the seed, the row's place in the batch and the row itself, never on other rows.
+    The masks of a row depend on the seed, the row's position in the batch and the row itself, but never on other rows.
 
     Args:
         vocabulary: has `[MASK]`, the pieces for random replacement (all of them, as in the original) and the special
             tokens, which are never masked.
-        rate: share of a row's tokens, including special tokens, to predict. The number is that of the original:
+        rate: share of a row's tokens, including special tokens, to predict. The number is the same as in the original:
             min(max_predictions, max(1, round(length * rate))), or fewer if a row has fewer tokens to mask.
         max_predictions: P, the width of the outputs.
         mask_share: share of the chosen positions that become `[MASK]`.
-        random_share: share of the chosen positions that become a random piece. The rest stays unchanged.
-        whole_word: whether to mask all pieces of a word or none; a word that would exceed the number is skipped.
+        random_share: share of the chosen positions that become a random piece. The rest do not change.
+        whole_word: whether to mask all pieces of a word or none. A word that would exceed the number is skipped.
         seed: random seed for calls without one.
 
     Raises:
@@ -80,12 +80,12 @@ class MaskedLMMasker(tf.Module):
 
         Args:
             token_ids: packed rows, ragged integers [B, (T)].
-            seed: two integers (a stateless seed, such as `[run seed, batch index]`), or None for the masker's seed.
+            seed: two integers (a stateless seed, e.g. `[run seed, batch index]`), or None for the masker's seed.
 
         Returns:
             A dictionary: masked `token_ids`, ragged int32 [B, (T)]; `mask_positions` in ascending order and
             `masked_ids` (the original ids there), int32 [B, P]; `masked_weights`, float32 [B, P], 1 for a real
-            position. Unused places are zero.
+            position. Unused positions are zero.
         """
         if not isinstance(token_ids, tf.RaggedTensor) or token_ids.shape.rank != 2:
             raise ValueError(
@@ -110,7 +110,7 @@ class MaskedLMMasker(tf.Module):
         }
 
     def _wanted(self, row_lengths: tf.Tensor) -> tf.Tensor:
-        """Number of positions to predict in each row. In float64 and half to even, so that it equals Python's round."""
+        """The number of positions to predict in each row. Rounds float64 half to even, like Python's `round`."""
         rounded = tf.round(tf.cast(row_lengths, tf.float64) * tf.constant(self.rate, tf.float64))
         return tf.clip_by_value(tf.cast(rounded, tf.int32), 1, self.max_predictions)
 
@@ -144,10 +144,10 @@ class MaskedLMMasker(tf.Module):
 
     @staticmethod
     def _take_in_order(sizes: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-        """Goes through each row's sizes from the left and takes each one that still fits; zeros are never taken.
+        """Goes through each row's sizes from the left and takes each one that still fits. Zeros are never taken.
 
-        Each round takes the run up to the first size that no longer fits, and then keeps only sizes within what is
-        left. Each round lowers what is left, so that a few rounds are enough.
+        Each round takes all sizes up to the first one that no longer fits, and then keeps only sizes within the
+        remaining room. Each round reduces the room, so a few rounds are enough.
         """
 
         def one_round(taken: tf.Tensor, alive: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -173,7 +173,7 @@ class MaskedLMMasker(tf.Module):
         return tf.where(kind < self.mask_share, self.vocabulary.mask_id, kept_or_random)
 
     def _chosen_positions(self, chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The chosen places of each row from left to right, zero-padded: int32 [B, P] and weights float32 [B, P]."""
+        """Returns each row's chosen positions, ascending and zero-padded: int32 [B, P], and weights float32 [B, P]."""
         width = tf.shape(chosen)[1]
         count = tf.minimum(self.max_predictions, width)
         rank = tf.where(chosen, width - tf.range(width), 0)  # the leftmost ranks highest
@@ -195,7 +195,7 @@ def _scatter_add(columns: tf.Tensor, values: tf.Tensor, shape: tf.Tensor) -> tf.
 
 
 def _with_column(tokens: tf.Tensor) -> tf.Tensor:
-    """One more column of zeros, so that position 0 can be gathered from rows of length 0."""
+    """Adds a column of zeros, so position 0 can be gathered from rows of length 0."""
     return tf.pad(tokens, [[0, 0], [0, 1]])
 
 
@@ -208,8 +208,9 @@ def _seed_key(seed: Any) -> tf.Tensor:
 def _random(key: tf.Tensor, tokens: tf.Tensor, stream: int) -> tf.Tensor:
     """Uniform float32 numbers in [0, 1) like `tokens` [B, T], each a function of key, stream, row and column only.
 
-    TensorFlow's stateless generators number the elements of a whole tensor, so that a row's numbers would change with
-    the length of the batch's longest row. This is splitmix64 (Steele et al. 2014) over a counter for each place.
+    TensorFlow's stateless generators number the elements of a whole tensor, so a row's numbers would change with the
+    length of the batch's longest row. Instead, this is splitmix64 (Steele et al. 2014) over a counter for each
+    position.
     """
     rows = tf.cast(tf.range(tf.shape(tokens)[0]), tf.uint64)[:, None]
     columns = tf.cast(tf.range(tf.shape(tokens)[1]), tf.uint64)[None, :]

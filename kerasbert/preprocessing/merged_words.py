@@ -1,7 +1,7 @@
-"""Finds words of a text that normalization makes the same although they are spelled differently.
+"""Finds differently spelled words of a text that normalization merges.
 
-The default of an uncased vocabulary, lower-casing and dropping accents, suits English. In many other languages accents,
-vowel signs or dots tell words apart.
+The default of an uncased vocabulary, lower-casing and dropping accents, suits English. In many other languages, words
+differ only in accents, vowel signs or dots.
 """
 
 import unicodedata
@@ -23,13 +23,13 @@ _TURKISH_LOWER = str.maketrans({"I": "ı", "İ": "i"})
 
 @dataclass(frozen=True)
 class MergedWords:
-    """Words that become the same although they are spelled differently.
+    """Differently spelled words that normalization merges.
 
     Attributes:
-        count: number of different words that become the same as another one.
+        count: number of distinct words that become the same as another one.
         examples: up to three groups of such words, the most frequent first.
-        by_accents: whether keeping accents would keep at least one of them apart.
-        by_case: whether keeping capitals would be needed for at least one of them.
+        by_accents: whether keeping accents would keep at least one of them distinct.
+        by_case: whether at least one of them stays distinct only with its capital letters.
 
     Example:
         >>> merged = MergedWords(count=2, examples=(("ano", "año"),), by_accents=True)
@@ -43,7 +43,7 @@ class MergedWords:
     by_case: bool = False
 
     def warning(self) -> str | None:
-        """One sentence that names the setting that keeps the words apart, or None if no words are merged."""
+        """Returns one sentence that names the setting that keeps the words apart, or None if no words are merged."""
         if not self.count:
             return None
         listed = "; ".join(" = ".join(words) for words in self.examples)
@@ -57,16 +57,16 @@ class MergedWords:
 def merged_words(lines: Iterable[str], tokenizer: WordPieceTokenizer) -> MergedWords:
     """Counts the words of a text that a tokenizer's normalization merges.
 
-    Words that differ by capitals only do not count, because sentences begin with a capital in most languages, nor do
-    different encodings of the same letters (a composed "é" and one of two characters). In a text with the Turkish
-    letters "ı" or "İ" the small letter of "I" is "ı", so that "SIK" and "sik" count.
+    Words that differ only in capital letters do not count, because sentences begin with a capital letter in most
+    languages. Different encodings of the same letters (a composed "é" and one of two characters) do not count either.
+    In a text with the Turkish letters "ı" or "İ", the small letter of "I" is "ı", so "SIK" and "sik" count.
 
     Args:
-        lines: the text, or a sample of it. Its distinct words are held in memory.
-        tokenizer: its rules for capitals and accents are looked at, not its vocabulary.
+        lines: the text, or a sample of it. Its distinct words are kept in memory.
+        tokenizer: a tokenizer, whose rules for capital letters and accents are used, but not its vocabulary.
 
     Returns:
-        The count, examples and what would keep the words apart.
+        The count, examples, and whether accents or capital letters would keep the words apart.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
@@ -81,7 +81,7 @@ def merged_words(lines: Iterable[str], tokenizer: WordPieceTokenizer) -> MergedW
     counts: Counter[str] = Counter()
     for word, count in spelled.items():
         counts[_comparable(word, is_turkish)] += count
-    # Merged by the rules as they are, and by the same rules without those for accents.
+    # Words that are merged by the tokenizer's rules, and by the same rules without those for accents.
     groups = _grouped(spelled, tokenizer, is_turkish, strip_accents=tokenizer.strip_accents)
     by_case = _grouped(spelled, tokenizer, is_turkish, strip_accents=False) if groups else []
     merged_by_case = {word for group in by_case for word in group}
@@ -95,7 +95,7 @@ def merged_words(lines: Iterable[str], tokenizer: WordPieceTokenizer) -> MergedW
 
 
 def _splitter(tokenizer: WordPieceTokenizer, lower_case: bool, strip_accents: bool) -> WordPieceTokenizer:
-    """A tokenizer with other rules for capitals and accents, of which only the words are asked."""
+    """Returns a tokenizer with other rules for capital letters and accents, which is used only to split words."""
     return WordPieceTokenizer(
         Vocabulary([*SPECIAL_TOKENS, "a"]),
         lower_case,
@@ -106,7 +106,7 @@ def _splitter(tokenizer: WordPieceTokenizer, lower_case: bool, strip_accents: bo
 
 
 def _spelled_words(lines: Iterable[str], tokenizer: WordPieceTokenizer) -> Counter[str]:
-    """How often each word occurs as it is written."""
+    """Counts how often each word occurs in its original spelling."""
     splitter = _splitter(tokenizer, lower_case=False, strip_accents=False)
     counts: Counter[str] = Counter()
     batch: list[str] = []
@@ -126,7 +126,7 @@ def _words(texts: list[str], splitter: WordPieceTokenizer) -> list[str]:
 
 
 def _comparable(word: str, is_turkish: bool) -> str:
-    """The word as it counts: composed, and in small letters by the rules of its language."""
+    """Returns the form in which words are compared: composed, and in small letters by the rules of the language."""
     word = unicodedata.normalize("NFC", word)
     return unicodedata.normalize("NFC", (word.translate(_TURKISH_LOWER) if is_turkish else word).lower())
 
@@ -134,7 +134,7 @@ def _comparable(word: str, is_turkish: bool) -> str:
 def _grouped(
     spelled: Iterable[str], tokenizer: WordPieceTokenizer, is_turkish: bool, strip_accents: bool
 ) -> list[tuple[str, ...]]:
-    """The groups of different words that become the same."""
+    """Returns the groups of different words that become the same."""
     words = sorted(spelled)
     splitter = _splitter(tokenizer, tokenizer.lower_case, strip_accents)
     groups: defaultdict[tuple[bytes, ...], set[str]] = defaultdict(set)

@@ -1,13 +1,14 @@
 """Writes character tables in the format that tf-text's FastBertNormalize op runs.
 
 The op maps each character of a text by a table that it receives as a tensor: a flatbuffer with a trie over UTF-8 bytes
-(darts-clone's double array) and a pool of replacement strings. tf-text itself makes only two such tables; other
-tables run at the same speed. The rules: see character_tables.py.
+(darts-clone's double array) and a pool of replacement strings. tf-text provides only two such tables. Other tables run
+at the same speed. The rules: see character_tables.py.
 
 The format, from tensorflow_text/core/kernels/fast_bert_normalizer_model.fbs and darts-clone: the children of the node
-at index `i` are at `base ^ byte`, where `base` is `i ^ offset`, and its value, if it has one, at `base`. A node's unit
-has in bits 0 to 7 the byte that leads to it, in bit 8 whether it has a value, from bit 10 the offset; bit 31 marks a
-value. A replacement is a value with bit 30 set, its place in the pool from bit 6, its length in bits 0 to 5.
+at index `i` are at `base ^ byte`, where `base` is `i ^ offset`, and its value, if it has one, is at `base`. A node's
+unit contains the byte that leads to it in bits 0 to 7, whether it has a value in bit 8, and the offset from bit 10. Bit
+31 marks a value. A replacement is a value with bit 30 set, its position in the pool from bit 6, and its length in bits
+0 to 5.
 """
 
 from collections.abc import Mapping
@@ -25,11 +26,11 @@ _BLOCK = 256  # units
 
 
 def build_normalizer_model(replacements: Mapping[bytes, bytes]) -> bytes:
-    """The model for a table of replacements.
+    """Returns the model for a table of replacements.
 
     Args:
-        replacements: the replacement of each character, as UTF-8; characters that stay are left out. A key may also be
-            an invalid sequence of a lead byte and trail bytes, as the op cuts them.
+        replacements: the replacement of each character, as UTF-8. Characters that do not change are omitted. A key may
+            also be an invalid sequence of a lead byte and trail bytes, as the op cuts them.
 
     Returns:
         A flatbuffer for `tensorflow_text.FastBertNormalizer(model_buffer=...)`.
@@ -52,8 +53,8 @@ def build_normalizer_model(replacements: Mapping[bytes, bytes]) -> bytes:
 
 
 def _pool(replacements: Mapping[bytes, bytes]) -> tuple[bytes, dict[bytes, int]]:
-    """All replacement strings in a row, and for each key the value that points to its own."""
-    pool = bytearray(b" ")  # never empty, which the op refuses
+    """Returns all replacement strings in one string, and for each key the value that points to its replacement."""
+    pool = bytearray(b" ")  # never empty, because the op rejects an empty pool
     places: dict[bytes, int] = {b"": 0}
     values = {}
     for key, replacement in replacements.items():
@@ -77,10 +78,10 @@ class _Child(NamedTuple):
 
 
 class _DoubleArray:
-    """Units in which equal branches and equal values are stored once.
+    """A double array in which equal branches and equal values are stored only once.
 
-    Bytes after the first are from 0x80 to 0xBF, so that a branch's children fill the 64 units from `base ^ 0x80`. A
-    block has room for two branches, at its start and 0x40 after it, and values in between.
+    Bytes after the first are from 0x80 to 0xBF, so a branch's children fill the 64 units from `base ^ 0x80`. A block
+    has room for two branches, at its start and 0x40 after it, and values in between.
     """
 
     def __init__(self) -> None:

@@ -15,15 +15,15 @@ TRUNCATIONS = ("longest_first", "only_first", "only_second")
 
 
 class SegmentPacker(tf.Module):
-    """Joins token segments with `[CLS]` and `[SEP]`, and truncates them so that the row fits.
+    """Joins token segments with `[CLS]` and `[SEP]`, and truncates them to fit into a row.
 
     Args:
         vocabulary: has the ids of `[CLS]` and `[SEP]`.
-        sequence_length: most tokens of a packed row, including special tokens; at least 3.
+        sequence_length: maximum number of tokens of a packed row, including special tokens. At least 3.
         truncation: which segment loses its last tokens if a pair is too long. `"longest_first"` is
             google-research/bert's rule (`truncate_seq_pair`): one token at a time from the longer segment, from the
             second if both are equally long. `"only_first"` and `"only_second"` shorten that segment only; if the other
-            one alone is too long, it is cut to fit. A single segment is cut at its end.
+            one alone is too long, it is truncated too. A single segment is truncated at its end.
 
     Raises:
         ValueError: `sequence_length` or `truncation` is outside what is described above.
@@ -62,8 +62,8 @@ class SegmentPacker(tf.Module):
             token_ids and segment_ids (0 up to the first `[SEP]`, 1 after it), ragged int32 [B, (T)].
 
         Raises:
-            BadInputError: the segments differ in their numbers of rows. A graph that learns the numbers when it runs
-                raises `tf.errors.InvalidArgumentError`.
+            BadInputError: the segments differ in their numbers of rows. If the numbers are only known when a graph
+                runs, it raises `tf.errors.InvalidArgumentError`.
         """
         first = _int32(first)
         if second is None:
@@ -74,15 +74,15 @@ class SegmentPacker(tf.Module):
         return self._join([(first, kept_first), (second, kept_second)])
 
     def _kept_lengths(self, first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How many tokens of each segment stay: two int64 [B] for two int64 [B]."""
+        """Returns the number of tokens that are kept of each segment: two int64 [B] for two int64 [B]."""
         room = tf.constant(self.sequence_length - 3, first.dtype)
         if self.truncation == "only_first":
             kept_second = tf.minimum(second, room)
         elif self.truncation == "only_second":
             kept_second = tf.minimum(second, room - tf.minimum(first, room))
         else:
-            # Dropping one token at a time from the longer side ends at halves, with the odd token in the first segment,
-            # unless one side is shorter than its half: then the other side gets the rest.
+            # Dropping one token at a time from the longer segment leaves halves, with the odd token in the first
+            # segment, unless one segment is shorter than its half. Then the other segment gets the rest.
             kept_second = tf.minimum(second, tf.maximum(room // 2, room - first))
         return tf.minimum(first, room - kept_second), kept_second
 
@@ -99,8 +99,8 @@ class SegmentPacker(tf.Module):
             end = start + kept
             within = positions - tf.gather(start, rows)
             inside = (within >= 0) & (positions < tf.gather(end, rows))
-            # Places outside read from index 0, so that the gather never leaves the tensor; the appended token keeps
-            # it valid for a batch without any token.
+            # Positions outside are read from index 0, so the gather never leaves the tensor. The appended token keeps
+            # it valid for a batch without any tokens.
             source = tf.where(inside, tf.gather(segment.row_starts(), rows) + within, 0)
             tokens = tf.where(inside, tf.gather(tf.concat([segment.values, [0]], axis=0), source), tokens)
             tokens = tf.where(positions == tf.gather(end, rows), self.vocabulary.sep_id, tokens)
@@ -112,7 +112,7 @@ class SegmentPacker(tf.Module):
 
 
 def _of_equal_rows(first: tf.RaggedTensor, second: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The segments, after a check that they have the same number of rows."""
+    """Returns the segments after checking that they have the same number of rows."""
     rule = "The two segments of pairs must come in batches of the same length."
     remedy = "Pass one second text for each first one, an empty string if it has none."
     known = first.shape[0], second.shape[0]
@@ -122,7 +122,7 @@ def _of_equal_rows(first: tf.RaggedTensor, second: tf.RaggedTensor) -> tuple[tf.
         return first, second
     rows = tf.size(first.row_lengths()), tf.size(second.row_lengths())
     received = [f"{rule} Received, first and second segments:", *rows, remedy]
-    # The gathers must wait for the check, or their own message comes first.
+    # The gathers must wait for the check, otherwise their error comes first.
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(*rows), received)]):
         return tf.identity(first), tf.identity(second)
 

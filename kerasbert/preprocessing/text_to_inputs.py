@@ -28,11 +28,10 @@ class TextToInputs(tf.Module):
 
     Args:
         tokenizer: splits text into ids.
-        sequence_length: most tokens of a row, including special tokens; at least 3.
+        sequence_length: maximum number of tokens of a row, including special tokens. At least 3.
         truncation: as for `SegmentPacker`.
         padding: `"longest"` pads to the longest row of the batch, `"fixed"` to `sequence_length`, and a positive
-            integer to the next multiple of it (at most `sequence_length`), which keeps the number of different shapes
-            small.
+            integer to the next multiple of it (at most `sequence_length`), which limits the number of different shapes.
 
     Raises:
         ValueError: an argument is outside what is described above.
@@ -75,7 +74,7 @@ class TextToInputs(tf.Module):
 
     @property
     def sequence_length(self) -> int:
-        """Most tokens of a row."""
+        """Maximum number of tokens of a row."""
         return self.packer.sequence_length
 
     @property
@@ -93,7 +92,7 @@ class TextToInputs(tf.Module):
         }
 
     def __call__(self, texts: Any, second: Any = None) -> dict[str, tf.Tensor]:
-        """Makes the inputs of a batch.
+        """Returns the inputs for a batch.
 
         Args:
             texts: strings [B], or a tuple of two such batches (first and second texts of pairs).
@@ -117,7 +116,7 @@ class TextToInputs(tf.Module):
         return self.pack(first_ids, None if second is None else self.tokenizer.tokenize(second))
 
     def pack(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None) -> dict[str, tf.Tensor]:
-        """Makes the same inputs as a call from token ids, ragged [B, (tokens)]."""
+        """Returns the same inputs as a call, from token ids, ragged [B, (tokens)]."""
         token_ids, segment_ids = self.packer(first, second)
         lengths = token_ids.row_lengths()
         width = self._width(lengths)
@@ -131,7 +130,7 @@ class TextToInputs(tf.Module):
         return {name: tf.ensure_shape(tensor, static_shape) for name, tensor in dense.items()}
 
     def _width(self, lengths: tf.Tensor) -> tf.Tensor:
-        """T: number of columns of the padded batch."""
+        """Returns T, the number of columns of the padded batch."""
         if self.padding == "fixed":
             return tf.constant(self.sequence_length, lengths.dtype)
         longest = tf.reduce_max(tf.concat([lengths, [2]], axis=0))  # [CLS] [SEP], for a batch without rows
@@ -140,7 +139,7 @@ class TextToInputs(tf.Module):
         return longest
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes `vocab.txt` and `preprocessing.json` into `folder`, each atomically. Other files stay."""
+        """Writes `vocab.txt` and `preprocessing.json` into `folder`, each atomically. Other files are kept."""
         self.vocabulary.save(Path(folder) / VOCABULARY_FILE)
         settings = {"vocabulary_size": self.vocabulary.size, **self.get_config()}
         with write_aside(Path(folder) / SETTINGS_FILE) as aside:

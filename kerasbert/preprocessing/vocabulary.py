@@ -1,7 +1,7 @@
 """The word pieces that a model knows, in the order of their ids, with BERT's special tokens.
 
-Reads and writes `vocab.txt` (one piece a line, the line number is the id). Splitting text: see tokenizer.py. Learning
-pieces from text: see vocabulary_learning.py.
+Reads and writes `vocab.txt` (one piece per line, where the line number is the id). Splitting text: see tokenizer.py.
+Learning pieces from text: see vocabulary_learning.py.
 """
 
 import os
@@ -13,22 +13,22 @@ from kerasbert.files import write_aside
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SUFFIX_MARK = "##"
-LONGEST_PIECE_BYTES = 256  # tf-text's word-piece trie holds no longer piece
+LONGEST_PIECE_BYTES = 256  # the longest piece that tf-text's word-piece trie can contain
 
 
 class Vocabulary:
     """An ordered set of word pieces that contains BERT's five special tokens.
 
-    A new vocabulary is strict: no piece is blank or comes twice. Lines that come from a published model are taken as
-    they are, see `from_file`, because each line's number is the id of a trained row.
+    A new vocabulary is strict: pieces must not be blank or repeated. Lines of a published model are accepted unchanged
+    (see `from_file`), because each line's number is the id of a trained row.
 
     Args:
         pieces: the pieces in the order of their ids. `##` marks a piece that continues a word. They must contain
-            `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`, at any place.
+            `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`, at any position.
 
     Raises:
-        BadInputError: a special token is missing, or a piece is blank, comes twice, is longer than 256 bytes or
-            contains a line break.
+        BadInputError: a special token is missing, or a piece is blank, repeated, longer than 256 bytes or contains a
+            line break.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "##ing"])
@@ -46,11 +46,11 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Vocabulary":
-        """Reads a `vocab.txt`: UTF-8, one piece a line, the first line is id 0.
+        """Reads a `vocab.txt`: UTF-8, one piece per line, where the first line has id 0.
 
-        As in google-research/bert's loader, white space around a piece is not part of it, each line is an id, a blank
-        line is never matched, and of two equal lines the last one counts. Blank lines at the very end make no ids.
-        `save` writes the file back byte for byte.
+        As in google-research/bert, white space around a piece is ignored, each line is an id, a blank line never
+        matches, and the last of several equal lines counts. Blank lines at the end of the file have no ids. `save`
+        writes the file back byte for byte.
 
         Raises:
             BadInputError: the file does not exist, is empty or not UTF-8, lacks a special token, or a line is longer
@@ -62,7 +62,7 @@ class Vocabulary:
 
     @classmethod
     def from_lines(cls, lines: Iterable[str]) -> "Vocabulary":
-        """Takes the pieces of a published model as they are, by the rules of `from_file`.
+        """Creates a vocabulary from the pieces of a published model, by the rules of `from_file`.
 
         Args:
             lines: the pieces in the order of their ids. An id without a piece is an empty string.
@@ -95,7 +95,7 @@ class Vocabulary:
         return vocabulary
 
     def with_added(self, pieces: Iterable[str]) -> "Vocabulary":
-        """This vocabulary with more pieces at its end, by the rules of `from_lines`.
+        """Returns this vocabulary with more pieces at its end, by the rules of `from_lines`.
 
         Args:
             pieces: the pieces for the ids from `size` on.
@@ -104,28 +104,28 @@ class Vocabulary:
             BadInputError: a piece is longer than 256 bytes or contains a line break.
         """
         lines = (*self._pieces, *pieces)
-        # What is saved begins with the same bytes, up to the last line that is an id.
+        # A saved file starts with the same bytes, up to the last line that is an id.
         kept = b"\n".join(self._content.split(b"\n")[: self.size])
         end = b"\r\n" if kept.endswith(b"\r") or b"\r\n" in kept else b"\n"
         content = kept.removesuffix(b"\r") + b"".join(end + line.encode("utf-8") for line in lines[self.size :]) + end
         return self._loaded(lines, content, "The vocabulary", lambda index: f"piece {index}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the pieces to `path`, one a line; the bytes of the file that they were read from, if they were.
+        """Writes the pieces to `path`, one per line. If they were read from a file, the same bytes are written.
 
-        A half-written file is never seen.
+        An incomplete file is never visible.
         """
         with write_aside(path) as aside:
             aside.write_bytes(self._content)
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The pieces in the order of their ids; blank lines and repeated pieces of a file are among them."""
+        """The pieces in the order of their ids, including blank lines and repeated pieces of a file."""
         return self._pieces
 
     @property
     def matched_pieces(self) -> tuple[str | None, ...]:
-        """For each id the piece that is looked for in words, or None for an id that no text gets."""
+        """For each id, the piece that is searched for in words, or None for an id that no text gets."""
         return self._matched
 
     @property
@@ -164,7 +164,7 @@ class Vocabulary:
         return self._ids[MASK]
 
     def id_of(self, piece: str) -> int:
-        """The id of `piece`, or that of `[UNK]` if the vocabulary does not contain it."""
+        """Returns the id of `piece`, or that of `[UNK]` if the vocabulary does not contain it."""
         return self._ids.get(piece, self.unk_id)
 
     def __contains__(self, piece: object) -> bool:
@@ -183,11 +183,11 @@ class Vocabulary:
         return f"Vocabulary({self.size} pieces)"
 
 
-_RULE = "A vocabulary is a UTF-8 text file with one word piece a line."
+_RULE = "A vocabulary is a UTF-8 text file with one word piece per line."
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a vocabulary file."""
+    """Returns the bytes of a vocabulary file."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
@@ -205,7 +205,7 @@ def _read(path: Path) -> bytes:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines without their ends and without the blank ones at the very end."""
+    """Returns the lines without line ends, and without blank lines at the end of the file."""
     # Only \n ends a line: pieces may contain other Unicode line separators (the multilingual vocabulary has them).
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     while lines and not lines[-1].strip(" \t\r\n"):
@@ -218,7 +218,7 @@ def _content(pieces: Iterable[str]) -> bytes:
 
 
 def _strict_ids(pieces: tuple[str, ...]) -> dict[str, int]:
-    """Piece -> id, after the rules of a new vocabulary are checked."""
+    """Checks the rules of a new vocabulary and returns piece -> id."""
     ids: dict[str, int] = {}
     for index, piece in enumerate(pieces):
         _check_line(piece, "The vocabulary", f"piece {index}")
@@ -243,12 +243,12 @@ def _check_special_tokens(ids: dict[str, int], pieces: Sequence[str], source: st
         extent = f"{place(0)} to {place(len(pieces) - 1)}" if pieces else "none"
         raise BadInputError(
             f"A vocabulary must contain {', '.join(SPECIAL_TOKENS)}. Received: {source} with {len(pieces)} pieces "
-            f"({extent}) lacks {', '.join(missing)}. Add each missing token as a piece of its own."
+            f"({extent}) lacks {', '.join(missing)}. Add each missing token as a separate piece."
         )
 
 
 def _check_line(piece: str, source: str, place: str) -> None:
-    """Refuses what can be no line of a vocabulary."""
+    """Refuses a piece that cannot be a line of a vocabulary."""
     if not isinstance(piece, str):
         raise TypeError(f"A piece must be a string. Received: {source}, {place}: {piece!r}.")
     if "\n" in piece or piece.endswith("\r"):

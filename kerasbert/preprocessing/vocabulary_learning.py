@@ -32,20 +32,20 @@ def learn_vocabulary(
 ) -> Vocabulary:
     """Learns up to `size` word pieces. The same lines give the same vocabulary.
 
-    It contains every character of the text, or the most frequent ones if they do not fit into `size`.
+    The vocabulary contains every character of the text, or the most frequent ones if not all fit into `size`.
 
     Args:
-        lines: the text, streamed: only its distinct words are held in memory.
-        size: most pieces, including special tokens; reached if the text has enough words.
+        lines: the text, which is streamed: only its distinct words are kept in memory.
+        size: maximum number of pieces, including special tokens. It is reached if the text has enough words.
         lower_case: as for `WordPieceTokenizer`.
         strip_accents: as for `WordPieceTokenizer`.
         split_cjk: as for `WordPieceTokenizer`.
         normalization: as for `WordPieceTokenizer`.
-        min_count: a piece longer than one character must occur this often.
+        min_count: how often a piece of more than one character must occur.
 
     Raises:
         BadInputError: the lines contain no word.
-        ValueError: `size` leaves no room for pieces besides the special tokens, or `min_count` is below 1.
+        ValueError: `size` leaves no room for pieces in addition to the special tokens, or `min_count` is below 1.
 
     Example:
         >>> vocabulary = learn_vocabulary(["the cat sat", "the cat ran"] * 3, size=24)
@@ -54,7 +54,7 @@ def learn_vocabulary(
     """
     if size < len(SPECIAL_TOKENS) + 2:
         raise ValueError(
-            f"`size` must leave room for pieces besides the {len(SPECIAL_TOKENS)} special tokens. "
+            f"`size` must leave room for pieces in addition to the {len(SPECIAL_TOKENS)} special tokens. "
             f"Received: size={size!r}. For example `size=8000`."
         )
     if min_count < 1:
@@ -69,7 +69,7 @@ def learn_vocabulary(
 
 
 def _count_words(lines: Iterable[str], splitter: WordPieceTokenizer) -> Counter[str]:
-    """How often each normalized word occurs."""
+    """Counts how often each normalized word occurs."""
     split = tf.function(
         lambda texts: splitter.words(texts).values,
         input_signature=[tf.TensorSpec([None], tf.string)],
@@ -85,7 +85,7 @@ def _count_words(lines: Iterable[str], splitter: WordPieceTokenizer) -> Counter[
 
 
 def _learn_pieces(counts: Counter[str], size: int, min_count: int) -> list[str]:
-    """Special tokens, characters, then longer pieces by descending count: at most `size` in total."""
+    """Returns special tokens, characters, and then longer pieces by descending count: at most `size` in total."""
     alone, inside = _kept_characters(counts, size - len(SPECIAL_TOKENS))
     characters = [*sorted(alone | inside), *(SUFFIX_MARK + character for character in sorted(inside))]
     words = [
@@ -98,9 +98,9 @@ def _learn_pieces(counts: Counter[str], size: int, min_count: int) -> list[str]:
 
 
 def _kept_characters(counts: Counter[str], room: int) -> tuple[set[str], set[str]]:
-    """The most frequent characters that fit: those that occur only alone, and those within words.
+    """Returns the most frequent characters that fit: those that occur only alone, and those within words.
 
-    The first kind (CJK, punctuation) needs one piece, the second two: "a" and "##a".
+    A character of the first kind (CJK, punctuation) needs one piece, and one of the second kind two: "a" and "##a".
     """
     frequency: Counter[str] = Counter()
     within_words: set[str] = set()
@@ -120,10 +120,10 @@ def _kept_characters(counts: Counter[str], room: int) -> tuple[set[str], set[str
 
 
 def _longer_pieces(words: list[tuple[str, int]], room: int, min_count: int) -> list[str]:
-    """The most frequent pieces of more than one character, `room` of them if the words have as many.
+    """Returns the most frequent pieces of more than one character, `room` of them if the words have that many.
 
-    The learner takes a count that pieces must reach. This searches for the count that gives enough pieces, up to a
-    tenth too many, and cuts off the rarest.
+    The learner takes a minimum count of pieces. This function searches for the count that gives enough pieces, up to a
+    tenth too many, and drops the rarest ones.
     """
     if not words or room <= 0:
         return []
@@ -138,13 +138,13 @@ def _longer_pieces(words: list[tuple[str, int]], room: int, min_count: int) -> l
             too_high = threshold
         if enough is not None and (len(enough) <= room * 1.1 or too_high - low <= 1):
             return enough[:room]
-        # The number of pieces is about inversely proportional to the count that they must reach.
+        # The number of pieces is roughly inversely proportional to the minimum count.
         guess = round(threshold * len(pieces) / room)
         threshold = min(max(guess, low if enough is None else low + 1), too_high - 1)
 
 
 def _learn_with_count(words: list[tuple[str, int]], min_count: int) -> list[str]:
-    """The pieces of more than one character that occur at least `min_count` times, by descending count."""
+    """Returns the pieces of more than one character that occur at least `min_count` times, by descending count."""
     params = learner.Params(
         upper_thresh=None,
         lower_thresh=None,

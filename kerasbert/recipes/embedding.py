@@ -89,7 +89,7 @@ def embed(encoder: SentenceEncoder, texts: Sequence[str], batch_size: int = 32) 
     Args:
         encoder: the result of `load_sentence_encoder`.
         texts: N texts.
-        batch_size: texts that the model sees at once.
+        batch_size: number of texts in a batch.
 
     Yields:
         float32 `[rows, E]`.

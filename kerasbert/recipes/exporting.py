@@ -1,4 +1,4 @@
-"""Exports a model folder as a SavedModel, with what its training run knows in the model card."""
+"""Exports a model folder as a SavedModel, with facts of its training run in the model card."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.run_folder import RunFolder, check_format
 
-# The settings of a run that say what the model was trained on.
+# The settings of a run that name the training data.
 _DATA_SETTINGS = ("texts", "held_out", "train", "validation", "test", "text_column", "pair_column", "label_column")
 _COMMANDS = ("pretrain", "fine-tune")
 
@@ -32,7 +32,7 @@ def export_model(
         model: A folder that `kerasbert.checkpoints.load` reads. If it belongs to a run, the run's data and metrics go
             into the model card.
         folder: The served model's folder.
-        version: The version number, higher than the existing ones. By default the next one.
+        version: The version number, higher than all existing ones. By default, the next one.
         sequence_length: The maximum number of tokens of a row. Overrides that of the preprocessing.
         model_card: Facts for the model card, which take precedence over those of the run.
         **options: Options of `kerasbert.export.write`.
@@ -89,7 +89,7 @@ def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one if there is none."""
+    """The JSON object in a file, or an empty one if the file is missing."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -111,7 +111,7 @@ def fine_tune(
     folder = RunFolder(settings.output)
     monitor = monitored_metric(settings)
     rows = rows or read_rows(settings, report)
-    # Targets are made before the model, so that a label that training does not have is found at once.
+    # Create targets before the model, so a label that training does not have is reported immediately.
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
     backbone, to_inputs = make_backbone(settings, settings.sequence_length)
@@ -123,7 +123,7 @@ def fine_tune(
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     weights = _class_weights(settings, rows, to_inputs)
     compile_classifier(model, make_optimizer(settings, steps), loss, weights, jit_compile=settings.jit_compile)
-    # After everything that can fail: a run that was started accepts no other settings.
+    # Begin the run after everything that can fail: a run that was started accepts no other settings.
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(
         model,
@@ -186,7 +186,7 @@ def check_vocabulary(settings: FineTuningSettings, to_inputs: TextToInputs, rows
 
 
 def _texts(rows: Rows) -> Iterator[str]:
-    """The texts of some rows, as far as a model sees them."""
+    """The texts of some rows, up to the length that a model reads."""
     if isinstance(rows, TaggedTexts):
         texts: Iterator[str] = (" ".join(words) for words in rows.words)
     else:
@@ -271,7 +271,7 @@ def _training_batches(
 def _measure(
     rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
 ) -> Callable[[Classifier], dict[str, Any]]:
-    """Returns the function that measures a model on some rows, whose dataset is made once for all of its calls."""
+    """Returns the function that evaluates a model on some rows. It creates their dataset only once."""
     if isinstance(rows, TaggedTexts):
         return lambda model: evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)

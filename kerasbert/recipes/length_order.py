@@ -1,4 +1,4 @@
-"""The order in which texts go through a model: by length within a window, so that batches have little padding."""
+"""Orders texts by length within a window before they go through a model, so batches have little padding."""
 
 from collections.abc import Iterator, Sequence
 

@@ -104,7 +104,7 @@ def predict(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -
     Args:
         classifier: the result of `load_classifier`.
         rows: the texts. Labels are ignored.
-        batch_size: rows that the model sees at once.
+        batch_size: number of rows in a batch.
 
     Example:
         >>> rows = read_texts(["questions.csv"])  # doctest: +SKIP

@@ -28,7 +28,7 @@ from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pret
 
 # [CLS] first [SEP] second [SEP]
 SPECIAL_TOKENS = 3
-# Held-out text is used once: more copies of the same text would not be more text.
+# Held-out text is used once: copies would not add information.
 HELD_OUT_DUPE_FACTOR = 1
 EVALUATION_SEED = 13
 
@@ -104,7 +104,7 @@ def pretrain(
         try:
             _write_all(makers.values(), report)
         except BadInputError:
-            # A run that was started would accept no other settings, and no other text.
+            # Checked before the run begins, because a run that was started accepts no other settings and no other text.
             if not goes_on:
                 folder.remove()
             raise
@@ -136,7 +136,7 @@ def evaluate_on_records(
 
 
 def _check_text(settings: PretrainingSettings, to_inputs: TextToInputs, report: ReadReport | None) -> None:
-    """Refuses text with too many words that are not in the vocabulary, and notes words that become the same."""
+    """Refuses text with too many words that are not in the vocabulary, and notes words that normalization merges."""
     source = settings.start_from or settings.vocabulary
     lines = list(first_characters(itertools.chain.from_iterable(_read(settings, settings.texts))))
     check_unknown_words(to_inputs.tokenizer, lines, settings.max_unknown_share, source)
@@ -149,14 +149,14 @@ def _read(settings: PretrainingSettings, paths: Sequence[str], report: ReadRepor
 
 
 def _write_all(makers: Iterable["_InstanceMaker"], report: ReadReport | None) -> None:
-    """Writes the records of every length. Their texts are the same, and are counted once."""
+    """Writes the records of every length. All are made from the same text, which is counted once."""
     for maker in makers:
         maker.write(report)
         report = None
 
 
 def _steps(settings: PretrainingSettings) -> dict[str, int]:
-    """The steps of each phase that has any."""
+    """The steps of each phase, without phases of 0 steps."""
     steps = {"short": settings.steps - settings.long_steps, "long": settings.long_steps}
     return {name: number for name, number in steps.items() if number}
 
@@ -178,7 +178,7 @@ class _InstanceMaker:
             whole_word=settings.whole_word,
             seed=settings.seed,
         )
-        # As many tokens in a batch of long inputs as in one of short ones.
+        # A batch of long inputs has as many tokens as one of short inputs.
         self._batch_size = max(1, settings.batch_size * settings.sequence_length // length)
 
     def write(self, report: ReadReport | None) -> None:
@@ -205,7 +205,7 @@ class _InstanceMaker:
                     raise
                 raise BadInputError(
                     f"Held-out text must allow next-sentence pairs too. {error} "
-                    "Give more documents, or held-out text of your own with `held_out`."
+                    "Use more documents, or separate held-out text (`held_out`)."
                 ) from error
 
     def batches(self, start_batch: int) -> tf.data.Dataset:
@@ -253,7 +253,7 @@ class _InstanceMaker:
 
 
 def _chosen(documents: Iterable[list[str]], held_out: bool, share: float) -> Iterator[list[str]]:
-    """Those documents that are held out by a hash of their text, or those that are not."""
+    """Yields the documents that are held out by a hash of their text, or all others."""
     for document in documents:
         if is_held_out(document, share) == held_out:
             yield document

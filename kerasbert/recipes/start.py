@@ -34,7 +34,7 @@ def make_backbone(settings: RunSettings, longest: int) -> tuple[BertBackbone, Te
 
     Args:
         settings: The settings of the run.
-        longest: The longest input of the run, in tokens.
+        longest: The maximum number of tokens of the run's inputs.
 
     Raises:
         BadInputError: There is nothing to start from, or the position table is shorter than `longest`.

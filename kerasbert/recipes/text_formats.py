@@ -1,4 +1,4 @@
-"""How the settings say that files are written, and what a user should know about the words in them."""
+"""The format of the run's files according to its settings, and a note on merged words."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,12 @@ from kerasbert.preprocessing import WordPieceTokenizer, merged_words
 from kerasbert.recipes.vocabulary_check import first_characters
 from kerasbert.settings import FormatSettings, TableSettings
 
-# A sample of this size shows what a tokenizer does to a language.
+# A sample of this size is enough to see how a tokenizer handles a language.
 _SAMPLE_CHARACTERS = 500_000
 
 
 def table_format(settings: FormatSettings) -> TableFormat:
-    """Returns the format of the files, as the readers of `kerasbert.data` take it."""
+    """Returns the format of the files, for the readers of `kerasbert.data`."""
     columns = {}
     if isinstance(settings, TableSettings):
         columns = {"word_column": settings.word_column, "tag_column": settings.tag_column}

@@ -1,9 +1,9 @@
-"""Fine-tuning with a label for each word: how the tags of words become labels of pieces, and answers become entities.
+"""Fine-tuning with a label for each word: converts the tags of words to labels of pieces, and answers to entities.
 
-A word of one piece has the label of its tag. Pieces inside a word that the tokenizer treats as words of their own (e.g.
-those of "U.S.") share it as the words of an entity would, because a served model cannot know where the user's words
-end: "S-place" becomes "B-place", "I-place" and "E-place". Pieces that begin with `##` have no label. For the parts of a
-tag, see kerasbert/data/tables/tag_scheme.py.
+A word of one piece has the label of its tag. If the tokenizer splits a word into several words (e.g. "U.S."), these
+share its label like the words of an entity, because a served model does not know where the user's words end: "S-place"
+becomes "B-place", "I-place" and "E-place". Pieces that begin with `##` have no label. For the parts of a tag, see
+kerasbert/data/tables/tag_scheme.py.
 
 Shapes: `R` rows, `T` tokens, `C` labels.
 """
@@ -36,12 +36,12 @@ Span = tuple[int, int, str]
 
 @dataclass(frozen=True)
 class PieceTargets:
-    """What a token classifier is trained and measured with.
+    """The targets for training and evaluating a token classifier.
 
     Attributes:
-        labels: the label of each piece, int32 `[R, T]` for the longest input; -1 where none counts.
+        labels: the label of each piece, int32 `[R, T]` for the longest input, and -1 for pieces without a label.
         words: the number of the word to which each labelled piece belongs, `[R, T]`; -1 at other pieces.
-        cut_off: how many words of each row are beyond the longest input, int `[R]`.
+        cut_off: number of words of each row beyond the maximum sequence length, int `[R]`.
     """
 
     labels: np.ndarray
@@ -79,7 +79,7 @@ def piece_targets(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) ->
 
 
 def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> np.ndarray:
-    """Return the label of each piece, int32 `[R, T]` for the longest input, and -1 where none counts.
+    """Return the label of each piece, int32 `[R, T]` for the longest input, and -1 for pieces without a label.
 
     Raises:
         BadInputError: a tag does not occur in the training rows.
@@ -104,20 +104,20 @@ def evaluate_tokens(
 ) -> dict[str, Any]:
     """Measure a token classifier on all words and entities of some rows.
 
-    Words and entities beyond the longest input get no answer from the model: they count as missed in every metric
-    except `loss`, and `words_cut_off` is their number.
+    The model does not read words and entities beyond its maximum sequence length. They count as missed in every metric
+    except `loss`, and `words_cut_off` is the number of these words.
 
     Args:
         model: a token classifier.
         rows: the rows to measure on.
         labels: the labels from training.
         to_inputs: the model's preprocessing.
-        batch_size: rows that the model sees at once.
+        batch_size: number of rows in a batch.
 
     Returns:
         `loss` over labelled pieces; `accuracy` over labelled pieces and words that are cut off; `entity_precision`,
-        `entity_recall` and `entity_f1` over entities whose kind and borders are right; and the counts `rows`,
-        `entities`, `words` and `words_cut_off`.
+        `entity_recall` and `entity_f1` over entities, which are correct if kind, start and end are correct; and the
+        counts `rows`, `entities`, `words` and `words_cut_off`.
 
     Raises:
         BadInputError: a tag does not occur in the training rows.
@@ -167,7 +167,7 @@ def _losses_and_answers(
 def _tags_of_row(
     row: int, tags: Sequence[str], targets: PieceTargets, answers: np.ndarray, labels: Labels
 ) -> tuple[list[str], list[str]]:
-    """Return a row's true and found tags: of each labelled piece, or of a word that the model does not see."""
+    """Return a row's true and predicted tags of labelled pieces, and of words that the model does not read."""
     places: dict[int, list[int]] = {}
     for place in np.flatnonzero(targets.words[row] != _IGNORED):
         places.setdefault(int(targets.words[row, place]), []).append(int(place))
@@ -213,7 +213,7 @@ def _word_begins(words: tuple[str, ...]) -> np.ndarray:
 def _shared(label: int, labels: Labels) -> tuple[int, int, int]:
     """Return the labels of the first, the inner and the last of several pieces of a word with this label.
 
-    Where training has no such label, the word's own is used.
+    If training has no such label, the word's own label is used.
     """
     prefix, kind = parsed_tag(labels.names[label])
     if not prefix:

@@ -1,4 +1,4 @@
-"""Refuses text whose words are not in the vocabulary: the model would see [UNK] in their place."""
+"""Refuses text whose words are not in the vocabulary: the model would read [UNK] instead."""
 
 import itertools
 from collections.abc import Iterable, Iterator

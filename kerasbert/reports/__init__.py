@@ -1,4 +1,4 @@
-"""What did a run do? One page that anybody can open.
+"""HTML reports on training runs.
 
 A `Report` takes plain data (numbers, lists, dicts, arrays) and writes one self-contained HTML file, without scripts and
 external files. It needs the extra `report` (jinja2, matplotlib), which is imported when the first report is made.

@@ -76,7 +76,7 @@ def add_run(report: Report, run: Run, heading: str = "") -> None:
 
 
 def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
-    """Add how good the model is."""
+    """Add the model's metrics."""
     split = evaluation.get("split", "")
     if "metrics" in evaluation:
         # The section of the confusion matrix shows the metrics of each label.
@@ -97,7 +97,7 @@ def _add_results(report: Report, evaluation: Mapping[str, Any]) -> None:
 
 
 def _add_text_metrics(report: Report, evaluation: Mapping[str, Any]) -> None:
-    """Add what the texts are like, and what the model computes from them."""
+    """Add statistics of the texts, and the model's attention and answers."""
     if "answers" in evaluation:
         report.add_answers(evaluation["answers"])
     if "attention" in evaluation:

@@ -129,7 +129,7 @@ def check_model(
         require(found == policy, f"The model's dtype policy must be that of its parts, {policy}.", found)
         check_loss_scaling(half, policy)
         half.set_weights(weights)
-        # A model's last layer may stay in float32, which Keras' guide to mixed precision recommends.
+        # A model's last layer may stay in float32, as Keras's guide to mixed precision recommends.
         dtypes = {keras.DTypePolicy(policy).compute_dtype, "float32"}
         check_half_precision(half, dtypes, inputs, outputs, half_tolerance)
 

@@ -26,7 +26,7 @@ def check_functional(model: keras.Model, inputs: dict[str, np.ndarray], toleranc
     check_equal(flatten(model(inputs, training=False)), outputs, 0.0, "Inference must not be random.")
 
     paths = [weight.path for weight in model.weights]
-    require(len(set(paths)) == len(paths), "Every weight must have a path of its own.", sorted(paths))
+    require(len(set(paths)) == len(paths), "Every weight must have a unique path.", sorted(paths))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         model.save(file)
@@ -72,12 +72,17 @@ def check_padding(
     found = flatten(model(padded, training=False))
     for ours, output in zip(found, outputs, strict=True):
         if output.shape[:2] == mask.shape:
-            check_equal([ours[:, :tokens][mask]], [output[mask]], tolerance, "Padding must change no real position.")
+            check_equal(
+                [ours[:, :tokens][mask]],
+                [output[mask]],
+                tolerance,
+                "Padding must not change the output at real positions.",
+            )
         else:
             check_equal([ours], [output], tolerance, "Padding must not change the output.")
     nothing = {**inputs, "padding_mask": np.zeros_like(inputs["padding_mask"])}
     finite = all(np.isfinite(output).all() for output in flatten(model(nothing, training=False)))
-    require(finite, "A row of nothing but padding must give finite numbers.", "NaN or infinity")
+    require(finite, "A row of only padding must give finite numbers.", "NaN or infinity")
 
 
 def check_training(model: keras.Model, inputs: dict[str, np.ndarray], result: Any) -> None:

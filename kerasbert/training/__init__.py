@@ -1,4 +1,4 @@
-"""How is a model trained and measured? Optimizers, schedules, losses, class weights, a resumable `fit`, metrics."""
+"""Training and evaluation: optimizers, schedules, losses, class weights, a resumable `fit`, and metrics."""
 
 from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer

@@ -1,4 +1,4 @@
-"""Class weights: how much each label counts in the loss, so that rare labels are learned too.
+"""Class weights: the weight of each label in the loss, so that rare labels are learned too.
 
 Only the loss is weighted. Metrics count every row once, with or without class weights.
 """
@@ -14,7 +14,7 @@ from kerasbert.errors import BadInputError
 # R rows, T tokens, C labels
 
 ClassWeights: TypeAlias = Literal["balanced"] | Mapping[str, float]
-"""How to weigh labels: `"balanced"`, or a dict from label to weight.
+"""The weights of labels: `"balanced"`, or a dict from label to weight.
 
 Example:
     >>> weights: ClassWeights = {"rare": 5.0}
@@ -26,7 +26,7 @@ Example:
 def class_weights(
     weights: ClassWeights, targets: np.ndarray, labels: Sequence[str], problem_type: str = "single_label_classification"
 ) -> np.ndarray:
-    """Return the weight of each label, as `compile_classifier` takes them.
+    """Return the weight of each label, for `compile_classifier`.
 
     Args:
         weights: `"balanced"`, or a dict from label to weight; labels that the dict leaves out have the weight 1.

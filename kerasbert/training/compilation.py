@@ -1,4 +1,5 @@
-"""Compiles a model with its losses, running metrics and optimizer, for Keras's own `fit` and for ours."""
+"""Compiles a model with its losses, running metrics and optimizer, for the `fit` of Keras and of
+`kerasbert.training`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -89,10 +90,11 @@ def compile_classifier(
 
 
 def chosen_jit_compile(jit_compile: bool | None) -> bool:
-    """Return whether to use XLA: the argument, or by default where it pays.
+    """Return whether to use XLA: the argument or, by default, whether it is worthwhile.
 
-    It pays always on JAX, on TensorFlow only with an accelerator, and never on PyTorch. With TensorFlow on a CPU, each
-    new input length costs a compilation, for which a short run is too short; Keras's `"auto"` would turn it on.
+    It is always worthwhile on JAX, only with an accelerator on TensorFlow, and never on PyTorch. With TensorFlow on a
+    CPU, each new input length needs a compilation, which takes too long for a short run. Keras's `"auto"` would turn it
+    on.
     """
     if jit_compile is not None:
         return jit_compile

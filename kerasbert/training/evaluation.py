@@ -90,7 +90,7 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Measure a classifier or a regression model on a finite dataset.
 
-    The model is compiled once, however often it is evaluated. Sample weights of the dataset are ignored.
+    The model is compiled only once, even if it is evaluated several times. Sample weights of the dataset are ignored.
 
     Args:
         model: a model with one output, logits `[B, C]`. It need not be compiled.
@@ -142,7 +142,7 @@ def evaluate_classifier(
 
 
 def majority_class(training_targets: Iterable[Any], targets: Iterable[Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the metrics of always predicting the most frequent label of the training data: a model's lower bound.
+    """Return the metrics of always predicting the most frequent label of the training data, as a baseline.
 
     Args:
         training_targets: label numbers of the training rows.

@@ -1,4 +1,4 @@
-"""Trains a compiled model, for pretraining and fine-tuning alike, and continues after a kill.
+"""Trains a compiled model, for pretraining and fine-tuning, and resumes after a kill.
 
 For the loop itself, see run/loop.py.
 """

@@ -1,6 +1,6 @@
 """The losses that training minimizes: masked LM, next-sentence prediction, and one per problem type of a classifier.
 
-All are computed in float32, whatever the dtype of the model's outputs. For metrics, see metrics.py.
+All are computed in float32, regardless of the dtype of the model's outputs. For metrics, see metrics.py.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from kerasbert.settings import PROBLEM_TYPES
 class MaskedLMLoss(keras.losses.Loss):
     """Cross-entropy over the masked positions of the whole batch: sum(w * l) / (sum(w) + 1e-5).
 
-    Every masked position of the batch has the same weight, however many its row has. Without masked positions, the
-    loss is 0.
+    Every masked position of the batch has the same weight, regardless of their number in its row. Without masked
+    positions, the loss is 0.
 
     Call arguments:
         y_true: the ids of the masked pieces, int32 `[B, P]`.
@@ -88,7 +88,7 @@ class ClassWeightedLoss(keras.losses.Loss):
             self._is_multi_label = False
         else:
             raise ValueError(
-                "`class_weights` must have the shape [labels], or [2, labels] for several labels a row. "
+                "`class_weights` must have the shape [labels], or [2, labels] for several labels per row. "
                 f"Received: shape={self.class_weights.shape}. Use the result of `kerasbert.training.class_weights`."
             )
 
@@ -130,7 +130,7 @@ def classification_loss(problem_type: str) -> keras.losses.Loss:
             `"regression"` (mean squared error, targets `[B, C]`, or `[B]` if C is 1).
 
     Raises:
-        ValueError: the problem type is none of these.
+        ValueError: the problem type is unknown.
 
     Example:
         >>> type(classification_loss("regression")).__name__

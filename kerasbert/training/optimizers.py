@@ -1,8 +1,8 @@
-"""Adam with decoupled weight decay, as BERT is trained: a modern default, and the rules of the original BERT.
+"""Adam with decoupled weight decay: a modern default, and the optimizer of the original BERT.
 
-Both exclude norms and biases from the decay by looking at the variables themselves: Keras compares its patterns with
-`variable.name` ("gamma", "bias"), so that a pattern like "LayerNorm" silently matches nothing. For learning rate
-schedules, see schedules.py.
+Both exclude norms and biases from the decay by examining the variables themselves: Keras compares patterns with
+`variable.name` ("gamma", "bias"), so a pattern like "LayerNorm" silently matches nothing. For learning rate schedules,
+see schedules.py.
 """
 
 import math
@@ -35,7 +35,7 @@ class AdamW(keras.optimizers.AdamW):
 
     On the TensorFlow backend, the gradient of an embedding consists of slices, one for each occurrence of a token.
     Keras squares them slice by slice, which makes the second moment and the clipping norm of repeated tokens too small.
-    Here the slices are summed first, so that all backends compute the same. With gradient accumulation, a schedule
+    Here, the slices are summed first, so all backends give the same result. With gradient accumulation, a schedule
     counts updates, not batches.
 
     Takes the arguments of `keras.optimizers.AdamW`. `adamw` creates one with BERT's values.
@@ -53,7 +53,7 @@ class AdamW(keras.optimizers.AdamW):
 
     @keras.optimizers.AdamW.learning_rate.getter
     def learning_rate(self) -> Any:
-        """The rate of the next update. Keras would count batches, even if several of them make one update."""
+        """The rate of the next update. Keras would count batches, even if several of them form one update."""
         if isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             return self._learning_rate(self.iterations)
         return self._learning_rate

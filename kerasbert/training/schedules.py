@@ -60,7 +60,7 @@ class LinearWarmupDecay(_WarmupDecay):
 
 @keras.saving.register_keras_serializable(package="kerasbert")
 class OriginalWarmupDecay(_WarmupDecay):
-    """The original BERT's schedule: the decay begins at update 0, so that the rate drops at the end of the warm-up.
+    """The original BERT's schedule: the decay begins at update 0, so the rate drops at the end of the warm-up.
 
     Args:
         peak: the rate at which the warm-up would end. The decay is already below it by then.

@@ -1,1 +1,1 @@
-"""How does a pipeline run on this machine? Runs its components one after the other and summarizes each run."""
+"""Runs a pipeline on this machine, one component after the other, and summarizes the run."""

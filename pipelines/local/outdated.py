@@ -1,7 +1,7 @@
 """Finds cached results that are out of date because the folder of pushed models has changed since.
 
-TFX's cache only knows a component's inputs. An evaluation also depends on the newest pushed model, and a push on the
-pushed version still being there.
+TFX's cache only knows a component's inputs. An evaluation also depends on the newest pushed model, and a push on
+whether the pushed version still exists.
 """
 
 from collections.abc import Sequence

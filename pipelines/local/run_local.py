@@ -1,8 +1,8 @@
 """Runs a pipeline on this machine, one component after the other, and reports on each of them.
 
-Like TFX's LocalDagRunner, with what people at a terminal need: a line per component while it runs, its time and peak
+Like TFX's LocalDagRunner, with additional output for a terminal: a line per component while it runs, its time and peak
 memory, a table at the end, and one clear line with the component's name if something goes wrong. Unchanged components
-are taken from the cache, so the same call goes on after a kill. The log of TFX and Beam is written to a file.
+are taken from the cache, so the same call resumes after a kill. The log of TFX and Beam is written to a file.
 """
 
 import datetime

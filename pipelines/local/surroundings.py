@@ -1,4 +1,4 @@
-"""What a local run needs around it: folders, a log file, a folder for temporary files, and no proxy to this machine."""
+"""The environment of a local run: folders, a log file, a folder for temporary files, and no proxy to this machine."""
 
 import contextlib
 import datetime

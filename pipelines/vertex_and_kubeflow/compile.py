@@ -1,7 +1,7 @@
-"""Compiles a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML), without a network, and checks the result.
+"""Compiles a pipeline for Vertex AI (JSON) or Kubeflow Pipelines v2 (YAML), offline, and checks the result.
 
-The backends differ from what TFX can express: Kubeflow Pipelines only runs containers and importers, both take machine
-sizes as numbers, and a value that is chosen when a run is started must be an input of the whole pipeline.
+The backends have requirements that TFX does not handle: Kubeflow Pipelines only runs containers and importers, both
+take machine sizes as numbers, and a value that is chosen when a run is started must be an input of the whole pipeline.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a component may use: workers of Beam, and cores, memory and accelerators on Vertex AI and Kubeflow."""
+"""The resources of a component: Beam workers, and cores, memory and accelerators on Vertex AI and Kubeflow."""
 
 from collections.abc import Iterable
 
@@ -14,8 +14,8 @@ _LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 def beam_args(settings: PipelineSettings, component: str) -> list[str]:
     """Returns the Beam arguments of one component.
 
-    Several workers are processes of Beam's local runner or machines of Dataflow. Other runners have their own arguments
-    for it, which belong in `beam_pipeline_args`.
+    Several workers are processes of Beam's local runner or Dataflow machines. For other runners, set their own
+    arguments in `beam_pipeline_args`.
     """
     arguments = list(settings.beam_pipeline_args)
     workers = settings.resources_of(component).workers

@@ -1,4 +1,4 @@
-"""Starts a compiled pipeline on Vertex AI with Google's own client."""
+"""Starts a compiled pipeline on Vertex AI with Google's client."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ def submit(
     parameters: Mapping[str, Any] | None = None,
     job_id: str | None = None,
 ) -> Any:
-    """Starts a run of a compiled pipeline and returns at once.
+    """Starts a run of a compiled pipeline and returns immediately.
 
     Args:
         path: The file that `compile_pipeline` wrote for Vertex AI.

@@ -1,4 +1,4 @@
-"""Where a client sends its requests: the server's address, the proxy in between, headers and channel options.
+"""The address of a server, the proxy for it, and the headers and channel options of requests.
 
 One class for each API; the blocking and the asynchronous client share them.
 """
@@ -25,7 +25,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5000),
 ]
-# Kinds of addresses that gRPC resolves itself, and those of them that no proxy is used for.
+# Kinds of addresses that gRPC resolves itself, and those for which no proxy is used.
 _SCHEMES = ("dns:", "ipv4:", "ipv6:", "static:", "unix:", "unix-abstract:", "vsock:", "xds:")
 _WITHOUT_HOST = ("static:", "unix:", "unix-abstract:", "vsock:", "xds:")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -92,7 +92,7 @@ class GrpcServer:
     """A gRPC API: its address, the proxy for it, the channel's options and the metadata of each call.
 
     Attributes:
-        address: The address as gRPC takes it.
+        address: The address in gRPC's form.
         proxy: The proxy that the environment names for this server, or None.
         metadata: The metadata of each call.
 
@@ -116,7 +116,7 @@ class GrpcServer:
             self.proxy = proxy_for("grpc", host, port)
         self.metadata = tuple(_checked_headers("metadata", metadata).items())
         self._credentials = credentials
-        # gRPC reads the environment by rules of its own, which do not exclude this machine.
+        # gRPC reads the environment by its own rules, which do not exclude this machine.
         self._options = [*_CHANNEL_OPTIONS, self._proxy_option(), *options]
 
     def open(self, package: Any) -> Any:
@@ -134,7 +134,7 @@ class GrpcServer:
 
 
 def _host_and_port(address: str) -> tuple[str, str, int]:
-    """The scheme with what belongs to it ("dns:///", mostly empty), the host without brackets and the port."""
+    """The scheme with its separators (e.g. "dns:///", usually empty), the host without brackets, and the port."""
     found = re.fullmatch(r"(dns:(?://[^/]*/)?|ipv4:|ipv6:)?(\[[^\[\]]+\]|[^:/\[\]@?#\s]+):(\d{1,5})", address)
     if not found or not 0 < int(found.group(3)) < 65536:
         if re.match(r"(https?|grpcs?)://", address):
@@ -154,7 +154,7 @@ def _port(url: str, netloc: str) -> int | None:
 
 
 def _ascii_host(argument: str, host: str) -> str:
-    """A host name with characters beyond ASCII in its form for the name service ("xn--...")."""
+    """Returns a host name with non-ASCII characters in the form for the name service ("xn--...")."""
     try:
         encoded = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:

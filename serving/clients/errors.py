@@ -1,4 +1,4 @@
-"""The errors of the clients: one exception type for each thing that a caller can do about it.
+"""The errors of the clients: one exception type for each way in which a caller can react.
 
 The codes have gRPC's names. Over REST the code is derived from the HTTP status, which several codes may share:
 400 becomes INVALID_ARGUMENT, although the server may have meant FAILED_PRECONDITION or OUT_OF_RANGE.
@@ -11,7 +11,7 @@ class ServingClientError(Exception):
     """The base class of the clients' errors: a call that got no answer.
 
     Attributes:
-        message: The server's message, or what the client noticed.
+        message: The message of the server or of the client.
         code: Name of the gRPC code, e.g. "INVALID_ARGUMENT".
         http_status: Status of the HTTP reply. None over gRPC, or if there was no reply.
         attempts: How many times the request was sent.

@@ -1,7 +1,7 @@
-"""Which proxy a request goes through, according to the environment; the same rules for REST and gRPC.
+"""Finds the proxy for a request in the environment, by the same rules for REST and gRPC.
 
-The variables are those that curl, Go and gRPC read, in lower or upper case. A server on this machine is never asked
-through a proxy, as in Go: no proxy could reach it. Entries of `no_proxy` are host names (which include their
+The variables are those that curl, Go and gRPC read, in lower or upper case. As in Go, requests to a server on this
+machine never use a proxy, because no proxy could reach it. Entries of `no_proxy` are host names (which include their
 subdomains), IP addresses, networks (`10.0.0.0/8`) and `*`, each with an optional port.
 """
 
@@ -38,7 +38,7 @@ class Proxy:
 
     @property
     def hint(self) -> str:
-        """What to add to the message of a request that failed."""
+        """Text to add to the message of a failed request."""
         return (
             f" The request went through the proxy {self.url} (environment variable {self.variable}). To connect "
             f"directly, add {self.host} to the environment variable no_proxy."
@@ -97,7 +97,7 @@ def _first_set(names: tuple[str, ...]) -> tuple[str, str]:
 def _with_upper_case(names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         yield name
-        # In a CGI program, HTTP_PROXY is the request header "Proxy", which anybody can set.
+        # In a CGI program, HTTP_PROXY is the request header "Proxy", which any client can set.
         if name != "http_proxy" or "REQUEST_METHOD" not in os.environ:
             yield name.upper()
 

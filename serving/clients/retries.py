@@ -1,4 +1,4 @@
-"""When to send a request again: only after UNAVAILABLE, after random pauses that become longer.
+"""Decides when to retry a request: only after UNAVAILABLE, after random pauses of increasing length.
 
 A pause is drawn uniformly between zero and a limit that grows exponentially ("full jitter"), so that clients that
 failed at the same time do not return at the same time. Sending and sleeping are left to the clients.

@@ -31,5 +31,5 @@ class Target:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a text is not empty and can be sent: UTF-8 cannot encode half of a surrogate pair."""
+    """Returns whether a text is not empty and can be sent: UTF-8 cannot encode lone surrogates."""
     return bool(text) and not any("\ud800" <= character <= "\udfff" for character in text)

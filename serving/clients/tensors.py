@@ -1,4 +1,4 @@
-"""Converts what callers pass to `predict` into arrays that can be sent."""
+"""Converts the inputs of `predict` to arrays that can be sent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def as_arrays(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def needs_dtypes(inputs: Mapping[str, Any]) -> bool:
-    """Return whether the dtype of an input depends on the signature: Python numbers have no dtype of their own."""
+    """Return whether the dtype of an input depends on the signature, because Python numbers have no dtype."""
     return any(not isinstance(value, (np.ndarray, np.generic)) and not _holds_text(value) for value in inputs.values())
 
 

@@ -2,7 +2,7 @@
 
 In a closed loop, a fixed number of clients each send a request as soon as the last one is answered. In an open loop,
 requests are sent at a given rate whether the server keeps up or not, and a request's latency counts from the moment it
-was due, so a server that stalls cannot hide the requests that wait meanwhile (no coordinated omission).
+was due, so the requests that wait while a server stalls are not hidden (no coordinated omission).
 """
 
 import asyncio
@@ -165,7 +165,7 @@ async def _open_loop(
     due = pause()
     while due < seconds:
         wait = due - (time.perf_counter() - begin)
-        # If sending is late, `sleep(0)` still lets replies in; what is due is sent at once.
+        # If sending is late, `sleep(0)` still lets replies in, and all requests that are due are sent immediately.
         await asyncio.sleep(max(wait, 0))
         if len(in_flight) >= load.max_in_flight:
             now = time.perf_counter() - begin

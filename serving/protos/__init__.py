@@ -7,8 +7,8 @@ folder. They are compiled into `descriptors.binpb`:
     python -m grpc_tools.protoc -I serving/protos --include_imports \
         --descriptor_set_out=serving/protos/descriptors.binpb serving/protos/*.proto
 
-The messages live in a descriptor pool of their own, so TensorFlow's messages of the same names can be imported in the
-same process. Every release of protobuf from 3.20 can load them.
+The messages are in a separate descriptor pool, so TensorFlow's messages of the same names can be imported in the same
+process. Every release of protobuf from 3.20 can load them.
 
 Example:
 

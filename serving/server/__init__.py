@@ -1,7 +1,7 @@
 """A local server for SavedModels that speaks TensorFlow Serving's REST and gRPC APIs.
 
-For laptops and tests: clients cannot tell it from TensorFlow Serving, including versions, labels, hot loading, batching
-and metrics. Use `tensorflow/serving` itself in production.
+It is for laptops and tests. For clients, it behaves like TensorFlow Serving, including versions, labels, hot loading,
+batching and metrics. Use `tensorflow/serving` itself in production.
 """
 
 from kerasbert_serving.server.local_server import LocalServer, serve

@@ -1,8 +1,8 @@
 """Predict, classify and regress on a loaded version: from requests to tensors, and from tensors to results.
 
 Each API is a pair of functions. `*_call` converts a request to the tensors of a run, and `*_result` converts the
-tensors to a result. In between, REST and gRPC wait for a batch, and the warm-up runs at once. The error messages are
-TensorFlow Serving's.
+tensors to a result. In between, REST and gRPC wait for a batch, and the warm-up runs immediately. The error messages
+are TensorFlow Serving's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,20 +12,20 @@ class ServerOptions:
         model_dir: Folder whose numbered subfolders are the versions of one model.
         model_name: The name of that model in requests.
         model_config_file: A `ModelServerConfig` in protobuf text format, instead of the two options above.
-        model_config_file_poll_wait_seconds: How often to read that file again. 0 reads it once.
+        model_config_file_poll_wait_seconds: Seconds between reads of that file. 0 reads it once.
         host: Address to listen on.
         rest_port: Port of the REST API. 0 takes a free port.
         grpc_port: Port of the gRPC API. 0 takes a free port.
-        file_system_poll_wait_seconds: How often to check the folders for new versions. 0 checks them once.
+        file_system_poll_wait_seconds: Seconds between checks of the folders for new versions. 0 checks them once.
         max_num_load_retries: How often loading is tried again before a version counts as failed.
         load_retry_interval_seconds: The pause before loading is tried again.
         enable_model_warmup: Whether to replay `assets.extra/tf_serving_warmup_requests` before a version is served.
         num_request_iterations_for_warmup: How often to run each of its records.
-        enable_batching: Whether waiting requests share a run if their rows are independent.
-        max_batch_size: The maximum number of rows in a shared run.
-        max_batch_bytes: The maximum work of a shared run, in rows times the bytes of the longest row. For texts, this
-            bounds rows times tokens, because texts in a batch are padded to the longest one. A single request may
-            exceed it; it then runs alone.
+        enable_batching: Whether waiting requests run as one batch if their rows are independent.
+        max_batch_size: The maximum number of rows of requests that run as one batch.
+        max_batch_bytes: The maximum size of requests that run as one batch, in rows times the bytes of the longest row.
+            For texts, this bounds rows times tokens, because texts in a batch are padded to the longest one. A single
+            request may exceed it; it then runs alone.
         max_waiting_requests: The maximum number of requests that wait per signature. Further ones are refused with
             UNAVAILABLE (503).
         max_waiting_bytes: The maximum number of bytes of all requests that are read or wait for a reply. Further ones
@@ -36,7 +36,7 @@ class ServerOptions:
             status 413.
         max_grpc_message_bytes: The maximum size of a gRPC request. Larger ones are refused with RESOURCE_EXHAUSTED.
         body_idle_timeout_seconds: How long a REST body may pause before it is refused with status 408.
-        shutdown_grace_seconds: How long requests in progress may take when the server is told to stop.
+        shutdown_grace_seconds: Seconds that requests in progress may take to finish after a stop signal.
         rest_api_enable_cors_support: Whether replies have CORS headers.
         enable_signature_method_name_check: Whether classify and regress require the signature's method name.
         allow_version_labels_for_unavailable_models: Whether a new label may name a version that is not served yet.

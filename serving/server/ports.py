@@ -1,4 +1,4 @@
-"""Takes the ports of a server before its models are loaded, so that a port in use is reported at once."""
+"""Opens the ports of a server before its models are loaded, so a port in use is reported immediately."""
 
 import errno
 import ipaddress
@@ -36,7 +36,7 @@ def listen_for_grpc(options: ServerOptions, server: grpc.aio.Server) -> int:
     Raises:
         PortError: If this is not possible.
     """
-    # gRPC does not tell the reason of a failure, so the same is tried with a socket of our own first.
+    # gRPC does not report the reason of a failure, so a socket of our own tries the port first.
     with closing(_bound(options.host, "grpc_port", options.grpc_port)) as probe:
         family = probe.family
     try:

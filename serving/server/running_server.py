@@ -197,7 +197,7 @@ class RunningServer:
                 await asyncio.to_thread(self.store.reload, configs)
             except ServingError as error:
                 log.error("The model configuration file was not applied: %s", error)
-            except Exception:  # the task must go on, or no further change would be applied
+            except Exception:  # the task must continue, or no further change would be applied
                 log.exception("The model configuration file was not applied")
 
 

@@ -25,7 +25,7 @@ from kerasbert_serving.server.statuses import Code, ServingError, invalid_argume
 from kerasbert_serving.server.tensors.request_protos import ProtoInputs, serialized_examples
 from kerasbert_serving.server.waiting_bytes import WaitingBytes
 
-# Requests with more bytes are converted in a thread, so that the event loop goes on.
+# Requests with more bytes are converted in a thread, so the event loop is not blocked.
 LONG_REQUEST = 2**18
 
 Result = TypeVar("Result")
@@ -96,8 +96,8 @@ class ServingCore:
         """
         # The body is parsed before the model is looked up: of two errors, TensorFlow Serving reports that of the body.
         parsed = await off_loop(len(body), lambda: PredictBody.parse(body))
-        # The lease is taken here and not in the thread: a thread runs on after its request has timed out, and would
-        # take a lease that nobody returns.
+        # The lease is taken here and not in the thread: a thread continues after its request has timed out, and would
+        # take a lease that is never returned.
         with self._lease(target) as servable:
             name = parsed.signature_name
             signature = servable.signature(name)
@@ -196,7 +196,7 @@ def target_of(spec: Any) -> Target:
 
 
 async def off_loop(size: int, work: Callable[[], Result]) -> Result:
-    """Does some work at once, or in a thread if the request has many bytes."""
+    """Does some work immediately, or in a thread if the request has many bytes."""
     if size <= LONG_REQUEST:
         return work()
     return await asyncio.to_thread(work)

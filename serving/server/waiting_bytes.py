@@ -1,4 +1,4 @@
-"""Bounds the bytes of all requests that the server holds, from the arrival of the first byte to the reply."""
+"""Bounds the bytes of all requests that the server keeps, from the arrival of the first byte to the reply."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

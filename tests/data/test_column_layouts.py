@@ -1,4 +1,4 @@
-"""Files with one word a line: which columns are the words and the tags, and which lines are neither."""
+"""Files with one word per line: which columns contain the words and the tags, and which lines contain neither."""
 
 import pytest
 

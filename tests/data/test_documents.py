@@ -1,4 +1,4 @@
-"""Reading documents: what ends a line and a document, and what cannot be read."""
+"""Reading documents: ends of lines and documents, and files that cannot be read."""
 
 import gzip
 import itertools

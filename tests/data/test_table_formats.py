@@ -242,7 +242,7 @@ def test_json_lines_with_lists_stay_rows(tmp_path):
         ('["a", "b"]', "row 1 of .*a str"),
         ("[[1, 2], [3, 4]]", "must be an object.*a list"),
         ('[{"text": "a"}, 3]', "without 'label'"),
-        ('[{"text": "a", "label": 1},\n{"text": "b", "label": 2}', "one object a line, or one array.*line 2 of"),
+        ('[{"text": "a", "label": 1},\n{"text": "b", "label": 2}', "one object per line, or one array.*line 2 of"),
         ("[]", "at least one row"),
         ('{"text": "a", "label"', "line 1 of"),
         ("3", "must be an object"),

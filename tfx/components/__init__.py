@@ -1,1 +1,1 @@
-"""Which components do our pipelines have in addition to TFX's own? One per file. Importing one imports TFX."""
+"""The components of the pipelines in addition to TFX's, one per file. Importing one imports TFX."""

@@ -1,7 +1,7 @@
 """Stops the run if the rows are not as expected, before a model is trained on them.
 
-TFX's ExampleValidator only reports anomalies and lets the run go on. This component raises one clear error for them,
-and for any difference from the rows that passed last.
+TFX's ExampleValidator only reports anomalies and lets the run continue. This component raises one clear error for them,
+and for any difference from the last accepted rows.
 """
 
 import json
@@ -44,7 +44,7 @@ def DataCheck(  # noqa: N802 (TFX components are named like classes)
         schema: The schema that the rows must have.
         anomalies: The output of ExampleValidator.
         accepted: The output with a summary of the schema that passed.
-        last_accepted: The file with the summary of the schema that passed last. It is replaced, and need not exist.
+        last_accepted: The file with the summary of the last accepted schema. It is replaced, and need not exist.
         label: The label column.
         accept_new_schema: Whether a schema that differs from the last one passes.
     """

@@ -1,6 +1,6 @@
 """Stops the run if the documents are not as expected, before a model is trained on them.
 
-TFX's ExampleValidator only reports anomalies and lets the run go on. This component raises one clear error for them,
+TFX's ExampleValidator only reports anomalies and lets the run continue. This component raises one clear error for them,
 and for scripts that the documents of the last accepted run did not have.
 """
 
@@ -39,7 +39,7 @@ def DocumentCheck(  # noqa: N802 (TFX components are named like classes)
         schema: The schema that the documents must have.
         accepted: The output with a summary of the schema that passed.
         schema_source: Where the schema comes from, for messages.
-        last_accepted: The file with the summary of the schema that passed last. It is replaced, and need not exist.
+        last_accepted: The file with the summary of the last accepted schema. It is replaced, and need not exist.
         accept_new_schema: Whether a schema with features or scripts that the last one did not have passes.
     """
     for split in artifact_utils.decode_split_names(anomalies.split_names):
@@ -53,7 +53,7 @@ def DocumentCheck(  # noqa: N802 (TFX components are named like classes)
 
 
 def check_nothing_new(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Checks that a schema has nothing that the last one did not have. Missing scripts do no harm.
+    """Checks that a schema has nothing that the last one did not have. Missing scripts are allowed.
 
     Args:
         before: Feature -> its `type` and `values`, as `summary_of` returns them, of the last run.

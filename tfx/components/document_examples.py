@@ -1,8 +1,8 @@
 """Reads text files into examples, one per document, split into training and held-out text by a hash of the document.
 
-This is an ExampleGen: its driver records the names and contents of the files, so that changed text is read again and
-unchanged text comes from the cache. Workers read ranges of bytes and write one file each. No worker keeps or shuffles
-the text in memory.
+This is an ExampleGen: its driver records the names and contents of the files, so changed text is read again and
+unchanged text is taken from the cache. Workers read ranges of bytes and write one file each. No worker keeps or
+shuffles the text in memory.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Reads labelled tables or TFRecords into tf.Examples, in the splits that `kerasbert fine-tune` would choose.
 
-Files are read in parallel by Beam, each row as `records/labelled_reading.py` reads it. A changed file is noticed by its
-content, which is part of the cache's key.
+Files are read in parallel by Beam, each row as `records/labelled_reading.py` reads it. A changed file is detected by
+its content, which is part of the cache key.
 """
 
 import json
@@ -48,7 +48,7 @@ class LabelledExampleGenDriver(FileBasedDriver):
 
 
 class LabelledExampleGenExecutor(BaseExampleGenExecutor):
-    """Reads the files that `input_base` and the pattern stand for, and splits their rows."""
+    """Reads the files that match `input_base` and the pattern, and splits their rows."""
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -154,7 +154,7 @@ def _files_of(exec_properties: Mapping[str, Any]) -> list[str]:
     """Returns the files with the rows.
 
     Raises:
-        BadInputError: If there is none.
+        BadInputError: If there are no files.
     """
     config = proto_utils.json_to_proto(
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY], example_gen_pb2.Input()

@@ -1,7 +1,7 @@
 """The schema of labelled rows: the type of each column, and the labels that training knows.
 
-TFX's own SchemaGen would take the texts of a small table for categories, and the labels of a large one for free text.
-Here the task defines the type of a column, and the known labels are those of the training split.
+TFX's SchemaGen would treat the texts of a small table as categories, and the labels of a large one as free text. Here
+the task defines the type of a column, and the known labels are those of the training split.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Pushes a blessed model as a new version, so that a server that watches the folder never serves half of it.
+"""Pushes a blessed model as a new version, so a server that watches the folder never sees an incomplete version.
 
 TFX's own Pusher copies file by file into the final folder, and pushes an unchanged model again after a new evaluation.
 This component writes a version to a temporary folder and renames it, numbers it above all existing versions, and does

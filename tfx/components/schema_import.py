@@ -1,6 +1,6 @@
 """Reads the user's own schema into the artifact that ExampleValidator and the checks read.
 
-TFX's ImportSchemaGen would not notice a corrected file with the same name: it would use the cache.
+TFX's ImportSchemaGen would not detect a corrected file with the same name, and would use the cache.
 """
 
 import tensorflow_data_validation as tfdv

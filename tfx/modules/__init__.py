@@ -1,1 +1,1 @@
-"""Which functions do TFX's Trainer and Tuner call? One module per pipeline, and what both need to find and store."""
+"""The functions that TFX's Trainer and Tuner call: one module per pipeline, and code that both share."""

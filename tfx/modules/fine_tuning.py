@@ -1,4 +1,4 @@
-"""What TFX's Trainer and Tuner call for fine-tuning: rows and settings in, an exported model and its run out.
+"""The functions that TFX's Trainer and Tuner call for fine-tuning. They write an exported model and its run.
 
 The training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config`
 contains `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` without the paths of data),
@@ -35,7 +35,7 @@ _TEST_SPLIT = "/Split-test/"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Fine-tunes, exports the SavedModel and stores the run. Goes on where a killed run with the same inputs ended.
+    """Fine-tunes, exports the SavedModel and stores the run. Resumes a killed run with the same inputs.
 
     Args:
         fn_args: TFX's arguments, with `custom_config` as above.
@@ -60,10 +60,10 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
-    """Searches for the best learning rate, batch size and dropout by the watched validation metric."""
+    """Searches for the best learning rate, batch size and dropout by the monitored validation metric."""
     config = fn_args.custom_config
     rows = _rows(fn_args, Columns(**config["columns"]))
-    # Once: all trials have the same vocabulary.
+    # Checked only once, because all trials have the same vocabulary.
     with _local_inputs(fn_args) as paths:
         settings = _settings(config, {}, **{**paths, "output": ""})
         check_vocabulary(settings, make_backbone(settings, settings.sequence_length)[1], rows.train)
@@ -76,7 +76,7 @@ class FineTuningTuner(keras_tuner.RandomSearch):
 
     Args:
         fn_args: TFX's arguments, with `custom_config` as above.
-        rows: The rows. Each trial is judged by its metric on the validation rows.
+        rows: The rows. Trials are compared by their metric on the validation rows.
     """
 
     def __init__(self, fn_args: FnArgs, rows: FineTuningRows) -> None:

@@ -11,7 +11,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import existing_versions
 from kerasbert_tfx.records.remote_folders import copied_to_local, is_remote
 
-# Where a run, an artifact of a pipeline or a pushed version has its model folder.
+# Where the model folder is in a run, in an artifact of a pipeline, or in a pushed version.
 _INSIDE = ("", "model", "Format-Serving", "Format-Serving/model")
 
 
@@ -21,8 +21,8 @@ def find_model(uri: str | None, setting: str = "start_from") -> Iterator[str | N
 
     Args:
         uri: A model folder or a checkpoint in any layout that `kerasbert.checkpoints.load` reads; or the folder of a
-            run, of a pipeline's artifact, or of pushed versions, of which the newest is taken. TFX may have appended
-            the name of its own sub-folder.
+            run, of a pipeline's artifact, or of pushed versions, of which the newest is used. TFX may have appended the
+            name of its own sub-folder.
         setting: The pipeline's setting that names it, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What TFX's Trainer calls for pretraining: instances and settings in, a model folder and its run out.
+"""The function that TFX's Trainer calls for pretraining. It writes a model folder and its run.
 
 The training itself is `kerasbert.recipes.pretrain`, as for `kerasbert pretrain`. The Trainer's `custom_config` contains
 `settings` (fields of `PretrainingSettings`, without paths), `is_masked` (whether training instances are masked
@@ -26,7 +26,7 @@ from kerasbert_tfx.records.remote_folders import copied_to_local
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Pretrains a model and stores the model folder and the run. Goes on where a killed run with the same inputs ended.
+    """Pretrains a model and stores the model folder and the run. Resumes a killed run with the same inputs.
 
     Args:
         fn_args: TFX's arguments, with `custom_config` as above.

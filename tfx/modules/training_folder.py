@@ -1,7 +1,7 @@
-"""The folder of a run that is still training, found again by the next try after a kill, on any machine.
+"""The folder of a run that is still training. After a kill, the next attempt finds it again, on any machine.
 
 The training loop writes its states to a local folder. If the pipeline's root is in a bucket, a thread copies each new
-state there, and a new try begins with the states that it finds.
+state there, and a new attempt begins with the states that it finds.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _KEPT_STATES = 2
 def training_folder(
     config: Mapping[str, Any], inputs: Sequence[Any], local_inputs: Mapping[str, str | None]
 ) -> Iterator[Path]:
-    """Yields a local folder for a run, the same one (or one with the same states) for every try of the same run.
+    """Yields a local folder for a run: the same one, or one with the same states, for every attempt of the same run.
 
     When the block ends without an error, the folder and its copy are removed.
 
@@ -39,7 +39,7 @@ def training_folder(
         config: The Trainer's `custom_config`. `config["unfinished"]` is the folder, on this machine or in a bucket,
             that contains the folders of all unfinished runs. `settings` that do not change the weights are ignored.
         inputs: Everything else that the run depends on, as JSON values.
-        local_inputs: Settings that are local paths in this try, such as `start_from`. Only their content counts.
+        local_inputs: Settings that are local paths in this attempt, e.g. `start_from`. Only their content counts.
     """
     settings = {name: value for name, value in config["settings"].items() if name not in FREE_SETTINGS}
     contents = {name: fingerprint(path) for name, path in local_inputs.items() if path}
@@ -79,7 +79,7 @@ def keep_run(work: Path, folder: str, names: Sequence[str]) -> None:
 
 
 def _set_paths(settings: Path, local_inputs: Mapping[str, str | None]) -> None:
-    """Puts the local paths of this try in place of those of an earlier one, which have the same content."""
+    """Replaces the local paths of an earlier attempt by those of this one, which have the same content."""
     written = json.loads(settings.read_text(encoding="utf-8"))
     written["settings"].update(local_inputs)
     settings.write_text(json.dumps(written), encoding="utf-8")
@@ -110,7 +110,7 @@ def _states_copied(work: Path, target: str) -> Iterator[None]:
 
 
 def _copy_newest_state(work: Path, target: str) -> None:
-    """Copies the newest state, unless it was copied before, and everything that it needs to go on."""
+    """Copies the newest state, unless it was copied before, and everything that is needed to resume from it."""
     run = RunFolder(work)
     states = sorted(run.checkpoints.glob("step-*.npz"))
     copied = f"{target}/{run.checkpoints.name}"
@@ -126,7 +126,7 @@ def _copy_newest_state(work: Path, target: str) -> None:
         for old in names[:-_KEPT_STATES]:
             tf.io.gfile.remove(f"{copied}/{old}")
     except (OSError, tf.errors.OpError) as error:
-        # Training goes on without a copy; the next look tries again.
+        # Training continues without a copy. The next check tries again.
         _LOGGER.warning("The training state %s was not copied to %s: %s", states[-1], target, error)
 
 

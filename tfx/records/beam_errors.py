@@ -1,6 +1,7 @@
 """Restores the error that a Beam worker raised.
 
-Beam reports it as a RuntimeError whose message contains the traceback. Users want the one line written for them.
+Beam reports it as a RuntimeError whose message contains the traceback. Users should see the one line that was written
+for them.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ _ERROR = re.compile(
 
 @contextlib.contextmanager
 def plain_beam_errors() -> Iterator[None]:
-    """Raises the worker's own exception in place of Beam's.
+    """Raises the worker's exception instead of Beam's.
 
     Raises:
         BadInputError: If a worker found text that cannot be used.

@@ -71,7 +71,7 @@ def script_of(text: str) -> str:
             counts[unicodedata.name(character, "UNNAMED").partition(" ")[0]] += 1
             if counts.total() == _SCRIPT_SAMPLE:
                 break
-    # Ties are broken by name, so that the order of the letters does not matter.
+    # Ties are broken by name, so the order of the letters does not matter.
     return min(counts, key=lambda script: (-counts[script], script)) if counts else "NONE"
 
 
@@ -92,7 +92,7 @@ def read_document_texts(path: str) -> Iterator[bytes]:
 
 
 def write_counts(uri: str, name: str, counts: dict[str, SplitCounts], report: ReadReport) -> None:
-    """Writes the counts of one worker, to a file of its own."""
+    """Writes the counts of one worker to a separate file."""
     values = {split: dataclasses.asdict(counted) for split, counted in counts.items()}
     _write_text(
         os.path.join(uri, _COUNTS_FOLDER, f"{name}.json"),

@@ -1,4 +1,4 @@
-"""Hashes of files and folders, by which a changed file with an unchanged name is noticed."""
+"""Hashes of files and folders, to detect changed files with unchanged names."""
 
 import glob
 import hashlib
@@ -18,9 +18,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     """Returns a hash of a file's content, or of the names and contents of all files in a folder.
 
     Args:
-        path: A file or a folder, on this machine or in a bucket. Any other local path stands for the files whose names
-            begin with it, such as the `model.ckpt` of a TensorFlow checkpoint. A path that does not exist has a hash
-            too.
+        path: A file or a folder, on this machine or in a bucket. Any other local path means the files whose names begin
+            with it, e.g. the `model.ckpt` of a TensorFlow checkpoint. A path that does not exist has a hash too.
 
     Example:
         >>> import tempfile
@@ -36,7 +35,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def setting_fingerprint(path: str | None) -> str:
-    """Returns the fingerprint of what a setting names; an empty string for None and for an address in a bucket.
+    """Returns the fingerprint of the file or folder that a setting names, or an empty string for None and for an
+    address in a bucket.
 
     Pipelines compile without a network, so the content of a bucket is assumed to stay the same.
     """
@@ -46,8 +46,8 @@ def setting_fingerprint(path: str | None) -> str:
 def files_fingerprint(paths: Iterable[str]) -> str:
     """Returns a hash of the names and contents of local files, and of the names, sizes and times of remote ones.
 
-    Names count because the ending says how a file is read. The content of a remote file does not count because reading
-    it would mean to download all of it.
+    Names count because the extension determines how a file is read. The content of a remote file does not count,
+    because reading it would mean downloading it.
 
     Raises:
         OSError: If a file cannot be read.

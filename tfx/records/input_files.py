@@ -1,7 +1,7 @@
-"""Which files an address stands for: a file, a folder or a pattern, on this machine or in a bucket.
+"""Finds the files of an address: a file, a folder or a glob pattern, on this machine or in a bucket.
 
-TFX wants a folder and a pattern, and reads brackets in either as part of a pattern. So the part of an address that
-exists under its own name goes into the folder, and is never read as a pattern here.
+TFX expects a folder and a pattern, and interprets brackets in either as part of a pattern. So the part of an address
+that exists becomes the folder, and is never interpreted as a pattern here.
 """
 
 import glob
@@ -20,7 +20,7 @@ _ONE_LEVEL = "?*"
 
 
 def find_files(address: str) -> list[str]:
-    """Returns the files that a file, a folder (all files below it that are not hidden) or a pattern stands for.
+    """Returns the files of an address: a file, a folder (all files below it that are not hidden) or a pattern.
 
     Raises:
         BadInputError: If there is none.
@@ -42,9 +42,9 @@ def find_files(address: str) -> list[str]:
 
 
 def folder_and_pattern(address: str) -> tuple[str, str]:
-    """Returns the folder and the pattern that TFX wants for an address; `matching_files` returns their files.
+    """Returns the folder and the pattern that TFX expects for an address. `matching_files` returns their files.
 
-    An address that does not exist on this machine, e.g. in a bucket, is taken for a file if its name has an extension.
+    An address that does not exist on this machine, e.g. in a bucket, is treated as a file if its name has an extension.
 
     Example:
         >>> folder_and_pattern("gs://bucket/wiki/*/part-*.txt")
@@ -77,7 +77,7 @@ def _first_pattern(parts: list[str], remote: bool) -> int:
 
 
 def matching_files(folder: str, pattern: str) -> list[str]:
-    """Returns the files that a folder and a pattern of `folder_and_pattern` stand for.
+    """Returns the files that match a folder and a pattern of `folder_and_pattern`.
 
     Raises:
         BadInputError: If there is none.

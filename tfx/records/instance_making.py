@@ -41,7 +41,7 @@ _EVAL = "eval"
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
-    """How instances are made.
+    """The settings for making instances.
 
     Attributes:
         lengths: Phase -> maximum number of tokens in an input, e.g. {"short": 128, "long": 512}.
@@ -182,7 +182,7 @@ class _WritePairs(beam.DoFn):
 
     def _pairs(self, documents: list[Document], split: str, phase: str, bucket: int) -> Iterator[SegmentPair]:
         seed = EVALUATION_SEED if split == _EVAL else self._settings.seed
-        # The sentences are token ids already, and `list` stands for the tokenizer.
+        # The sentences are token ids already, so `list` replaces the tokenizer.
         sentences: Any = (document.sentences() for document in documents)
         return segment_pairs(
             sentences,

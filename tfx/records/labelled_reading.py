@@ -1,6 +1,6 @@
 """Reads the rows of one file, a table or a TFRecord of tf.Examples, as tf.Examples with the features of `Columns`.
 
-What a row of a table must look like is checked by `kerasbert.data`.
+`kerasbert.data` checks the rows of tables.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def rows_of_file(uri: str, columns: Columns, report: ReadReport | None = None) -
     """Yields the rows of one file.
 
     Args:
-        uri: The file, on this machine or in a bucket. Its ending says whether it is a TFRecord.
+        uri: The file, on this machine or in a bucket. Its extension says whether it is a TFRecord.
         columns: The columns to read, or features of a TFRecord.
         report: Counts and notes are added to it.
 

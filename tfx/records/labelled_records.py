@@ -25,7 +25,7 @@ TASKS = (*PROBLEM_TYPES, TOKENS, UNLABELLED)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Columns:
-    """The columns of a table and how it is written. All fields are JSON values.
+    """The columns and the format of a table. All fields are JSON values.
 
     Attributes:
         text: Column of the texts.
@@ -70,7 +70,7 @@ class Columns:
 
     @property
     def table_format(self) -> TableFormat:
-        """How tables and column files are written."""
+        """The format of tables and column files."""
         return TableFormat(**{field.name: getattr(self, field.name) for field in dataclasses.fields(TableFormat)})
 
     @property
@@ -111,7 +111,7 @@ def bytes_feature(values: Iterable[str]) -> tf.train.Feature:
 
 
 def split_key(columns: Columns, example: tf.train.Example) -> str:
-    """Returns what decides on the split of a row: its text or both texts, as in `LabelledTexts.split`."""
+    """Returns the key that decides the split of a row: its text or both texts, as in `LabelledTexts.split`."""
     return "\0".join(strings_of(example, name)[0] for name in columns.texts)
 
 

@@ -1,4 +1,4 @@
-"""The numbered folders of pushed models, on any file system. Writing one: see `components/model_pusher.py`."""
+"""The numbered folders of pushed models, on any file system. For writing them, see `components/model_pusher.py`."""
 
 from tfx.dsl.io import fileio
 

@@ -1,6 +1,6 @@
 """Writes record files under a temporary name and renames them, on any file system that TensorFlow knows.
 
-A worker that is restarted after a kill, or started twice, leaves the same file, and no reader sees half of one.
+A worker that is restarted after a kill, or started twice, writes the same file, and no reader sees an incomplete one.
 """
 
 import contextlib
@@ -33,6 +33,6 @@ def record_writer(path: str, compress: bool = False) -> Iterator[tf.io.TFRecordW
             f"Records cannot be written to '{path}': {error.message}. Free space, or check the permissions."
         ) from error
     finally:
-        # The file does not exist if it was renamed, or never begun.
+        # The file does not exist if it was renamed or never created.
         with contextlib.suppress(tf.errors.OpError):
             tf.io.gfile.remove(aside)

@@ -1,4 +1,4 @@
-"""What the checks of rows and of documents have in common: anomalies in words, and the last accepted schema."""
+"""Code that the checks of rows and documents share: anomalies as text, and the last accepted schema."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def read_schema(schema: Schema) -> schema_pb2.Schema:
 
 
 def read_anomalies(anomalies: ExampleAnomalies, split: str) -> list[str]:
-    """Reads what ExampleValidator found in a split, one sentence per anomaly."""
+    """Reads the anomalies that ExampleValidator found in a split, one sentence per anomaly."""
     found = anomalies_pb2.Anomalies()
     with fileio.open(f"{artifact_utils.get_split_uri([anomalies], split)}/{DEFAULT_FILE_NAME}", "rb") as file:
         found.ParseFromString(file.read())
@@ -59,7 +59,7 @@ def summary_of(schema: schema_pb2.Schema) -> dict[str, Any]:
 
 
 def read_accepted(path: str) -> dict[str, Any] | None:
-    """Reads the summary of the schema that passed last, or returns None if there is none."""
+    """Reads the summary of the last accepted schema, or returns None if there is none."""
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as file:
@@ -68,7 +68,7 @@ def read_accepted(path: str) -> dict[str, Any] | None:
 
 
 def write_accepted(path: str, summary: dict[str, Any]) -> None:
-    """Writes the summary of a schema that passed."""
+    """Writes the summary of an accepted schema."""
     fileio.makedirs(os.path.dirname(path))
     io_utils.write_string_file(path, json.dumps(summary, indent=2))
 

@@ -2,7 +2,7 @@
 
 The documents of all ranges of a file, in order, are those that `kerasbert.data.read_documents` reads from the whole
 file. Gzipped files and tables cannot be read from the middle, so each of them is one range. Files are on any file
-system that TensorFlow reads, e.g. `gs://`. Which files an address stands for: see input_files.py.
+system that TensorFlow reads, e.g. `gs://`. For the files of an address, see input_files.py.
 """
 
 import codecs
@@ -44,13 +44,13 @@ class TextRange(NamedTuple):
 def find_ranges(
     texts: str, range_bytes: int, text_column: str | None = None, table_format: TableFormat = PLAIN
 ) -> list[TextRange]:
-    """Returns the ranges of all files that `texts` stands for, in a stable order.
+    """Returns the ranges of all files of `texts`, in a stable order.
 
     Args:
         texts: A file, a folder or a pattern.
         range_bytes: The size of a range.
         text_column: The column of the texts if the files are tables, or None if they are plain text.
-        table_format: How the files are written. A file that is not in UTF-8 is one range.
+        table_format: The format of the files. A file that is not in UTF-8 is one range.
 
     Raises:
         BadInputError: If there is no file, if all files are empty, if a file is a table and no `text_column` is given,
@@ -87,7 +87,7 @@ def read_range(
         text_column: The column of the texts if the file is a table. Each row is a document, and each line of its text
             a sentence.
         report: Counts and notes are added to it.
-        table_format: How the file is written.
+        table_format: The format of the file.
 
     Raises:
         BadInputError: If the file is binary or in an unknown encoding, or if a document is too long.

@@ -1,8 +1,7 @@
-"""Splits docstrings and reference pages into sentences, one a line, as pretraining needs them.
+"""Splits docstrings and reference pages into sentences for pretraining, one per line.
 
-Wrapped lines are joined, list items and signature-like lines stay lines of their own; doctests, tables, rulers and
-grammar or code lines with few words are left out. These are rules for this one kind of text, not a general
-sentence splitter.
+Wrapped lines are joined. List items and signature-like lines stay separate. Doctests, tables, rulers, and grammar or
+code lines with few words are left out. These are rules for this one kind of text, not a general sentence splitter.
 """
 
 import re
@@ -16,19 +15,19 @@ _CODE = re.compile(
     r"\w[\w.]*\([^)]*\)(\s*(->|=>|:|=).*)?$"  # a signature or a call
     r"|.*::="  # grammar
     r"|(def|class|import|from|raise|print|if|for|while|with)\b[^.]*[(:=]+[^ ]*$"  # a statement
-    r"|.*[=({\[\\]$|[)}\]]"  # an open or closing bracket at the line's border
+    r"|.*[=({\[\\]$|[)}\]]"  # an opening or closing bracket at the end or start of the line
 )
 _RULER = re.compile(r"[\W_]*$")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[*]*[A-Z0-9])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Mr|Dr|St|No|Fig|Sec|approx|resp|incl|al)|\b[A-Z]|^\W*\d+)\.$")
-# A line shorter than this, whose next line begins with a capital, was not wrapped but ended.
+# A shorter line was not wrapped if the next line begins with a capital letter.
 _WRAPPED_LENGTH = 45
 _MIN_WORDS = 3
 _MIN_SHARE_OF_LETTERS = 0.6
 
 
 def sentences(text: str) -> list[str]:
-    r"""The sentences of a docstring without its common indentation.
+    r"""Returns the sentences of a docstring, without its common indentation.
 
     Example:
         >>> sentences("Return the sum of\ntwo numbers. Both\nmust be finite.\n\n>>> add(1, 2)\n3\n")
@@ -38,7 +37,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _units(text: str) -> Iterator[str]:
-    """Runs of lines that belong together, each as one line."""
+    """Yields runs of lines that belong together, each as one line."""
     for paragraph in re.split(r"\n\s*\n", text):
         unit = ""
         previous = ""
@@ -58,7 +57,7 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _continues(previous: str, line: str) -> bool:
-    """Whether `line` continues the sentence of the line before it."""
+    """Returns whether `line` continues the sentence of the previous line."""
     before, after = previous.strip(), line.strip()
     if _LIST_ITEM.match(after) or _CODE.match(after) or _CODE.match(before) or before.endswith(":"):
         return False
@@ -69,7 +68,7 @@ def _continues(previous: str, line: str) -> bool:
 
 
 def _split(unit: str) -> Iterator[str]:
-    """The sentences of one unit. A full stop after an abbreviation, an initial or a number does not end one."""
+    """Yields the sentences of one unit. A full stop after an abbreviation, an initial or a number does not end one."""
     start = 0
     for border in _SENTENCE_END.finditer(unit):
         if not _ABBREVIATION.search(unit[start : border.start()].rstrip("\"')]")):

@@ -1,7 +1,7 @@
-"""Reads documents: one sentence a line, a blank line between documents (the format of Google's pretraining script).
+"""Reads documents: one sentence per line, a blank line between documents (the format of Google's pretraining script).
 
-Also reads the text column of tables, where each row is a document. Streams: memory holds one document. Does not
-tokenize, and does not split text into sentences.
+Also reads the text column of tables, where each row is a document. Documents are streamed, so only one is in memory.
+This module neither tokenizes nor splits text into sentences.
 """
 
 import os
@@ -25,14 +25,14 @@ def read_lines(
     text_column: str | None = None,
     table_format: TableFormat = PLAIN,
 ) -> Iterator[str]:
-    """Yields the lines that are not blank, without white space at their ends, as learning a vocabulary takes them.
+    """Yields the lines that are not blank, without white space at either end, e.g. for learning a vocabulary.
 
     Args:
         paths: files, folders or patterns; plain or gzipped.
         report: updated while reading.
         progress: called with the report about once per MiB read.
-        text_column: the column of the texts, if the files are tables. None stands for plain text.
-        table_format: delimiter, encoding and header of tables; the encoding also of plain text.
+        text_column: the text column, if the files are tables. None means plain text.
+        table_format: delimiter, encoding and header of tables. The encoding also applies to plain text.
 
     Yields:
         The lines.
@@ -63,20 +63,20 @@ def read_documents(
 ) -> Iterator[list[str]]:
     r"""Yields documents, each a list of sentences. A blank line or the end of a file ends a document.
 
-    Lines over 64 KiB are not sentences: they are cut at white space, and counted in the report. Invalid UTF-8 is
-    replaced by U+FFFD and counted.
+    Lines over 64 KiB are split at white space and counted in the report. Invalid UTF-8 is replaced by U+FFFD and
+    counted.
 
     Args:
         paths: files, folders or patterns; plain or gzipped.
         report: updated while reading.
         progress: called with the report about once per MiB read.
-        max_document_characters: length of the longest document allowed, because one document is held in memory.
-        text_column: the column of the texts, if the files are tables: each row is a document, and each line of its
-            text a sentence. None stands for plain text.
-        table_format: delimiter, encoding and header of tables; the encoding also of plain text.
+        max_document_characters: maximum length of a document, because a whole document is kept in memory.
+        text_column: the text column, if the files are tables: each row is a document, and each line of its text a
+            sentence. None means plain text.
+        table_format: delimiter, encoding and header of tables. The encoding also applies to plain text.
 
     Yields:
-        The sentences of one document after the other.
+        The sentences of each document.
 
     Raises:
         BadInputError: a path does not exist; a file that is named is empty; a file is binary or in another encoding; a
@@ -97,25 +97,25 @@ def read_documents(
 
 
 def check_text_kind(path: Path, text_column: str | None, table_format: TableFormat = PLAIN) -> None:
-    """Refuses a table where plain text is wanted, and plain text where a column of a table is wanted.
+    """Refuses a table without a text column, and plain text with one.
 
     Raises:
-        BadInputError: the file's ending is that of the other kind. The message names the setting.
+        BadInputError: the file has the extension of the other kind. The message names the setting.
     """
     if text_column is None and is_table(path):
         raise BadInputError(
-            f"Plain text is wanted, or a table with the name of its text column. Received: '{path}', a table, without "
-            "`text_column`. For example `text_column='text'`."
+            f"The input must be plain text, or a table with the name of its text column. Received: '{path}', a table, "
+            "without `text_column`. For example `text_column='text'`."
         )
     if text_column is not None and not is_table(path) and table_format.delimiter is None:
         raise BadInputError(
             f"`text_column` is for tables (.csv, .tsv, .jsonl). Received: text_column={text_column!r} with '{path}'. "
-            "Leave it out, or set `delimiter` if the file is a table."
+            "Remove it, or set `delimiter` if the file is a table."
         )
 
 
 def column_lines(path: Path, text_column: str, report: ReadReport, table_format: TableFormat = PLAIN) -> Iterator[str]:
-    """Yields the lines of each row's text that are not blank, and a blank one after each row.
+    """Yields the lines of each row's text that are not blank, and a blank line after each row.
 
     Raises:
         BadInputError: as for `table_rows`, or a value is not a text.
@@ -134,7 +134,7 @@ def column_lines(path: Path, text_column: str, report: ReadReport, table_format:
 def _files_with_text(
     paths: PathLike | Iterable[PathLike], report: ReadReport, text_column: str | None, table_format: TableFormat
 ) -> list[Path]:
-    """The files to read. An empty one is refused if it is named, and counted if a folder or pattern contains it."""
+    """Returns the files to read. An empty file is an error if it is named, but only counted in a folder or pattern."""
     named = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     files = find_text_files(named)
     for path in files:
@@ -156,7 +156,7 @@ def _sentences(
     text_column: str | None,
     table_format: TableFormat,
 ) -> Iterator[tuple[Path, str]]:
-    """Every line without white space at its ends; "" for a blank line and for the end of a file."""
+    """Yields every line without white space at either end, and "" for a blank line and for the end of a file."""
     lines_before = report.lines
     for path in files:
         if text_column is not None:
@@ -174,7 +174,7 @@ def _sentences(
         names = ", ".join(f"'{path}'" for path in files[:3]) + (", ..." if len(files) > 3 else "")
         raise BadInputError(
             f"A text must contain at least one line that is not blank. Received: {names}, without any. "
-            "Write one sentence a line, with a blank line between documents."
+            "Write one sentence per line, with a blank line between documents."
         )
 
 

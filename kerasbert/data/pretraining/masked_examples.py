@@ -1,6 +1,7 @@
-"""Instances that are masked once for all epochs, in the records of google-research/bert's create_pretraining_data.py.
+"""Instances that are masked once for all epochs, in the record format of google-research/bert.
 
-Its run_pretraining.py reads them too. For new masks in each epoch: see pretraining_dataset.py.
+Its create_pretraining_data.py writes such records, and its run_pretraining.py reads them. For new masks in each epoch:
+see pretraining_dataset.py.
 """
 
 import itertools
@@ -14,19 +15,19 @@ from kerasbert.data.pretraining.segment_pairs import SegmentPair
 from kerasbert.data.text_files import PathLike
 
 _PAIRS_AT_ONCE = 256
-# Google's names of the features with one value for each token -> ours.
+# Google's names of the features with one value per token -> our names.
 _TOKEN_FEATURES = {"input_ids": "token_ids", "input_mask": "padding_mask", "segment_ids": "segment_ids"}
 
 
 def masked_examples(
     pairs: Iterable[SegmentPair], pack: Pack, mask: Mask, seed: int, sequence_length: int, pad_id: int = 0
 ) -> Iterator[tf.train.Example]:
-    """Packs, masks and pads pairs; the same pairs and seed give the same instances.
+    """Packs, masks and pads pairs. The same pairs and seed give the same instances.
 
     Args:
-        pairs: the pairs of `segment_pairs`. Streamed.
-        pack: for example a `SegmentPacker`.
-        mask: for example a `MaskedLMMasker`.
+        pairs: the pairs of `segment_pairs`, which are streamed.
+        pack: e.g. a `SegmentPacker`.
+        mask: e.g. a `MaskedLMMasker`.
         seed: random seed for the masks.
         sequence_length: rows are padded to this, which must be at least the length that `pack` makes.
         pad_id: id of the padding token.

@@ -1,6 +1,6 @@
-"""Turns written segment pairs into the batches that pretraining takes: packed, masked and padded.
+"""Turns written segment pairs into batches for pretraining: packed, masked and padded.
 
-The same seed gives the same batches, each epoch has a different order and different masks, and a run can begin at any
+The same seed gives the same batches. Each epoch has a different order and different masks. A run can start at any
 batch. Packing and masking are passed in as objects: see the preprocessing package.
 """
 
@@ -49,22 +49,22 @@ def pretraining_dataset(
     * sample_weight: `masked_lm` float32 [B, P] (0 where a position is unused), `next_sentence` float32 [B]
 
     Args:
-        files: what `write_pairs` wrote: its folder, its files or a pattern.
-        pack: (first, second) ragged token ids -> (token_ids, segment_ids), ragged, such as a `SegmentPacker`.
+        files: the output of `write_pairs`: its folder, its files or a glob pattern.
+        pack: (first, second) ragged token ids -> (token_ids, segment_ids), ragged, e.g. a `SegmentPacker`.
         mask: (token_ids, seed=[2] int64) -> dict of ragged `token_ids` and dense `mask_positions`, `masked_ids`,
-            `masked_weights`, such as a `MaskedLMMasker`.
+            `masked_weights`, e.g. a `MaskedLMMasker`.
         batch_size: number of pairs in a batch.
         seed: random seed for the order and the masks.
         start_batch: number of the first batch of the same endless sequence. Earlier ones are not packed or masked.
         pad_to_multiple: T is the batch's longest row, rounded up to a multiple of this.
-        sequence_length: largest T, which must be at least the length that `pack` makes. With
+        sequence_length: maximum of T, which must be at least the maximum length of `pack`. With
             `pad_to_multiple=sequence_length`, T always has this value.
         pad_id: id of the padding token.
-        shuffle_buffer: number of pairs that are held in memory and shuffled. 0 keeps the order of the files, the same
-            in every epoch, for evaluation.
-        length_window: number of batches whose pairs are sorted by length before they are cut into batches, which
-            saves padding where documents are short.
-        epochs: number of passes over the pairs, or None for no end.
+        shuffle_buffer: number of pairs in memory that are shuffled. 0 keeps the order of the files in every epoch, for
+            evaluation.
+        length_window: number of batches whose pairs are sorted by length before they are split into batches, which
+            saves padding if documents are short.
+        epochs: number of passes over the pairs. None repeats them forever.
 
     Raises:
         BadInputError: there is no file, a set of files is incomplete, or the files contain no record.
@@ -96,7 +96,7 @@ def record_batches(
     length_window: int = 1,
     epochs: int | None = None,
 ) -> tf.data.Dataset:
-    """Reads (batch number, serialized records [B]) from record files; arguments as for `pretraining_dataset`."""
+    """Reads (batch number, serialized records [B]) from record files. For the arguments, see `pretraining_dataset`."""
     paths = find_shards(files)
     if not any(has_record(path) for path in paths):
         raise BadInputError(
@@ -112,13 +112,13 @@ def record_batches(
         start_batch=start_batch,
         epochs=epochs,
         length_window=length_window,
-        # The bytes grow with the tokens, and are known without parsing.
+        # A record's size grows with its tokens, and is known without parsing it.
         lengths_of=tf.strings.length,
     )
 
 
 def mapped_in_order(batches: tf.data.Dataset, make_batch: Callable[..., Any]) -> tf.data.Dataset:
-    """Makes batches in parallel, ahead of their use and in their order."""
+    """Applies a function to batches in parallel, ahead of their use and in order."""
     dataset = batches.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     options.deterministic = True
@@ -139,12 +139,12 @@ class _Records:
         return sum(count_records(path) for path in self._paths)
 
     def of_epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        """The records of one epoch, in its order."""
+        """Returns the records of one epoch, in the order of that epoch."""
         if not self._shuffle_buffer:
             return self._interleaved(self._files, 1)
         files = tf.random.experimental.stateless_shuffle(self._files, self._seed("order of files", epoch))
         records = self._interleaved(files, _READ_FILES_AT_ONCE)
-        # Windows are shuffled whole. The first one's size is random, so that their borders differ between epochs.
+        # Whole windows are shuffled. The first one has a random size, so the borders of windows differ between epochs.
         first_window = tf.random.stateless_uniform(
             [], self._seed("first window", epoch), 1, self._shuffle_buffer + 1, tf.int64
         )
@@ -166,7 +166,7 @@ class _Records:
 
 
 class _BatchMaker:
-    """Parses, packs, masks and pads one batch. Its masks depend on the batch's number alone."""
+    """Parses, packs, masks and pads one batch. Its masks depend only on the seed and the batch's number."""
 
     def __init__(
         self, pack: Pack, mask: Mask, seed: int, pad_to_multiple: int, sequence_length: int | None, pad_id: int

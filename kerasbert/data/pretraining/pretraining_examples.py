@@ -21,7 +21,7 @@ from kerasbert.data.text_files import PathLike, find_text_files
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_folder_aside
 
-# What a feature parser needs to read the records back.
+# Feature specification for `tf.io.parse_example`.
 PAIR_FEATURES = {
     "first_ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "second_ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
@@ -36,7 +36,7 @@ _RECORD_FOOTER_BYTES = 4
 
 @dataclass(frozen=True)
 class WrittenPairs:
-    """What `write_pairs` wrote.
+    """The result of `write_pairs`.
 
     Attributes:
         files: the record files.
@@ -56,7 +56,7 @@ class WrittenPairs:
 
 
 def to_example(pair: SegmentPair) -> tf.train.Example:
-    """The pair as a tf.Example.
+    """Returns the pair as a tf.Example.
 
     Example:
         >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
@@ -75,7 +75,7 @@ def to_example(pair: SegmentPair) -> tf.train.Example:
 
 
 def from_example(example: tf.train.Example | bytes) -> SegmentPair:
-    """The pair of a tf.Example or of its serialized bytes.
+    """Returns the pair of a tf.Example or of its serialized bytes.
 
     Example:
         >>> pair = SegmentPair(np.array([7, 8], np.int32), np.array([9], np.int32), is_random_next=True)
@@ -95,20 +95,21 @@ def from_example(example: tf.train.Example | bytes) -> SegmentPair:
 def write_pairs(
     pairs: Iterable[SegmentPair], folder: PathLike, num_shards: int = 8, compress: bool = False
 ) -> WrittenPairs:
-    """Writes pairs in turn to `num_shards` files, `pairs-00000-of-00008.tfrecord` and so on.
+    """Writes pairs round-robin to `num_shards` files, `pairs-00000-of-00008.tfrecord` and so on.
 
-    The folder appears when everything is written. A folder of an earlier run is replaced as a whole; any other folder
-    is refused.
+    The folder appears when everything is written. A folder that was written earlier is replaced as a whole. Any other
+    folder is an error.
 
     Args:
         pairs: the pairs of `segment_pairs`. Streamed.
         folder: the final folder.
-        num_shards: number of files, which is also how finely they can be read in parallel and shuffled.
-        compress: gzip them (`.tfrecord.gz`): about half the size, slower to read.
+        num_shards: number of files. More files can be read more in parallel and are shuffled better.
+        compress: whether to compress the files with gzip (`.tfrecord.gz`), which halves their size but slows down
+            reading.
 
     Raises:
-        BadInputError: there is no pair, or the folder contains something else.
-        OSError: the folder cannot be written or the disk is full. Nothing is then left under the final name.
+        BadInputError: there is no pair, or the folder contains other files.
+        OSError: the folder cannot be written or the disk is full. Then nothing is left at `folder`.
 
     Example:
         >>> import tempfile
@@ -140,7 +141,7 @@ def write_pairs(
 
 @contextlib.contextmanager
 def _writers(paths: list[Path], compress: bool) -> Iterator[list[tf.io.TFRecordWriter]]:
-    """Writers of the files. TensorFlow's own error for a full disk becomes an OSError."""
+    """Opens the files for writing. TensorFlow's error for a full disk becomes an OSError."""
     options = tf.io.TFRecordOptions("GZIP" if compress else "")
     try:
         with contextlib.ExitStack() as stack:
@@ -197,7 +198,7 @@ def find_shards(files: PathLike | Iterable[PathLike]) -> list[Path]:
     for (folder, number), found in shards.items():
         missing = set(range(int(number))) - found
         if missing and not isinstance(files, str | os.PathLike):
-            continue  # Chosen one by one.
+            continue  # The files were named one by one.
         if missing:
             raise BadInputError(
                 f"A set of record files must be complete. Received: {len(found)} of {int(number)} files in '{folder}' "

@@ -1,8 +1,8 @@
-"""The demo's corpus: Python's own documentation, which every machine with Python has.
+"""The demo's corpus: Python's own documentation, which is part of every Python installation.
 
-`pydoc_data.topics` and the docstrings of the standard library, read from the source files of the running interpreter
-without importing them. Written as pretraining text and as a labelled set (docstring -> the package it comes from).
-Held-out text is chosen by a hash of its content, and no sentence of it is in the pretraining text.
+It consists of `pydoc_data.topics` and the docstrings of the standard library, which are read from the source files of
+the running interpreter without importing them. It is written as text for pretraining and as a labelled set (docstring
+-> package). Held-out text is chosen by a hash of its content, and no sentence of it is in the pretraining text.
 """
 
 import ast
@@ -24,14 +24,14 @@ from kerasbert.files import write_aside
 
 FRACTIONS = {"train": 0.76, "validation": 0.06, "test": 0.18}
 NUM_LABELS = 16
-# "Mixin." says nothing about where it comes from.
+# A shorter one, e.g. "Mixin.", does not show which package it comes from.
 _MIN_LABELLED_WORDS = 3
 _MIN_DOCUMENT_SENTENCES = 2
 _OTHER_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test"}
 
 
 class Docstring(NamedTuple):
-    """One docstring: the dotted name of its module, and its text without common indentation."""
+    """A docstring without its common indentation, and the dotted name of its module."""
 
     module: str
     text: str
@@ -44,18 +44,18 @@ class Docstring(NamedTuple):
 
 @dataclass(frozen=True)
 class CorpusReport:
-    """What `write_python_documentation` wrote.
+    """The result of `write_python_documentation`.
 
     Attributes:
-        texts: part ("train", "held_out") -> text file, one sentence a line, a blank line between documents.
+        texts: part ("train", "held_out") -> text file with one sentence per line and a blank line between documents.
         labelled: part ("train", "validation", "test") -> CSV file with the columns `text` and `label`.
         documents: part of the texts -> number of documents.
         sentences: part of the texts -> number of sentences.
         bytes: part of the texts -> size of the file.
         labels: part of the labelled set -> label -> number of rows.
         docstrings: number of docstrings found, before duplicates are removed.
-        duplicates_removed: number of docstrings that are copies of another one, apart from white space.
-        ambiguous_removed: number of docstrings that occur in several packages and so have no single label.
+        duplicates_removed: number of docstrings that equal another one except for white space.
+        ambiguous_removed: number of docstrings that occur in several packages, and so do not have a single label.
         repeated_sentences_removed: number of sentences of training documents that are also in held-out text.
 
     Example:
@@ -99,7 +99,7 @@ def write_python_documentation(folder: PathLike) -> CorpusReport:
     packages = defaultdict(set)
     for docstring in found:
         packages[_words(docstring.text)].add(docstring.package)
-    # The first of several copies stays.
+    # The first of several copies is kept.
     unique = list({_words(docstring.text): docstring for docstring in reversed(found)}.values())[::-1]
     ambiguous = {text for text, names in packages.items() if len(names) > 1}
     documents, repeated = _documents(unique)
@@ -154,17 +154,17 @@ def _is_public(name: str) -> bool:
 
 def _docstrings_of(path: Path) -> list[str]:
     with warnings.catch_warnings():
-        # Old modules contain escapes that the compiler warns about, which does not concern the user.
+        # The compiler warns about invalid escapes in old modules, which are irrelevant to the user.
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(path.read_bytes())
         except SyntaxError:
-            return []  # A template, not a module of this version.
+            return []  # This file is a template, not a module.
     return [text for node in _documented(tree) if (text := (ast.get_docstring(node) or "").strip())]
 
 
 def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The module, and the classes and functions in it, in the order of the source. Expressions contain none."""
+    """Yields the module and its classes and functions, in the order of the source. Expressions contain none of them."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         yield node
     for child in ast.iter_child_nodes(node):
@@ -173,7 +173,7 @@ def _documented(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.Funct
 
 
 def _words(text: str) -> str:
-    """The text with single spaces for white space, by which copies are recognized."""
+    """Returns the text with white space replaced by single spaces, to compare copies."""
     return " ".join(text.split())
 
 
@@ -183,7 +183,7 @@ def _is_training(text: str) -> bool:
 
 def _documents(docstrings: Sequence[Docstring]) -> tuple[dict[str, list[list[str]]], int]:
     """The documents for training and those held out, and how many training sentences were in both and are removed."""
-    # Imported late, because a slim installation of Python may lack it.
+    # Imported late, because a minimal installation of Python may not have it.
     from pydoc_data import topics
 
     modules: dict[str, list[str]] = {}
@@ -208,21 +208,21 @@ def _all_sentences(texts: Iterable[str]) -> list[str]:
 
 
 def _sentences_with(texts: Iterable[str], documents: Sequence[Sequence[str]]) -> set[str]:
-    """The sentences that contain one of `texts` as a whole."""
+    """Returns the sentences that contain one of `texts` completely."""
     everything = "\n".join(itertools.chain(*documents))
-    # One search in all sentences for each text leaves very few to look for sentence by sentence.
+    # Searching for each text in all sentences at once leaves very few texts to search for in single sentences.
     held = [text for text in texts if len(text.split()) >= _MIN_LABELLED_WORDS and text in everything]
     return {sentence for sentence in itertools.chain(*documents) if any(text in sentence for text in held)}
 
 
 def _labelled_rows(docstrings: Iterable[Docstring]) -> dict[str, list[tuple[str, str]]]:
-    """(text, label) of the largest packages, for each part."""
+    """Returns (text, label) of the largest packages, for each part."""
     rows = [
         (_words(docstring.text), docstring.package)
         for docstring in docstrings
         if len(docstring.text.split()) >= _MIN_LABELLED_WORDS
     ]
-    # Equal counts are ordered by name, so that the choice does not depend on the order of reading.
+    # Equal counts are ordered by name, so the choice does not depend on the order of reading.
     largest = sorted(Counter(label for _, label in rows).items(), key=lambda item: (-item[1], item[0]))[:NUM_LABELS]
     labels = {label for label, _ in largest}
     parts: dict[str, list[tuple[str, str]]] = {part: [] for part in FRACTIONS}

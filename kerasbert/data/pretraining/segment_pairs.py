@@ -1,8 +1,8 @@
-"""Makes next-sentence pairs from documents, as google-research/bert's create_pretraining_data.py does, but streaming.
+"""Creates next-sentence pairs from a stream of documents, like google-research/bert's create_pretraining_data.py.
 
-Google's script holds the whole corpus in memory; here a buffer of documents, bounded by count and by tokens,
-replaces it: documents leave it in random order, and the random second segments are drawn from it. Masks and special
-tokens are added later: see the preprocessing package.
+Google's script keeps the whole corpus in memory. Here, a buffer of documents replaces it, which is limited in documents
+and tokens: documents leave it in random order, and random second segments are drawn from it. Masks and special tokens
+are added later: see the preprocessing package.
 """
 
 import random
@@ -47,32 +47,34 @@ def segment_pairs(
     buffer_documents: int = 20_000,
     buffer_tokens: int = 20_000_000,
 ) -> Iterator[SegmentPair]:
-    """Streams segment pairs from documents, deterministic by seed.
+    """Yields segment pairs from a stream of documents, deterministically by seed.
 
     A chunk is a run of sentences of one document with about `max_tokens` tokens (a random smaller number in a share of
-    `short_sequence_probability` of the passes over a document). It is cut at a random sentence border; the second
-    segment is the rest of the chunk, or sentences from a random place of another document. In the latter case the
-    sentences left over go into the next chunk. A chunk of one sentence always gets a random second segment. A
-    pair that is too long loses tokens from its longer segment, at the front or the end by chance.
+    `short_sequence_probability` of the passes over a document). It is split at a random sentence border. The second
+    segment is either the rest of the chunk, or sentences from a random position of another document. In the latter
+    case, the rest of the chunk goes into the next chunk. A chunk of one sentence always gets a random second segment.
+    If a pair is too long, tokens are removed from its longer segment, randomly at the front or the end.
 
     Args:
-        documents: sentences of each document, as from `read_documents`. Read once, in order.
+        documents: sentences of each document, e.g. from `read_documents`. They are read once, in order.
         tokenize: maps a list of sentences to their token ids, as a list of lists or a `tf.RaggedTensor`.
-        max_tokens: most tokens of both segments together, without special tokens: the sequence length minus 3.
+        max_tokens: maximum number of tokens of both segments together, without special tokens: the sequence length
+            minus 3.
         seed: the same seed and documents give the same pairs.
         short_sequence_probability: share of passes with a random shorter target length.
-        next_sentence_probability: share of chunks with two or more sentences whose second segment is the true next.
-        dupe_factor: number of passes over each document, each with other chunks and partners.
-        buffer_documents: most documents held in memory, at least 2.
-        buffer_tokens: most tokens held in memory (4 bytes each), give or take one document.
+        next_sentence_probability: share of chunks with two or more sentences whose second segment is the actual next
+            one.
+        dupe_factor: number of passes over each document, each with different chunks and partners.
+        buffer_documents: maximum number of documents in memory, at least 2.
+        buffer_tokens: maximum number of tokens in memory (4 bytes each), plus at most one document.
 
     Raises:
-        BadInputError: there is no token, only one document, or no document with two sentences, so that next-sentence
-            prediction has no pairs.
+        BadInputError: there is no token, only one document, or no document with two sentences, so there are no pairs
+            for next-sentence prediction.
 
     Source: google-research/bert, `create_instances_from_document` and `truncate_seq_pair`. This function differs in
-    one point: if all ten tries for another document hit the same one, its neighbour is taken instead of the document,
-    so that a random second segment never comes from its own document.
+    one point: if all ten tries for another document hit the same one, its neighbour is taken instead, so a random
+    second segment never comes from the same document.
 
     Example:
         >>> documents = [["a b", "c d"], ["e f", "g h"]]
@@ -103,7 +105,7 @@ def segment_pairs(
             yield from pairs(index)
             buffer.count_pass(index)
     _check_pairable(num_documents, longest)
-    # No document follows: all stay as partners until the last pair is made.
+    # No document follows, so all stay as partners until the last pair is made.
     for index in buffer.shuffled_passes():
         yield from pairs(index)
 
@@ -144,13 +146,13 @@ def _check_pairable(num_documents: int, longest: int) -> None:
     if longest < 2:
         raise BadInputError(
             "Next-sentence prediction needs documents of two or more sentences. Received: "
-            f"{num_documents} documents of one line each. Write one sentence a line, and a blank line only between "
-            "documents."
+            f"{num_documents} documents of one line each. Write one sentence per line, and a blank line only "
+            "between documents."
         )
 
 
 class _DocumentBuffer:
-    """The documents in memory, with the passes still to be made over each."""
+    """The documents in memory, with the number of remaining passes over each."""
 
     def __init__(self, rng: random.Random, dupe_factor: int) -> None:
         self.documents: list[TokenizedDocument] = []
@@ -165,7 +167,7 @@ class _DocumentBuffer:
         self.num_tokens += len(document.ids)
 
     def count_pass(self, index: int) -> None:
-        """Notes that one pass was made. After its last pass a document leaves, and the last one takes its place."""
+        """Counts one pass. After its last pass, a document is removed, and the last one takes its position."""
         self._passes[index] -= 1
         if self._passes[index]:
             return
@@ -174,13 +176,13 @@ class _DocumentBuffer:
         del self.documents[-1], self._passes[-1]
 
     def shuffled_passes(self) -> list[int]:
-        """All passes still to be made, as document indices in random order."""
+        """Returns all remaining passes, as document indices in random order."""
         passes = [index for index, number in enumerate(self._passes) for _ in range(number)]
         self._rng.shuffle(passes)
         return passes
 
     def other(self, index: int) -> TokenizedDocument:
-        """A random document that is not the one at `index`."""
+        """Returns a random document other than the one at `index`."""
         for _ in range(_TRIES_FOR_ANOTHER_DOCUMENT):
             other = self._rng.randrange(len(self.documents))
             if other != index:
@@ -196,7 +198,7 @@ def _document_pairs(
     next_sentence_probability: float,
     rng: random.Random,
 ) -> Iterator[SegmentPair]:
-    """The pairs of one pass over a document, with chunks of about `target` tokens."""
+    """Yields the pairs of one pass over a document, with chunks of about `target` tokens."""
     start = 0
     while start < document.num_sentences:
         end = document.end_of_chunk(start, target)
@@ -219,9 +221,9 @@ def _document_pairs(
 def _truncated(
     first: np.ndarray, second: np.ndarray, is_random: bool, max_tokens: int, rng: random.Random
 ) -> SegmentPair:
-    """Drops tokens from the longer segment, one by one from its front or its end by chance, until both fit."""
+    """Removes tokens from the longer segment, one by one, randomly from its front or its end, until both fit."""
     excess = max(0, len(first) + len(second) - max_tokens)
-    # Down to equal lengths the longer one alone pays; then they take turns, the second first.
+    # Until the lengths are equal, only the longer segment loses tokens. Then they take turns, and the second is first.
     from_longer = min(excess, abs(len(first) - len(second)))
     shared = excess - from_longer
     from_first = shared // 2 + (from_longer if len(first) > len(second) else 0)
@@ -229,6 +231,6 @@ def _truncated(
 
 
 def _shortened(ids: np.ndarray, dropped: int, rng: random.Random) -> np.ndarray:
-    """A copy without `dropped` tokens. As many coin tosses say how many of them go from the front."""
+    """Returns a copy without `dropped` tokens. A coin toss for each decides whether it is removed from the front."""
     from_front = rng.getrandbits(dropped).bit_count() if dropped else 0
     return ids[from_front : len(ids) - (dropped - from_front)].copy()

@@ -1,4 +1,4 @@
-"""Turns sentences into token ids, in calls of a bounded size, and keeps a document's ids compactly."""
+"""Turns sentences into token ids, in calls of bounded size, and stores a document's ids compactly."""
 
 import itertools
 from bisect import bisect_left
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# One call tokenizes about this much text: a call for each short document would be mostly overhead.
+# Number of characters per call: a call for each short document would be mostly overhead.
 _TOKENIZE_CHARACTERS = 1 << 18
 
 Tokenize = Callable[[list[str]], Any]
@@ -17,7 +17,7 @@ class TokenizedDocument:
     """The token ids of one document in one array, with the positions where its sentences end.
 
     Args:
-        sentences: token ids of each sentence. Empty ones are left out.
+        sentences: token ids of each sentence. Empty sentences are left out.
     """
 
     def __init__(self, sentences: Iterable[Sequence[int] | np.ndarray]) -> None:
@@ -31,7 +31,7 @@ class TokenizedDocument:
         return len(self.starts) - 1
 
     def tokens(self, start: int, end: int) -> np.ndarray:
-        """The token ids of the sentences from `start` up to, not including, `end`."""
+        """Returns the token ids of the sentences from `start` up to but not including `end`."""
         return self.ids[self.starts[start] : self.starts[end]]
 
     def end_of_chunk(self, start: int, num_tokens: int) -> int:
@@ -40,14 +40,14 @@ class TokenizedDocument:
 
 
 def tokenized_documents(documents: Iterable[Sequence[str]], tokenize: Tokenize) -> Iterator[TokenizedDocument]:
-    """Tokenizes documents, many in one call, and leaves out those without a token.
+    """Tokenizes documents, many in one call, and omits documents without tokens.
 
     Args:
         documents: sentences of each document.
         tokenize: maps a list of sentences to their token ids, as a list of lists or a `tf.RaggedTensor`.
 
     Raises:
-        ValueError: `tokenize` returns another number of rows than it received sentences.
+        ValueError: `tokenize` does not return one row per sentence.
     """
     waiting: list[Sequence[str]] = []
     characters = 0
@@ -70,13 +70,13 @@ def _tokenized_at_once(documents: list[Sequence[str]], tokenize: Tokenize) -> It
 
 
 def _token_ids(sentences: list[str], tokenize: Tokenize) -> Iterator[Any]:
-    """The token ids of each sentence. One call takes a bounded text, since one document may be much longer."""
+    """Returns the token ids of each sentence. Calls are bounded, because one document may be much longer."""
     ends = itertools.accumulate(map(len, sentences))
     for _, group in itertools.groupby(zip(sentences, ends, strict=True), lambda pair: pair[1] // _TOKENIZE_CHARACTERS):
         chosen = [sentence for sentence, _ in group]
         ids = tokenize(chosen)
         if hasattr(ids, "row_splits"):
-            # Cutting a ragged tensor as arrays is much faster than going through lists.
+            # Splitting a ragged tensor as arrays is much faster than converting it to lists.
             ids = np.split(np.asarray(ids.values), np.asarray(ids.row_splits)[1:-1])
         if len(ids) != len(chosen):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Finds the words and the tags among the columns of a file with one word a line.
+"""Finds the columns of the words and the tags in a file with one word per line.
 
 Known layouts: CoNLL-2002 and -2003 (word first, tag last), CoNLL-U and CoNLL-X (10 columns), CoNLL-2009 (14 and more),
 GermEval 2014 (number, word, outer tag, inner tag), and files whose tag comes first. See docs/data_formats.md.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# What starts or joins a named entity, and what is outside of one.
+# A tag that starts or continues a named entity, or is outside of all.
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 # First lines of files that name their columns.
 _HEADER_NAMES = {
@@ -21,7 +21,7 @@ _CONLL_09_COLUMNS = 14
 _CONLL_09_TAGS = 4  # POS
 _GERMEVAL_COLUMNS = 4
 _COUNTED = re.compile(r"\d+")
-# CoNLL-U's lines for several words in one ("3-4") and for words that are not in the text ("3.1").
+# CoNLL-U's lines for multiword tokens ("3-4") and for empty nodes, which are not in the text ("3.1").
 _NOT_A_WORD = re.compile(r"\d+[-.]\d+")
 
 Cells = Sequence[str]
@@ -29,13 +29,13 @@ Cells = Sequence[str]
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """Which columns of a file have the words and the tags.
+    """The columns of a file that contain the words and the tags.
 
     Attributes:
         word: the column of the words, counted from 0.
-        tag: the column of the tags, counted from 0; -1 for the last one of each line.
-        is_numbered: whether the first column counts the words of each text.
-        name: what the layout is called in messages; None for a word first and its tag last.
+        tag: the column of the tags, counted from 0. -1 is the last one of each line.
+        is_numbered: whether the first column numbers the words of each text.
+        name: the layout's name in messages. None if the word comes first and its tag last.
     """
 
     word: int
@@ -44,15 +44,15 @@ class ColumnLayout:
     name: str | None = None
 
     def is_word(self, cells: Cells) -> bool:
-        """Whether a line is a word of its own, and not CoNLL-U's "3-4" or "3.1"."""
+        """Returns whether a line is a word, and not CoNLL-U's "3-4" or "3.1"."""
         return not (self.is_numbered and _NOT_A_WORD.fullmatch(cells[0]))
 
 
 def find_layout(texts: Sequence[Sequence[Cells]]) -> ColumnLayout:
-    """Recognizes the layout of a file.
+    """Detects the layout of a file.
 
     Args:
-        texts: for each text the cells of its lines; at least one line.
+        texts: for each text, the cells of its lines, at least one line.
 
     Example:
         >>> find_layout([[["1", "Anna", "B-PER", "O"], ["2", "lives", "O", "O"]]])
@@ -81,7 +81,7 @@ def _numbered_layout(width: int, tags: list[int], is_germeval: bool) -> ColumnLa
 
 
 def is_numbered(texts: Sequence[Sequence[Cells]]) -> bool:
-    """Whether the first column counts the words of each text from 0 or 1, and words and tags come after it."""
+    """Returns whether the first column numbers the words of each text from 0 or 1, with words and tags after it."""
     is_longer = False
     for text in texts:
         numbers = [cells[0] for cells in text if len(cells) > 2 and not _NOT_A_WORD.fullmatch(cells[0])]
@@ -95,11 +95,11 @@ def is_numbered(texts: Sequence[Sequence[Cells]]) -> bool:
 
 
 def _are_tags(texts: Sequence[Sequence[Cells]], column: int, may_be_outside: bool = False) -> bool:
-    """Whether a column has tags of entities only, and some that begin one unless all words may be outside."""
+    """Returns whether a column contains only entity tags, some of which begin an entity unless all may be outside."""
     values = {cells[column] for text in texts for cells in text}
     return all(map(_TAG.fullmatch, values)) and (may_be_outside or values != {"O"})
 
 
 def is_header(cells: Cells) -> bool:
-    """Whether a line names columns, such as "word tag"."""
+    """Returns whether a line names the columns, e.g. "word tag"."""
     return len(cells) > 1 and all(cell.strip().lower() in _HEADER_NAMES for cell in cells)

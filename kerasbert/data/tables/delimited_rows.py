@@ -1,7 +1,7 @@
-"""Splits lines into rows of values by the rules of CSV (RFC 4180), and finds out a file's delimiter.
+"""Splits lines into rows of values by the rules of CSV (RFC 4180), and detects a file's delimiter.
 
-Python's own `csv` module refuses values over 128 KiB unless its limit is raised for the whole process, which a library
-must not do. The rows here are those of `csv.reader(strict=True)`; a test compares the two.
+Python's `csv` module refuses values over 128 KiB unless its limit is raised for the whole process, which a library must
+not do. The rows equal those of `csv.reader(strict=True)`, which a test checks.
 """
 
 import re
@@ -15,7 +15,7 @@ from kerasbert.data.text_files import text_lines
 from kerasbert.errors import BadInputError
 
 _SAMPLE_LINES = 200
-# The first line of files that spreadsheet programs of some countries write, such as "sep=;".
+# In some countries, spreadsheet programs write such a first line, e.g. "sep=;".
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 NumberedRow = tuple[int, list[str]]
@@ -26,7 +26,7 @@ class QuoteError(ValueError):
 
     Attributes:
         line: number of the line on which the row begins.
-        is_open: whether the last quote is never closed.
+        is_open: whether a quote is never closed.
     """
 
     def __init__(self, line: int, reason: str, is_open: bool = False) -> None:
@@ -36,15 +36,15 @@ class QuoteError(ValueError):
 
 
 def split_rows(lines: Iterable[str], delimiter: str, is_quoted: bool = True) -> Iterator[NumberedRow]:
-    """Yields the rows that are not blank, each with the number of the line on which it begins.
+    """Yields the rows that are not blank, each with the number of its first line.
 
     Args:
-        lines: the lines, without their ends. A value in quotes may contain line breaks, which become `\\n`.
+        lines: the lines, without line ends. A value in quotes may contain line breaks, which become `\\n`.
         delimiter: the character between values.
-        is_quoted: whether a value may be in double quotes, with those inside doubled.
+        is_quoted: whether a value may be in double quotes, with quotes inside it doubled.
 
     Raises:
-        QuoteError: text follows a closing quote, or the last quote is never closed.
+        QuoteError: text follows a closing quote, or a quote is never closed.
 
     Example:
         >>> list(split_rows(['a,"b, c"', "", "d,e"], ","))
@@ -89,7 +89,7 @@ def split_rows(lines: Iterable[str], delimiter: str, is_quoted: bool = True) -> 
 
 
 def _end_of_quotes(line: str, start: int, pieces: list[str]) -> int:
-    """Adds the text up to the closing quote to `pieces`; returns the place after that quote, or -1 without one."""
+    """Adds the text up to the closing quote to `pieces`; returns the position after the quote, or -1 without one."""
     while (quote := line.find('"', start)) >= 0:
         pieces.append(line[start:quote])
         if not line.startswith('"', quote + 1):
@@ -101,7 +101,7 @@ def _end_of_quotes(line: str, start: int, pieces: list[str]) -> int:
 
 
 def _close(row: list[str], pieces: list[str], line: str, end: int, delimiter: str, first_line: int) -> int:
-    """Adds the quoted value to the row; returns the place after the delimiter."""
+    """Adds the quoted value to the row, and returns the position after the delimiter."""
     if end < len(line) and line[end] != delimiter:
         raise QuoteError(first_line, f"{line[end]!r} follows a closing quote")
     row.append("".join(pieces))
@@ -111,14 +111,14 @@ def _close(row: list[str], pieces: list[str], line: str, end: int, delimiter: st
 def delimited_rows(
     path: Path, ending_delimiter: str, wanted: Sequence[str], table_format: TableFormat, report: ReadReport
 ) -> Iterator[NumberedRow]:
-    """Yields the rows of one file, its header included, after finding out how it is written.
+    """Yields the rows of one file, including its header, after detecting its format.
 
     Args:
         path: the file.
-        ending_delimiter: the delimiter that the file's ending stands for.
-        wanted: the columns that will be asked for, which tell the delimiter. Empty without a header.
-        table_format: what is known already.
-        report: counts and a note on another delimiter than the ending's are added to it.
+        ending_delimiter: the delimiter that the file's extension implies.
+        wanted: the requested columns, which help to detect the delimiter. Empty without a header.
+        table_format: the parts of the format that are known.
+        report: receives counts, and a note if the delimiter is not the one that the extension implies.
 
     Raises:
         BadInputError: quotes are not well-formed.
@@ -160,13 +160,13 @@ def _first_lines(path: Path, encoding: str | None) -> list[str]:
 
 
 def find_delimiter(sample: Sequence[str], usual: str, wanted: Sequence[str]) -> str:
-    """The delimiter of a table.
+    """Returns the delimiter of a table.
 
     Args:
         sample: its first lines.
-        usual: the delimiter that the file's ending stands for. It is kept unless another one fits better.
-        wanted: column names. The delimiter must show them all in the first line. Empty for a file without header,
-            where the delimiter must cut all lines into the same number of values.
+        usual: the delimiter that the file's extension implies. It is kept unless another one fits better.
+        wanted: column names, all of which must be in the first line if it is split at the delimiter. Empty for a file
+            without a header, where the delimiter must split all lines into the same number of values.
 
     Example:
         >>> find_delimiter(["id;text, or more;label", "1;a, b, c;x"], ",", ["text, or more", "label"])
@@ -178,14 +178,15 @@ def find_delimiter(sample: Sequence[str], usual: str, wanted: Sequence[str]) -> 
     for delimiter in candidates:
         if wanted and set(wanted) <= set(headers[delimiter]):
             return delimiter
-    # The columns asked for are not there, or there is no header: what cuts all lines alike, into the most values.
+    # The requested columns are missing, or there is no header: use what splits all lines into the same, largest number
+    # of values.
     widths = {delimiter: _width(sample, delimiter) for delimiter in candidates}
     best = max(candidates, key=lambda delimiter: widths[delimiter])
     return best if widths[usual] <= 1 < widths[best] else usual
 
 
 def split_values(line: str, delimiter: str) -> list[str]:
-    """The values of one line; quotes that are not well-formed are part of the text."""
+    """Returns the values of one line. Quotes that are not well-formed are part of the text."""
     try:
         return [value for _, row in split_rows([line], delimiter) for value in row]
     except QuoteError:
@@ -193,7 +194,7 @@ def split_values(line: str, delimiter: str) -> list[str]:
 
 
 def _width(sample: Sequence[str], delimiter: str) -> int:
-    """The number of values in each row of the sample, or 0 where rows differ."""
+    """Returns the number of values in each row of the sample, or 0 if rows differ."""
     widths: Counter[int] = Counter()
     try:
         for _, row in split_rows(sample, delimiter):
@@ -201,12 +202,12 @@ def _width(sample: Sequence[str], delimiter: str) -> int:
     except QuoteError as error:
         if not error.is_open:
             return 0
-        # The sample may end within quotes.
+        # The sample may end inside quotes.
     return next(iter(widths)) if len(widths) == 1 else 0
 
 
 def _is_quoted(rows: Callable[[bool], Iterable[NumberedRow]]) -> bool:
-    """Whether all rows are well-formed and of one length with quotes. GLUE's TSV files are meant without quotes."""
+    """Whether all rows, read with quotes, are well-formed and of the same length. GLUE's TSV files have no quoting."""
     lengths: set[int] = set()
     joins_lines = False
     try:
@@ -215,9 +216,9 @@ def _is_quoted(rows: Callable[[bool], Iterable[NumberedRow]]) -> bool:
             joins_lines = joins_lines or any("\n" in value for value in row)
     except BadInputError:
         return False
-    # In a file of one column every line is as long as a row, which tells nothing.
+    # In a file with one column, every line has as many values as a row, so this shows nothing.
     if len(lengths) != 1 or not joins_lines or lengths == {1}:
         return len(lengths) == 1
-    # A quote that opens one text and one that closes a later text would swallow the rows between. Line breaks that are
-    # meant leave lines without the right number of columns.
+    # An opening quote in one text and a closing quote in a later text would merge the rows between them. Genuine line
+    # breaks inside quotes leave lines with a wrong number of columns.
     return any(len(row) not in lengths for _, row in rows(False))

@@ -1,4 +1,4 @@
-"""Reads rows from JSON: one object a line, one array of objects, or one object of columns."""
+"""Reads rows from JSON: one object per line, one array of objects, or one object of columns."""
 
 import json
 import re
@@ -20,17 +20,17 @@ PlacedRow = tuple[dict[str, Any], str]
 def json_rows(
     path: Path, columns: Sequence[str], encoding: str | None, report: ReadReport, text_is_list: bool = False
 ) -> Iterator[PlacedRow]:
-    """Yields the rows of one file as dictionaries, each with its place in words.
+    """Yields the rows of one file as dictionaries, each with its position as text.
 
-    The layout is recognized by the first characters: JSON Lines are streamed; everything else is one document and is
-    read as a whole. Such a document is an array of objects, an object with one such array (`{"data": [...]}`), an
+    The layout is detected from the first characters. JSON Lines are streamed. Everything else is one document and is
+    loaded as a whole. Such a document is an array of objects, an object with one such array (`{"data": [...]}`), an
     object of columns (lists, or pandas' dictionaries of rows), an object of rows, or pandas' `orient="split"`.
 
     Args:
         path: the file.
-        columns: the columns that will be asked for, which tell an object of columns from a row.
+        columns: the requested columns, which distinguish an object of columns from a row.
         encoding: its encoding; None for UTF-8.
-        report: counts are added to it.
+        report: receives counts.
         text_is_list: whether the first column contains lists, as in files of tagged words.
 
     Raises:
@@ -55,7 +55,7 @@ def json_rows(
                 yield from _rows_of_lines(iter(rest), number, path)
                 return
             raise BadInputError(
-                "JSON must be one object a line, or one array of objects. "
+                "JSON must be one object per line, or one array of objects. "
                 f"Received: line {number - 1 + error.lineno} of '{path}' ({error}). {_EXAMPLE}"
             ) from error
         yield from _rows_of_document(document, path, columns, text_is_list)
@@ -82,7 +82,7 @@ def _parsed(line: str, place: str, may_be_document: bool) -> Any:
 
 
 def _rows_of_lines(lines: Iterator[str], number: int, path: Path) -> Iterator[PlacedRow]:
-    """The rows of JSON Lines after the first one, which was on line `number`."""
+    """Yields the rows of JSON Lines after the first one, which was on line `number`."""
     for later, line in enumerate(lines, start=number + 1):
         if not line.strip():
             continue
@@ -97,14 +97,14 @@ def _rows_of_lines(lines: Iterator[str], number: int, path: Path) -> Iterator[Pl
 
 
 def _may_be_document(value: Mapping[str, Any], columns: Sequence[str], text_is_list: bool) -> bool:
-    """Whether the object on the first line may be the whole table rather than its first row."""
+    """Returns whether the object on the first line may be the whole table, and not its first row."""
     if set(columns) <= value.keys():
         return _is_of_columns(value, columns, text_is_list)
     return any(isinstance(part, dict | list) for part in value.values())
 
 
 def _is_of_columns(value: Mapping[str, Any], columns: Sequence[str], text_is_list: bool) -> bool:
-    """Whether an object with all columns is a table rather than one row of it."""
+    """Returns whether an object with all columns is a table, and not a row."""
     wanted = [value[column] for column in columns]
     if all(isinstance(part, dict) for part in wanted):
         return True
@@ -125,7 +125,7 @@ def _rows_of_document(value: Any, path: Path, columns: Sequence[str], text_is_li
 
 
 def _rows_of_value(value: Any, columns: Sequence[str], text_is_list: bool) -> list[Any]:
-    """The rows of a document by its layout."""
+    """Yields the rows of a document according to its layout."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
@@ -136,13 +136,13 @@ def _rows_of_value(value: Any, columns: Sequence[str], text_is_list: bool) -> li
         if not _is_of_columns(value, columns, text_is_list):
             return [value]
         parts = {name: part for name, part in value.items() if name in columns}
-        # pandas' dictionaries have the same keys, the rows' names, in each column.
+        # In pandas' format, the dictionaries of all columns have the same keys, the names of the rows.
         keys = list(parts[columns[0]]) if isinstance(parts[columns[0]], dict) else range(len(parts[columns[0]]))
         missing = [name for name in parts for key in keys if isinstance(parts[name], dict) and key not in parts[name]]
         if missing:
             raise BadInputError(
                 f"Columns in JSON must have the same rows. Received: column {missing[0]!r} without some of them. "
-                f"Add them, or write one object a line. {_EXAMPLE}"
+                f"Add them, or write one object per line. {_EXAMPLE}"
             )
         return [{name: part[key] for name, part in parts.items()} for key in keys]
     lists = [part for part in value.values() if isinstance(part, list) and part and isinstance(part[0], dict)]
@@ -154,7 +154,7 @@ def _rows_of_value(value: Any, columns: Sequence[str], text_is_list: bool) -> li
 
 
 def encodable(value: Any) -> Any:
-    """A string of JSON, or a list of them, without half surrogate pairs, which JSON can name and no UTF-8 can hold."""
+    """Returns a string, or a list of strings, without lone surrogates, which JSON can contain but UTF-8 cannot."""
     if isinstance(value, list):
         return [_SURROGATE.sub("\ufffd", part) if isinstance(part, str) else part for part in value]
     return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value

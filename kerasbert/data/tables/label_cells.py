@@ -1,4 +1,4 @@
-"""Turns the cell of a label column into a label: a name, several names, or a number."""
+"""Converts a cell of the label column to a label: a name, several names, or a number."""
 
 import json
 import math
@@ -17,17 +17,17 @@ _LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
 
 def label_of(value: Any, column: str, place: str, problem_type: str, separator: str) -> str | tuple[str, ...] | float:
-    """The label in one cell.
+    """Returns the label in one cell.
 
     Args:
         value: the cell.
         column: the column's name, for messages.
-        place: the row's place, for messages.
-        problem_type: what kind of labels the column has.
+        place: the row's position, for messages.
+        problem_type: the kind of labels in the column.
         separator: separates the labels of a multi-label cell.
 
     Raises:
-        BadInputError: the cell has no label, or none of this kind.
+        BadInputError: the cell does not contain a label of this kind.
     """
     if problem_type == "regression":
         return _number(value, column, place)
@@ -46,7 +46,7 @@ def label_of(value: Any, column: str, place: str, problem_type: str, separator: 
 
 
 def _names(value: Any, column: str, place: str, separator: str) -> tuple[str, ...]:
-    """The names of a multi-label cell, each once."""
+    """Returns the distinct names of a multi-label cell."""
     parts = value
     if isinstance(value, str):
         parts = printed_list(value)
@@ -62,7 +62,7 @@ def _names(value: Any, column: str, place: str, separator: str) -> tuple[str, ..
 
 
 def _name(value: Any, column: str, place: str, may_be_empty: bool) -> str:
-    """A label as a string. JSON's numbers and truth values are taken as they are written there."""
+    """Returns a label as a string. JSON's numbers and Boolean values are converted to their JSON text."""
     if isinstance(value, bool | int | float):
         value = json.dumps(value)
     if not isinstance(value, str) or not (value.strip() or may_be_empty):

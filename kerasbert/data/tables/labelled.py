@@ -20,15 +20,15 @@ from kerasbert.settings import PROBLEM_TYPES, ProblemType
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Rows of one or several files.
+    """Labelled or unlabelled texts of one or several files.
 
     Attributes:
         texts: the texts. An empty string is allowed.
         pairs: the second text of each row, or None.
         labels: for each row a name (single label), a tuple of names (multi-label) or a number (regression); None for
             texts without labels.
-        places: the place of each row in words, for messages.
-        problem_type: what kind of labels these are.
+        places: the position of each row as text, for messages.
+        problem_type: the kind of labels.
 
     Example:
         >>> rows = LabelledTexts(("I like it", "I do not"), None, ("pos", "neg"), ("line 2", "line 3"))
@@ -47,21 +47,23 @@ class LabelledTexts:
 
     @property
     def inputs(self) -> tuple[str, ...] | tuple[tuple[str, ...], tuple[str, ...]]:
-        """What a `TextToInputs` takes: the texts, or (texts, pairs)."""
+        """The argument of a `TextToInputs`: the texts, or (texts, pairs)."""
         return self.texts if self.pairs is None else (self.texts, self.pairs)
 
     def label_names(self) -> Labels:
-        """The label names of these rows. Call it on training rows only."""
+        """Returns the label names of these rows. Call it only on training rows."""
         return Labels.from_training(self.labels or ())
 
     def targets(self, labels: Labels | None = None) -> np.ndarray:
-        """What the loss takes: int32 [rows] ids, float32 [rows, labels] of 0 and 1, or float32 [rows] numbers.
+        """Returns the targets for the loss: int32 [rows] ids, float32 [rows, labels] of 0 and 1, or float32 [rows]
+        numbers.
 
         Args:
-            labels: the names known from training. Not needed for regression.
+            labels: the label names from training. Not needed for regression.
 
         Raises:
-            BadInputError: a label does not occur in training; the label, its row and the known labels are named.
+            BadInputError: a label does not occur in training. The message names the label, its row and the known
+                labels.
         """
         if self.labels is None:
             raise ValueError("`targets` needs rows with labels. Received: rows without. Read them with a label column.")
@@ -74,7 +76,7 @@ class LabelledTexts:
         return labels.ids(self.labels, self.places)
 
     def select(self, indices: Iterable[int]) -> "LabelledTexts":
-        """The rows at `indices`."""
+        """Returns the rows at `indices`."""
         indices = list(indices)
 
         def chosen(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
@@ -92,11 +94,11 @@ class LabelledTexts:
         """Splits the rows by a hash of their texts. See `SplitStatistics.plan` for the rules.
 
         Args:
-            fractions: part name -> share, with the training part first, such as {"train": 0.9, "validation": 0.1}.
-            report: receives a note if rows stay in training so that it has every class.
+            fractions: part name -> share, with the training part first, e.g. {"train": 0.9, "validation": 0.1}.
+            report: receives a note if rows stay in training to keep every class there.
 
         Returns:
-            part name -> its rows, in their order here.
+            Part name -> its rows, in their original order.
         """
         keys = (
             self.texts if self.pairs is None else [f"{text}\0{pair}" for text, pair in zip(*self.inputs, strict=True)]
@@ -107,7 +109,7 @@ class LabelledTexts:
         return {part: self.select(chosen) for part, chosen in parts.items()}
 
     def _classes(self) -> list[tuple[str, ...]]:
-        """The classes of each row that training must have."""
+        """Returns the classes of each row, which training must have."""
         if self.labels is None or self.problem_type == "regression":
             return [()] * len(self)
         return [(label,) if isinstance(label, str) else tuple(label) for label in self.labels]
@@ -126,16 +128,17 @@ def read_labelled(
     """Reads labelled texts from CSV, TSV or JSONL, plain or gzipped.
 
     Args:
-        paths: files, folders or patterns. The ending names the format; the first line of CSV and TSV names the columns.
+        paths: files, folders or glob patterns. The extension determines the format. The first line of CSV and TSV files
+            names the columns.
         text_column: the column of the texts.
         label_column: the column of the labels. White space around a label is ignored.
-        pair_column: the column of the second texts, for tasks on pairs.
-        problem_type: with "multi_label_classification" a row's labels are a list of names (JSON), a printed list
-            such as `['a', 'b']`, or names with `label_separator` between them; there may be none. With "regression"
-            the label is a finite number within float32's range.
+        pair_column: the column of the second texts, for tasks on pairs of texts.
+        problem_type: with "multi_label_classification" a row's labels are a list of names (JSON), a printed list like
+            `['a', 'b']`, or names separated by `label_separator`. It may be empty. With "regression" the label is a
+            finite number within float32's range.
         label_separator: separates the labels of one row.
-        report: counts (such as of invalid UTF-8) and notes are added to it.
-        table_format: delimiter, encoding and header of the tables. By default they are found out.
+        report: receives counts, e.g. of invalid UTF-8, and notes.
+        table_format: delimiter, encoding and header of the tables. By default, they are detected.
 
     Returns:
         The rows of all files, in order.
@@ -176,15 +179,15 @@ def read_texts(
     report: ReadReport | None = None,
     table_format: TableFormat = PLAIN,
 ) -> LabelledTexts:
-    """Reads texts without labels, for example for prediction.
+    """Reads texts without labels, e.g. for prediction.
 
     Args:
         paths: files, folders or patterns.
-        text_column: the column of the texts in CSV, TSV or JSONL. None stands for plain text, where each line is one
-            text, blank ones included, and in tables for "text" (without a header: for column 1).
+        text_column: the column of the texts in CSV, TSV or JSONL. None means plain text, where each line is a text,
+            including blank lines, and in tables the column "text" (without a header, column 1).
         pair_column: the column of the second texts.
         report: counts and notes are added to it.
-        table_format: delimiter, encoding and header of the tables; the encoding also of plain text.
+        table_format: delimiter, encoding and header of the tables. The encoding also applies to plain text.
 
     Returns:
         The texts of all files, in order.

@@ -23,19 +23,19 @@ def labelled_dataset(
     length_window: int = 1,
     epochs: int | None = 1,
 ) -> tf.data.Dataset:
-    """Makes batches of (inputs, targets), or of inputs alone without targets.
+    """Returns batches of (inputs, targets), or only of inputs if there are no targets.
 
     Args:
         texts: the texts, or (texts, pairs): `LabelledTexts.inputs`.
         targets: one row for each text: `LabelledTexts.targets(labels)`.
-        to_inputs: maps texts [B], or ([B], [B]), to a dict of tensors, for example a `TextToInputs`.
-        batch_size: number of rows in a batch. Only the very last batch may be smaller.
+        to_inputs: maps texts [B], or ([B], [B]), to a dict of tensors, e.g. a `TextToInputs`.
+        batch_size: number of rows in a batch. Only the last batch may be smaller.
         seed: random seed for the order.
         shuffle: whether each epoch has a different order. Otherwise the order of the rows is kept.
-        start_batch: number of the first batch of the same sequence; earlier ones are not tokenized.
-        length_window: number of batches whose rows are sorted by length before they are cut into batches, which then
-            come in random order. Saves padding in training. Needs `shuffle`.
-        epochs: number of passes over the rows (batches continue across epochs), or None for no end.
+        start_batch: number of the first batch of the same sequence. Earlier ones are not tokenized.
+        length_window: number of batches whose rows are sorted by length before they are split into batches, which then
+            come in random order. This saves padding in training, and needs `shuffle`.
+        epochs: number of passes over the rows (batches continue across epochs). None repeats them forever.
 
     Raises:
         ValueError: there is no text, or `targets` or `length_window` does not fit the other arguments.

@@ -1,4 +1,4 @@
-"""The label names of a task and their ids. Label names are learned from the training rows alone."""
+"""The label names of a task and their ids. Label names are taken only from the training rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -37,7 +37,7 @@ class Labels:
 
     @classmethod
     def from_training(cls, labels: Iterable[str | Sequence[str]]) -> "Labels":
-        """Learns the names from the labels of training rows: whole numbers in order of value, then other names.
+        """Returns the names in the labels of training rows: whole numbers in order of value, then other names.
 
         Args:
             labels: one name for each row, or a list of names for each row (multi-label).
@@ -72,11 +72,11 @@ class Labels:
         return f"Labels({list(self.names)})"
 
     def id_of(self, name: str, where: str = "") -> int:
-        """The id of one name.
+        """Returns the id of one name.
 
         Args:
             name: a label.
-            where: the row of the label, for the message.
+            where: the position of the label's row, for the message.
 
         Raises:
             BadInputError: the label does not occur in training.
@@ -89,12 +89,12 @@ class Labels:
         return self._ids[name]
 
     def ids(self, labels: Sequence[str], rows: Sequence[str] | None = None) -> np.ndarray:
-        """The ids of single labels, int32 [rows]. `rows` names the place of each label for messages."""
+        """Returns the ids of single labels, int32 [rows]. `rows` contains the position of each label for messages."""
         rows = rows or [f"row {index + 1}" for index in range(len(labels))]
         return np.array([self.id_of(*pair) for pair in zip(labels, rows, strict=True)], np.int32)
 
     def multi_hot(self, labels: Sequence[Sequence[str]], rows: Sequence[str] | None = None) -> np.ndarray:
-        """1 for each label of a row and 0 elsewhere, float32 [rows, labels]."""
+        """Returns 1 for each label of a row and 0 elsewhere, float32 [rows, labels]."""
         rows = rows or [f"row {index + 1}" for index in range(len(labels))]
         hot = np.zeros((len(labels), len(self.names)), np.float32)
         for index, (names, row) in enumerate(zip(labels, rows, strict=True)):
@@ -104,7 +104,7 @@ class Labels:
 
 def _by_number_then_name(name: str) -> tuple[int, Decimal, str]:
     is_number = name.isascii() and name.removeprefix("-").isdigit()
-    # `int` refuses thousands of digits.
+    # `int` rejects thousands of digits.
     return (0, Decimal(name), name) if is_number else (1, Decimal(), name)
 
 

@@ -1,4 +1,4 @@
-"""Reads lists that were printed into a table's cell, such as "['a', 'b']", by Python, NumPy, pandas or as JSON."""
+"""Reads lists in a table's cell that were printed by Python, NumPy or pandas or as JSON, e.g. "['a', 'b']"."""
 
 import ast
 import json
@@ -15,9 +15,9 @@ _ITEMS = re.compile(_ITEM)
 
 
 def printed_list(text: str) -> list[str] | None:
-    r"""The items of a printed list, tuple or set as strings, or None if the text is something else.
+    r"""Returns the items of a printed list, tuple or set as strings, or None if the text is something else.
 
-    Items are quoted strings or plain numbers; a text in brackets without quotes, such as `[noise]`, is not a list.
+    Items are quoted strings or plain numbers. Text in brackets without quotes, e.g. `[noise]`, is not a list.
 
     Example:
         >>> printed_list("['New York', \"it's\"]"), printed_list("['a' 'b']"), printed_list("[1, 2]")
@@ -34,7 +34,7 @@ def printed_list(text: str) -> list[str] | None:
 
 
 def looks_printed(text: str) -> bool:
-    """Whether a text looks like a list that was printed, even one that cannot be read back.
+    """Returns whether a text looks like a printed list, even one that cannot be parsed.
 
     Example:
         >>> looks_printed("[a, b]"), looks_printed("['a' ... 'z']"), looks_printed("[noise]")

@@ -1,4 +1,4 @@
-"""How a file of rows is written: delimiter, encoding, header, and the columns of words and tags."""
+"""The format of a file of rows: delimiter, encoding, header, and the columns of words and tags."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ _SPELLINGS = {**DELIMITERS, "\\t": "\t"}
 
 @dataclass(frozen=True, kw_only=True)
 class TableFormat:
-    """How tables and files of tagged words are written. What is None is found out from each file.
+    """The format of tables and files of tagged words. Values of None are detected from each file.
 
     Attributes:
         delimiter: the character between the values of a row, or its name: `comma`, `semicolon`, `tab`, `pipe` or
-            `space`. None takes what the first line and the file's ending show.
-        encoding: a text encoding that Python knows, such as `cp1252`. None stands for UTF-8. A byte-order mark in
-            the file overrides it.
+            `space`. None detects it from the first line and the file's extension.
+        encoding: a text encoding that Python knows, e.g. `cp1252`. None means UTF-8. A byte-order mark in the file
+            overrides it.
         has_header: whether the first line of a table names its columns. If not, columns are chosen by number,
-            counted from 1, such as `text_column="2"`.
-        word_column: of files with one word a line: the column of the words, as a number counted from 1 or as a name
-            from the first line. None recognizes the layout.
-        tag_column: of files with one word a line: the column of the tags, as `word_column`.
+            counted from 1, e.g. `text_column="2"`.
+        word_column: the column of the words in files with one word per line, as a number counted from 1 or as a name
+            from the first line. None detects the layout.
+        tag_column: the column of the tags in such files, specified like `word_column`.
 
     Raises:
         BadInputError: a value is not allowed.
@@ -64,7 +64,7 @@ PLAIN = TableFormat()
 
 
 def column_number(setting: str, column: str | int) -> int:
-    """The place, counted from 0, of a column that is chosen by number.
+    """Returns the position, counted from 0, of a column that is chosen by number.
 
     Args:
         setting: the name of the setting, for the message.

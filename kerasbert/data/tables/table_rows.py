@@ -1,6 +1,6 @@
-"""Reads the rows of one table, CSV, TSV or JSON, and names the place of each for messages.
+"""Reads the rows of one table (CSV, TSV or JSON), each with its position for messages.
 
-How rows are cut out of lines: see delimited_rows.py and json_rows.py. What the columns mean: see labelled.py.
+For how lines become rows, see delimited_rows.py and json_rows.py. For the meaning of the columns, see labelled.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ class Row(NamedTuple):
     """One row.
 
     Attributes:
-        values: the values of the columns that were asked for.
-        place: its place in words, such as "line 7 of 'train.csv'".
+        values: the values of the requested columns.
+        place: its position as text, e.g. "line 7 of 'train.csv'".
     """
 
     values: tuple[Any, ...]
@@ -32,22 +32,22 @@ class Row(NamedTuple):
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name ends like that of a table, such as .csv, .tsv or .jsonl, with or without .gz."""
+    """Returns whether the name has the extension of a table, e.g. .csv, .tsv or .jsonl, with or without .gz."""
     return ending_of(path) in (*_ENDING_DELIMITERS, *_JSON_ENDINGS)
 
 
 def is_json(path: Path) -> bool:
-    """Whether the name ends in .jsonl, .ndjson or .json, with or without .gz."""
+    """Returns whether the name ends in .jsonl, .ndjson or .json, with or without .gz."""
     return ending_of(path) in _JSON_ENDINGS
 
 
 def ending_of(path: Path) -> str:
-    """The ending in lower case, such as ".csv", without a ".gz" after it."""
+    """Returns the extension in lower case, e.g. ".csv", without a following ".gz"."""
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def usual_delimiter(path: Path) -> str | None:
-    """The delimiter that the file's ending stands for, or None."""
+    """Returns the delimiter that the file's extension implies, or None."""
     return _ENDING_DELIMITERS.get(ending_of(path))
 
 
@@ -60,27 +60,27 @@ def table_rows(
 ) -> Iterator[Row]:
     """Yields the rows of one file in order. Blank lines are skipped.
 
-    Values from CSV and TSV are strings; those from JSON have the type that they have there. Quotes in TSV are read like
-    those of CSV if all rows are well-formed that way, and otherwise as part of the text. They are also read as part of
-    the text if they would join lines of a file whose every line is a row without them, as in GLUE's files.
+    Values from CSV and TSV are strings. Values from JSON keep their types. Quotes in TSV are read as in CSV if all rows
+    are then well-formed, and otherwise as part of the text. They are also part of the text if they would merge lines
+    although every line is a row without them, as in GLUE's files.
 
     Args:
-        path: its ending, before `.gz`, names the format: `.csv`, `.tsv` or `.jsonl` (one JSON object a line; a JSON
-            file may also be one array of objects or one object of columns). With `table_format.delimiter` any ending
-            may be used for delimited rows.
-        columns: setting -> column, such as `{"text_column": "text"}`: the columns wanted, by name, or by number counted
-            from 1 if there is no header. The settings are named in messages.
-        report: counts and notes are added to it.
-        table_format: how the file is written.
+        path: the file. Its extension, before `.gz`, determines the format: `.csv`, `.tsv` or `.jsonl` (one JSON object
+            per line; a JSON file may also be one array of objects or one object of columns). With
+            `table_format.delimiter`, delimited rows may have any extension.
+        columns: setting -> column, e.g. `{"text_column": "text"}`: the requested columns, by name, or by number counted
+            from 1 if there is no header. Messages name the settings.
+        report: receives counts and notes.
+        table_format: the format of the file.
         text_is_list: whether the first column contains lists, as in files of tagged words.
 
     Yields:
         The rows.
 
     Raises:
-        BadInputError: the ending is not that of a table; a column is missing (those present are named); a row has more
-            or fewer values than there are columns; quotes are not well-formed; a line is not a JSON object or has an
-            integer that is too long (the line is named); there is no row.
+        BadInputError: the extension is not that of a table; a column is missing (the message names the existing ones);
+            a row has more or fewer values than there are columns; quotes are not well-formed; a line is not a JSON
+            object or has an integer that is too long (the message names the line); or there is no row.
     """
     if not is_table(path) and table_format.delimiter is None:
         raise BadInputError(
@@ -147,7 +147,7 @@ def _delimited_rows(
 
 
 def _named_columns(columns: Mapping[str, str], header: list[str], path: Path) -> list[int]:
-    """The places of the columns. White space around a name in the header does not count."""
+    """Returns the positions of the columns. White space around a name in the header is ignored."""
     wanted = list(columns.values())
     found = [name if name in wanted else name.strip() for name in header]
     _check_columns(columns, found, f"'{path}'", may_lack_header=True)
@@ -158,7 +158,7 @@ def _named_columns(columns: Mapping[str, str], header: list[str], path: Path) ->
 
 
 def _looks_like_text(name: str) -> bool:
-    """Whether a header's name is rather a value: a number, or some words."""
+    """Returns whether a name in the header looks like a value: a number, or several words."""
     return name.replace(".", "").isdecimal() or len(name) > 40 or len(name.split()) > 3
 
 

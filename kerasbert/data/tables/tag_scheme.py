@@ -1,17 +1,18 @@
-"""What a word's tag says: which kind of entity the word is in, and whether the entity begins or ends there.
+"""Parses a word's tag: the kind of its entity, and whether the entity begins or ends at the word.
 
-The one reading of the schemes IO, BIO, BIOES and BILOU and of bare kinds, for exported models and their evaluation
-alike. How tags are joined into entities: see served_token_classifier.py (a graph) and recipes/token_classification.py.
+Exported models and their evaluation both use this reading of the schemes IO, BIO, BIOES and BILOU and of kinds without
+prefixes. For how tags are joined into entities, see export/served/token_classifier.py (a graph) and
+recipes/token_classification.py.
 """
 
-# The prefixes that begin an entity, and those after which another one begins.
+# The prefixes that begin an entity, and those that end one.
 BEGINS = ("B", "S", "U")
 FINISHES = ("E", "S", "L", "U")
 INSIDE = "I"
 
 
 def parsed_tag(tag: str) -> tuple[str, str]:
-    """Prefix and kind, with "" for no prefix; a dash after anything but a prefix is part of the kind.
+    """Returns prefix and kind, with "" for no prefix. A dash after anything but a prefix is part of the kind.
 
     Example:
         >>> parsed_tag("B-creative-work"), parsed_tag("location-GPE"), parsed_tag("O")

@@ -1,6 +1,6 @@
-"""Reads texts with a tag for each word, such as named entities: columns as in CoNLL's files, or lists in JSONL or CSV.
+"""Reads texts with a tag for each word, e.g. named entities: columns as in CoNLL files, or lists in JSONL or CSV.
 
-How words become pieces, and tags labels of pieces: see kerasbert/recipes/token_classification.py.
+For how the tags of words become labels of pieces, see kerasbert/recipes/token_classification.py.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,8 +28,8 @@ class TaggedTexts:
 
     Attributes:
         words: the words of each text. No word is empty or contains a blank, a tab or a line break.
-        tags: the tag of each word, such as "B-person", "I-person" or "O".
-        places: the place of each text in words, for messages.
+        tags: the tag of each word, e.g. "B-person", "I-person" or "O".
+        places: the position of each text, for messages.
 
     Example:
         >>> rows = TaggedTexts((("in", "New", "York"),), (("O", "B-place", "I-place"),), ("line 1",))
@@ -49,31 +49,31 @@ class TaggedTexts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The words with one space between them: what the model reads."""
+        """The words joined by single spaces, as the model reads them."""
         return tuple(" ".join(words) for words in self.words)
 
     def label_names(self) -> Labels:
-        """The tags of these rows. Call it on training rows only."""
+        """Returns the tags of these rows. Call it only on training rows."""
         return Labels.from_training(self.tags)
 
     def targets(self, labels: Labels | None = None) -> list[list[int]]:
-        """The id of each word's tag.
+        """Returns the id of each word's tag.
 
         Raises:
-            BadInputError: a tag does not occur in training; the tag, its row and the known tags are named.
+            BadInputError: a tag does not occur in training. The message names the tag, its row and the known tags.
         """
         if labels is None:
             raise ValueError("`labels` must be given. Received: None. Pass the labels of training.")
         return [[labels.id_of(tag, place) for tag in tags] for tags, place in zip(self.tags, self.places, strict=True)]
 
     def select(self, indices: Iterable[int]) -> "TaggedTexts":
-        """The rows at `indices`."""
+        """Returns the rows at `indices`."""
         rows = [(self.words[index], self.tags[index], self.places[index]) for index in indices]
         words, tags, places = zip(*rows, strict=True) if rows else ((), (), ())
         return TaggedTexts(words, tags, places)
 
     def split(self, fractions: Mapping[str, float], report: ReadReport | None = None) -> dict[str, "TaggedTexts"]:
-        """Splits the rows by a hash of their texts: see `LabelledTexts.split`. Training keeps some of every tag."""
+        """Splits the rows by a hash of their texts, like `LabelledTexts.split`. Training keeps words with every tag."""
         parts, note = split_rows(self.texts, self.tags, fractions)
         if note and report is not None:
             report.note(note)
@@ -90,14 +90,15 @@ def read_tagged(
     """Reads texts with a tag for each word.
 
     Args:
-        paths: files, folders or patterns. JSON has a list of words and a list of tags for each text, and so may CSV and
-            TSV, as printed lists (`['New', 'York']`) in two columns. Any other file has a word and its tag on each
-            line and a blank line between texts; its layout is recognized (CoNLL-2003, CoNLL-U, CoNLL-2009, GermEval),
-            whatever its ending. Lines that begin with "-DOCSTART-" and comments are skipped.
-        text_column: of JSON, CSV and TSV: the column of the words.
-        label_column: of JSON, CSV and TSV: the column of the tags.
-        report: counts and notes are added to it.
-        table_format: how the files are written: `word_column` and `tag_column` of files with one word a line.
+        paths: files, folders or glob patterns. JSON files have a list of words and a list of tags for each text. CSV
+            and TSV files may have these too, as printed lists (`['New', 'York']`) in two columns. All other files have
+            a word and its tag on each line and a blank line between texts. Their layout is detected (CoNLL-2003,
+            CoNLL-U, CoNLL-2009, GermEval), whatever the extension. Lines that begin with "-DOCSTART-" and comments are
+            skipped.
+        text_column: the column of the words in JSON, CSV and TSV.
+        label_column: the column of the tags in JSON, CSV and TSV.
+        report: receives counts and notes.
+        table_format: the format of the files, e.g. `word_column` and `tag_column` for files with one word per line.
 
     Returns:
         The texts of all files, in order.
@@ -142,7 +143,7 @@ def _rows(
 
 
 def _has_lists(path: Path, columns: Mapping[str, str], table_format: TableFormat) -> bool:
-    """Whether the file is a table with both columns, and so has a text on each line instead of a word."""
+    """Returns whether the file is a table with both columns, and so has a text per row instead of a word per line."""
     usual = usual_delimiter(path)
     if usual is None or table_format.word_column is not None or table_format.tag_column is not None:
         return False

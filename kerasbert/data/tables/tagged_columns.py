@@ -1,6 +1,6 @@
-"""Reads files with one word a line and its tag in another column, with a blank line between texts.
+"""Reads files with one word per line and its tag in another column, with a blank line between texts.
 
-Which columns these are: see column_layout.py.
+For the choice of the columns, see column_layout.py.
 """
 
 import re
@@ -26,22 +26,22 @@ TaggedRow = tuple[tuple[str, ...], tuple[str, ...], str]
 
 
 class _Line(NamedTuple):
-    """A line that may be a word: its number in the file and its cells."""
+    """A line that may contain a word: its number in the file and its cells."""
 
     number: int
     cells: tuple[str, ...]
 
 
 def column_rows(path: Path, report: ReadReport | None, table_format: TableFormat) -> Iterator[TaggedRow]:
-    """Yields the words, the tags and the place of each text.
+    """Yields the words, the tags and the position of each text.
 
     Args:
         path: the file.
-        report: counts, and a note on the layout if it is not "word first, tag last", are added to it.
-        table_format: how the file is written, as far as it is known.
+        report: receives counts, and a note on the layout if it is not "word first, tag last".
+        table_format: the parts of the format that are known.
 
     Raises:
-        BadInputError: a line lacks the column of the words or of the tags, or a column that is named is missing.
+        BadInputError: a line does not have the column of the words or of the tags, or a chosen column is missing.
     """
     report = ReadReport() if report is None else report
     lines = list(enumerate(text_lines(path, report, encoding=table_format.encoding), start=1))
@@ -64,13 +64,13 @@ def column_rows(path: Path, report: ReadReport | None, table_format: TableFormat
     for text in texts:
         chosen = [line.cells for line in text if layout.is_word(line.cells)]
         if chosen:
-            # A blank within a word would end it: texts are words with a blank between them.
+            # A blank inside a word would end it, because texts are words joined by blanks.
             words = tuple(_BLANKS.sub("\u00a0", cells[layout.word]) for cells in chosen)
             yield words, tuple(cells[layout.tag] for cells in chosen), f"line {text[0].number} of '{path}'"
 
 
 def _delimiter(path: Path, lines: Sequence[str], table_format: TableFormat) -> str | None:
-    """The character between the cells; None for any blanks and tabs."""
+    """Returns the character between the cells, or None for any blanks and tabs."""
     if table_format.delimiter is not None:
         return None if table_format.delimiter == " " else table_format.delimiter
     words = [line for line in lines if line.strip() and not line.startswith(("#", _DOCUMENT_START))]
@@ -84,7 +84,7 @@ def _delimiter(path: Path, lines: Sequence[str], table_format: TableFormat) -> s
 
 
 def _texts(lines: Sequence[tuple[int, str]], delimiter: str | None) -> list[list[_Line]]:
-    """The lines of each text, comments and header included."""
+    """Yields the lines of each text, including comments and the header."""
     texts: list[list[_Line]] = [[]]
     for number, line in lines:
         cells = _cells(line, delimiter) if line.strip() else ()
@@ -104,7 +104,7 @@ def _cells(line: str, delimiter: str | None) -> tuple[str, ...]:
 
 
 def _taken_header(texts: list[list[_Line]], table_format: TableFormat) -> tuple[str, ...] | None:
-    """The names of the columns, taken out of the texts, if the first line that is no comment has them."""
+    """Removes the header and returns its names, if the first line that is not a comment names the columns."""
     by_name = isinstance(table_format.word_column, str) or isinstance(table_format.tag_column, str)
     for text in texts:
         for index, line in enumerate(text):
@@ -118,10 +118,10 @@ def _taken_header(texts: list[list[_Line]], table_format: TableFormat) -> tuple[
 
 
 def _without_comments(texts: list[list[_Line]]) -> list[list[_Line]]:
-    """The texts without lines that begin with "#" and are no words.
+    """Returns the texts without comments: lines that begin with "#" and are not words.
 
-    In files that number the words every such line is a comment. In others "#" may be a word: a line is a comment only
-    at the beginning of a text, and only if it has not the columns, or not a tag, of the other lines.
+    In files that number the words, every line that begins with "#" is a comment. In others, "#" may be a word: such a
+    line is a comment only at the beginning of a text, and only if its columns or its tag differ from the other lines.
     """
     plain = [[line.cells for line in text if not line.cells[0].startswith("#")] for text in texts]
     plain = [text for text in plain if text]
@@ -152,7 +152,7 @@ def _without_comments(texts: list[list[_Line]]) -> list[list[_Line]]:
 
 
 def _check_columns(texts: list[list[_Line]], layout: ColumnLayout, path: Path) -> None:
-    """Refuses a line that lacks a column."""
+    """Refuses a line without one of the columns."""
     needed = max(layout.word, layout.tag) + 1
     for line in (line for text in texts for line in text):
         width = len(line.cells)
@@ -171,7 +171,7 @@ def _check_columns(texts: list[list[_Line]], layout: ColumnLayout, path: Path) -
 
 
 def _layout(texts: list[list[_Line]], header: tuple[str, ...] | None, table_format: TableFormat) -> ColumnLayout:
-    """The layout: what is asked for, and otherwise what is recognized."""
+    """Returns the layout: the chosen columns, and otherwise those that are detected."""
     found = find_layout([[line.cells for line in text] for text in texts])
     word, tag = (
         _chosen(setting, column, header)
@@ -185,7 +185,7 @@ def _layout(texts: list[list[_Line]], header: tuple[str, ...] | None, table_form
 
 
 def _chosen(setting: str, column: str | int | None, header: tuple[str, ...] | None) -> int | None:
-    """The place of a column that is asked for by number or by name."""
+    """Returns the position of a column that is chosen by number or by name."""
     if not isinstance(column, str):
         return None if column is None else column_number(setting, column)
     if header is None or column not in header:

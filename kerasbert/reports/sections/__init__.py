@@ -1,1 +1,1 @@
-"""What does each section of a report show? One module for each section."""
+"""The sections of a report, one module for each."""

@@ -1,1 +1,1 @@
-"""How does `fit` run? The loop over steps, its phases, progress, history and training states."""
+"""The implementation of `fit`: the loop over steps, its phases, progress, history and training states."""

@@ -1,8 +1,7 @@
 """Several processes that train one model, each on its rows of every batch, with Keras's distribution API on JAX.
 
-JAX computes on the whole batch, wherever its rows are stored: a loss that is a mean over all masked positions of the
-batch remains one, so that several processes train exactly as one does. (`tf.distribute` would average each worker's own
-mean.)
+JAX computes on the whole batch, wherever its rows are stored. A mean over all masked positions of the batch is still
+that mean, so several processes train exactly like a single one. (`tf.distribute` would average each worker's own mean.)
 """
 
 import os

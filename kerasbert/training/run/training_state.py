@@ -111,7 +111,7 @@ def remove_states(folder: Path) -> None:
 
 
 def _readable(path: Path, read: Callable[[Path], Result]) -> Result:
-    """Return what `read` returns for a path. A failure of the file system is no damage to what it stores."""
+    """Return what `read` returns for a path. An error of the file system does not mean that the file is damaged."""
     try:
         return read(path)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Runs the requests of one signature in batches, without a timer.
 
-When a run ends, the next run takes all requests that wait and may share it. Requests share a run only if the shapes of
+When a run ends, the next run takes all waiting requests that may share it. Requests share a run only if the shapes of
 the signature show that no row influences the answer of another one. Everything happens on the event loop, except for
 TensorFlow's runs, which take place in threads.
 """

@@ -2,7 +2,7 @@
 
 The model folders are watched. A new version is loaded and warmed up before the old one is unloaded (TensorFlow
 Serving's availability-preserving policy). If it fails to load, the old one is still served, and the status of the new
-one reports the reason. All of this runs in threads of its own.
+one reports the reason. All of this runs in separate threads.
 """
 
 import logging
@@ -58,7 +58,7 @@ class ModelStore:
 
     @contextmanager
     def lease(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable]:
-        """Yields the servable for a request, and keeps it loaded meanwhile.
+        """Yields the servable for a request, and keeps it loaded until the block ends.
 
         Args:
             name: The model name.
@@ -185,7 +185,7 @@ class ModelStore:
         while not self._stopped.wait(seconds):
             try:
                 self.refresh()
-            except Exception:  # the thread must go on, or no new version would be served
+            except Exception:  # the thread must continue, or no new version would be served
                 log.exception("Could not check the model folders")
 
     def refresh(self) -> None:

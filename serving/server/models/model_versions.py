@@ -64,7 +64,7 @@ class ModelVersion:
 
     @contextmanager
     def in_use(self) -> Iterator[Servable | None]:
-        """Yields the servable and keeps it loaded meanwhile, or None if the version is not available."""
+        """Yields the servable, which stays loaded until the block ends, or None if the version is not available."""
         with self._unused:
             servable = self._servable if self.state is State.AVAILABLE else None
             self._users += 1

@@ -85,7 +85,7 @@ class Servable:
         return await batcher.submit(call.arrays)
 
     def run_now(self, call: Call) -> list[np.ndarray]:
-        """Computes the fetched tensors at once and in this thread, for the warm-up."""
+        """Computes the fetched tensors immediately and in this thread, for the warm-up."""
         return self._model.run(call.feeds, call.arrays, call.fetches)
 
     def close(self) -> None:

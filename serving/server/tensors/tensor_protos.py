@@ -18,7 +18,7 @@ MAX_RANK = 32
 MAX_BYTES = 2**31
 # The number of values to convert in a single call.
 PIECE = 2**13
-# The pause after each piece of a reply. Large replies are written in a thread of their own.
+# The pause after each piece of a reply. Large replies are written in a separate thread.
 PAUSE_SECONDS = 1e-4
 
 

@@ -386,7 +386,7 @@ def test_the_command(bert_server, capsys, monkeypatch):
     for wrong, message in (
         (["classify", "x", *rest, "nobody"], r"NOT_FOUND, HTTP 404: Servable not found for request: Latest(nobody)"),
         (["answer", "x", *rest, "answerer"], "needs a context"),
-        (["embed", "x", "--pair", "y", *rest, "classifier"], "--pair is for"),
+        (["embed", "x", "--pair", "y", *rest, "classifier"], "--pair is only for"),
     ):
         assert main(wrong) == 1
         assert message in capsys.readouterr().err
