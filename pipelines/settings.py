@@ -77,26 +77,26 @@ class PipelineSettings:
     default_name: ClassVar[str] = "kerasbert"
 
     pipeline_name: Text = Field(
-        default="", description="Lower-case letters, digits and hyphens. By default that of its kind."
+        default="", description="Name in lower-case letters, digits and hyphens. By default, the name of its kind."
     )
     pipeline_root: PathText = Field(
         default="",
-        description="Folder or bucket for artifacts, which pipelines of other names may share. By default "
+        description="Folder or bucket for artifacts, which pipelines with other names may share. By default, "
         "runs/pipelines/PIPELINE_NAME.",
     )
     metadata_path: PathText = Field(
         default="",
-        description="SQLite file for the metadata of local runs. By default PIPELINE_ROOT/metadata.sqlite; for a "
+        description="SQLite file for the metadata of local runs. By default, PIPELINE_ROOT/metadata.sqlite; for a "
         "bucket runs/pipelines/PIPELINE_NAME/metadata.sqlite.",
     )
     push_folder: PathText = Field(
         default="",
-        description="Folder to which blessed models are pushed, each as a numbered version. By default "
+        description="Folder to which blessed models are pushed, each as a numbered version. By default, "
         "PIPELINE_ROOT/pushed/PIPELINE_NAME.",
     )
     beam_pipeline_args: Texts = Field(
         default=(),
-        description="Arguments for every component that runs on Beam, e.g. `--runner=DataflowRunner`. By default Beam "
+        description="Arguments for every component that runs on Beam, e.g. `--runner=DataflowRunner`. By default, Beam "
         "runs in this process.",
     )
     enable_cache: Flag = Field(
@@ -151,39 +151,39 @@ class PretrainSettings(PretrainingParameters, PipelineSettings):
 
     texts: PathText = Field(
         default="",
-        description="A folder, a file or a pattern. Plain text, plain or gzipped: one sentence a line, a blank line "
-        "between documents. Or tables (.csv, .tsv, .jsonl, also with .gz) with `text_column`.",
+        description="A folder, a file or a glob pattern of plain text (one sentence per line, a blank line between "
+        "documents) or tables (.csv, .tsv, .jsonl) with `text_column`. All may be gzipped.",
     )
     schema: PathText | None = Field(
         default=None,
-        description="Schema file that the documents' statistics must match. By default one is inferred from this run's "
-        "documents.",
+        description="Schema file that the documents' statistics must match. By default, one is inferred from this "
+        "run's documents.",
     )
     accept_new_schema: Flag = Field(
-        default=False, description="Whether documents may be in other scripts than those of the last run that passed."
+        default=False, description="Whether documents may be in scripts that the last accepted run did not have."
     )
     vocabulary: PathText | None = Field(
-        default=None, description="Vocabulary file. By default a vocabulary is learned."
+        default=None, description="Vocabulary file. By default, a vocabulary is learned."
     )
     vocabulary_size: VocabularySize = Field(default=30522, description="Maximum number of word pieces to learn.")
     vocabulary_min_count: Count = Field(
         default=2, description="How often a piece of more than one character must occur to be learned."
     )
     vocabulary_megabytes: Megabytes = Field(
-        default=200.0, description="How much text the vocabulary is learned from, chosen by a hash of each document."
+        default=200.0, description="Amount of text to learn the vocabulary from. A hash selects the documents."
     )
     masking: Literal["dynamic", "static"] = Field(
         default="dynamic",
-        description='"dynamic" writes segments, which are masked anew each time they are trained on; "static" writes '
-        "masked instances, with other masks in each pass over the text.",
+        description='"dynamic" writes pairs without masks, for which training makes new masks each time. "static" '
+        "writes masked instances, with different masks in each pass over the text.",
     )
     range_megabytes: Megabytes = Field(
-        default=32.0, description="Size of the ranges in which text files are read, by as many workers as there are."
+        default=32.0, description="Size of the ranges of text files that workers read in parallel."
     )
     bucket_megabytes: Megabytes = Field(
-        default=16.0, description="How much text is shuffled and paired in one worker's memory at a time."
+        default=16.0, description="Amount of text that one worker shuffles and pairs in memory at a time."
     )
-    base_model: PathText | None = Field(default=None, description="Model to start from. By default random weights.")
+    base_model: PathText | None = Field(default=None, description="Model to start from. By default, random weights.")
     min_masked_lm_accuracy: Share = Field(
         default=0.0, description="A model with a lower masked LM accuracy is not blessed."
     )
@@ -195,7 +195,7 @@ class PretrainSettings(PretrainingParameters, PipelineSettings):
     )
     max_loss_increase: Finite = Field(
         default=0.0,
-        description="How much higher than the last pushed model's the held-out loss of a blessed model may be.",
+        description="How much the held-out loss of a blessed model may exceed that of the last pushed model.",
     )
 
 
@@ -207,26 +207,26 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
 
     data: PathText = Field(
         default="",
-        description="A folder, a file or a pattern of labelled rows: CSV, TSV, JSONL (plain or gzipped) or TFRecord of "
-        "tf.Examples, told apart by the names' endings.",
+        description="A folder, a file or a glob pattern of labelled rows: CSV, TSV, JSONL (plain or gzipped) or "
+        "TFRecords of tf.Examples, distinguished by their extensions.",
     )
     train_share: Share = Field(
         default=0.8, description="Share of the rows for training, chosen by a hash of their text."
     )
     test_share: Share = Field(
-        default=0.1, description="Share of the rows for the final metrics. With 0 the validation rows judge the model."
+        default=0.1, description="Share of the rows for the final metrics. With 0, the validation rows are used."
     )
     schema: PathText | None = Field(
         default=None,
-        description="Schema file that the rows must match. By default one is inferred from the training rows.",
+        description="Schema file that the rows must match. By default, one is inferred from the training rows.",
     )
     accept_new_schema: Flag = Field(
-        default=False, description="Whether columns and labels may differ from those of the last run that passed."
+        default=False, description="Whether columns and labels may differ from those of the last accepted run."
     )
     start_from: PathText | None = Field(
         default=None,
         description="Model to start from: a folder or a checkpoint of any layout, or the folder of a pretraining run. "
-        "By default random weights, which need a `vocabulary`.",
+        "By default, random weights, which need a `vocabulary`.",
     )
     tune: Flag = Field(
         default=False,
@@ -234,7 +234,7 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     )
     tuner_trials: Count = Field(default=8, description="Number of trials of the search.")
     metric: Text | None = Field(
-        default=None, description="Metric that the thresholds apply to. By default it follows from the task."
+        default=None, description="Metric that the thresholds apply to. The default depends on the task."
     )
     min_metric: Finite | None = Field(
         default=None, description="A model with a lower metric (a higher one if the metric is an error) is not blessed."
@@ -244,11 +244,11 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     )
     infra_validator: Annotated[Literal["auto", "yes", "no"], BeforeValidator(yes_or_no)] = Field(
         default="auto",
-        description="Whether TensorFlow Serving in a Docker container must load the model first: yes, no, or auto: "
-        "if a Docker daemon answers and no `image` says that the pipeline is for a cluster.",
+        description="Whether TensorFlow Serving in a Docker container must load the model before it is pushed. With "
+        "auto, only if a Docker daemon answers and no `image` is set.",
     )
     bulk_inference: PathText | None = Field(
-        default=None, description="A file, a folder or a pattern of tables to label with the blessed model."
+        default=None, description="A file, a folder or a glob pattern of tables to label with the blessed model."
     )
 
 

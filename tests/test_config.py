@@ -136,7 +136,7 @@ def test_json_round_trip(tmp_path, dialect, activation):
         assert BertConfig.from_json(source) == config
 
 
-def test_what_is_written_means_the_same_to_its_readers():
+def test_written_configs_mean_the_same_to_their_readers():
     values = json.loads(BertConfig().to_json())
     assert values["model_type"] == "bert"
     assert values["hidden_act"] in ("gelu_new", "gelu_pytorch_tanh")
@@ -154,7 +154,7 @@ def test_an_activation_without_a_name_in_the_dialect_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_hugging_face_reads_what_we_write():
+def test_hugging_face_reads_written_configs():
     transformers = pytest.importorskip("transformers", reason="transformers is in the newest environment only")
     theirs = transformers.BertConfig.from_dict(json.loads(BertConfig.named("bert-mini").to_json()))
     assert (theirs.hidden_size, theirs.num_hidden_layers, theirs.hidden_act) == (256, 4, "gelu_new")

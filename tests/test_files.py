@@ -66,7 +66,7 @@ def fail_in_the_middle(write_it, path: Path) -> None:
         raise RuntimeError
 
 
-def test_an_error_leaves_what_was_there(tmp_path):
+def test_an_error_leaves_the_previous_content(tmp_path):
     write(tmp_path / "folder", "old")
     (tmp_path / "file.txt").write_text("old")
     with pytest.raises(RuntimeError):

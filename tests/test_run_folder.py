@@ -46,7 +46,7 @@ def test_a_newer_format_is_refused(tmp_path: Path, reader: str, name: str, versi
 
 @pytest.mark.parametrize("version", [FORMAT, None])
 @pytest.mark.parametrize("reader", READERS)
-def test_this_format_and_none_are_read(tmp_path: Path, reader: str, version: Any) -> None:
+def test_files_of_this_format_and_without_a_format_are_read(tmp_path: Path, reader: str, version: Any) -> None:
     assert READERS[reader](run_of_format(tmp_path, "settings.json", version))
 
 

@@ -192,7 +192,7 @@ def test_saving_into_a_folder_without_a_model_overwrites_nothing(make_model, tmp
     assert sorted(os.listdir(tmp_path / "photos")) == ["cat.jpg", "config.json", "model.safetensors"]
 
 
-def test_what_cannot_be_saved_is_refused_before_anything_is_written(make_model, tmp_path):
+def test_an_unsupported_model_is_refused_before_anything_is_written(make_model, tmp_path):
     (tmp_path / "cat.jpg").write_bytes(b"cat")
     backbone = make_model("backbone")
     with pytest.raises(BadInputError, match="must be a folder"):

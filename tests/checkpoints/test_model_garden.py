@@ -66,7 +66,7 @@ def write(tmp_path, google_config):
 
 @pytest.mark.parametrize("numbered", [True, False])
 @pytest.mark.parametrize("name", ["encoder", "model"])
-def test_an_encoder_loads_whatever_it_is_called(numbered, name, make_model, google_config, write, assert_same_weights):
+def test_an_encoder_loads_under_any_name(numbered, name, make_model, google_config, write, assert_same_weights):
     model = make_model("backbone", google_config)
     folder = write(**{name: encoder_of(model, google_config, numbered)})
     loaded = load(folder)

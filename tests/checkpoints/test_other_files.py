@@ -44,7 +44,7 @@ def test_a_file_that_is_something_else_is_recognized(case, format, place, saved)
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "tf_model.h5"])
 @pytest.mark.parametrize("case", CONTENTS)
-def test_weights_of_other_formats_that_are_something_else(name, case, saved):
+def test_weights_of_other_formats_are_recognized(name, case, saved):
     folder = saved()
     (folder / "model.safetensors").unlink()
     content, message = CONTENTS[case]
@@ -114,7 +114,7 @@ def test_shards_without_an_index_ask_for_it(saved):
     load(folder)
 
 
-def test_a_missing_config_is_said_to_be_missing(saved):
+def test_a_missing_config_is_reported(saved):
     folder = saved()
     config = (folder / "config.json").read_bytes()
     (folder / "config.json").unlink()

@@ -118,7 +118,7 @@ def test_the_encoder_may_be_in_its_own_folder(folder):
     assert load(folder).text_to_inputs.sequence_length == 9
 
 
-def test_the_first_name_of_the_encoder_s_step_is_known(folder):
+def test_the_old_name_of_the_encoders_step_is_supported(folder):
     write_steps(folder, ("BERT", ""), ("Pooling", "1_Pooling"))
     assert load(folder).model.normalize is False
 

@@ -216,7 +216,7 @@ ODD_SETTINGS = {
 
 
 @pytest.mark.parametrize("case", ODD_SETTINGS)
-def test_a_setting_of_another_kind_is_refused_by_its_key(case, bare):
+def test_a_setting_of_a_wrong_type_is_refused_by_its_key(case, bare):
     content, message = ODD_SETTINGS[case]
     (bare / "tokenizer_config.json").write_text(content)
     with pytest.raises(BadInputError, match=rf"tokenizer_config\.json: {message}.*preprocessing=False"):

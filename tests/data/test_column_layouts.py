@@ -51,7 +51,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("ending", [".conll", ".tsv", ".txt", ".csv", ".bio", ""])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_are_recognized_whatever_the_ending(tmp_path, layout, ending):
+def test_layouts_are_detected_regardless_of_the_extension(tmp_path, layout, ending):
     content, tags = LAYOUTS[layout]
     (tmp_path / f"a{ending}").write_text(content, newline="")
     read = read_tagged(tmp_path / f"a{ending}", report=(report := ReadReport()))
@@ -76,7 +76,7 @@ def test_words_that_are_not_in_the_text_and_several_words_in_one(tmp_path):
 
 
 @pytest.mark.parametrize(("word", "tag"), [(2, 3), ("2", "3"), ("form", "ne")])
-def test_columns_that_are_asked_for(tmp_path, word, tag):
+def test_chosen_columns_are_read(tmp_path, word, tag):
     content = rows("pos", "word", "tag", "inner")
     (tmp_path / "a.tsv").write_text(content if word != "form" else "x\tform\tne\ty\n" + content)
     read = read_tagged(tmp_path / "a.tsv", table_format=TableFormat(word_column=word, tag_column=tag))
@@ -144,7 +144,7 @@ def test_a_json_file_of_columns(tmp_path):
     assert read_tagged(tmp_path / "b.json").words == (("New", "York"),)
 
 
-def test_one_endless_text_is_said(tmp_path):
+def test_a_file_without_blank_lines_is_reported(tmp_path):
     (tmp_path / "a.conll").write_text("word O\n" * 1200)
     read_tagged(tmp_path / "a.conll", report=(report := ReadReport()))
     assert "no blank line" in report.warning()

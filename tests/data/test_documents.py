@@ -41,7 +41,7 @@ def test_line_ends_of_all_systems(tmp_path, end):
 
 
 @pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\x1c"])
-def test_nothing_else_ends_a_line(tmp_path, character):
+def test_only_line_ends_end_a_line(tmp_path, character):
     path = write(tmp_path / "a.txt", f"One{character}still one.\nTwo.\n")
     assert read(path)[0] == [[f"One{character}still one.", "Two."]]
 
@@ -101,7 +101,7 @@ def test_byte_order_marks(tmp_path):
     ],
     ids=["NUL", "UTF-16", "all bytes", "KOI8-R", "NUL at the end", "packed image"],
 )
-def test_what_is_not_utf8_is_refused_by_name(tmp_path, content, message):
+def test_a_file_that_is_not_utf8_is_refused_by_name(tmp_path, content, message):
     with pytest.raises(BadInputError, match=rf"Received: '.*picture.txt'.*{message}"):
         read(write(tmp_path / "picture.txt", content))
 
@@ -124,7 +124,7 @@ def test_an_empty_file_is_refused_by_name_and_skipped_in_a_folder(tmp_path):
     assert report.warning() == "1 empty files were skipped"
 
 
-def test_what_is_not_there(tmp_path):
+def test_missing_files_are_reported(tmp_path):
     with pytest.raises(BadInputError, match="which does not"):
         read_documents(tmp_path / "missing.txt")
     with pytest.raises(BadInputError, match="matches none"):

@@ -97,7 +97,7 @@ def test_wrong_arguments(arguments, message):
         batches(**arguments)
 
 
-def test_nothing_and_half_a_pair():
+def test_missing_texts_and_incomplete_pairs_are_rejected():
     with pytest.raises(ValueError, match="at least one text"):
         labelled_dataset([], None, to_inputs, 4)
     with pytest.raises(ValueError, match="1 first and 2 second"):

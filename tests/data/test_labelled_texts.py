@@ -84,7 +84,7 @@ def test_a_text_of_a_megabyte(tmp_path):
         assert read_labelled(write_table(tmp_path / name, [(text, "x")])).texts == (text,)
 
 
-def test_tsv_without_quoting_as_glue_has_it(tmp_path):
+def test_tsv_without_quoting_as_in_glue_is_read(tmp_path):
     path = write_text(tmp_path / "a.tsv", 'text\tlabel\n"Unbalanced\tx\nHe "said"\ty\n"Quoted" begin\tx\n')
     assert read_labelled(path).texts == ('"Unbalanced', 'He "said"', '"Quoted" begin')
 

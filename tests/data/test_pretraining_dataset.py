@@ -73,7 +73,7 @@ def numbers(many):
     return [int(ids[1]) - 5 for batch in many for ids in unmasked(batch)]
 
 
-def test_what_is_in_a_batch(folder):
+def test_a_batch_contains_inputs_targets_and_weights(folder):
     x, y, weight = batches(1, folder, pack=PACK, mask=MASK)[0]
     assert set(x) == {"token_ids", "segment_ids", "padding_mask", "mask_positions"}
     assert all(value.dtype == np.int32 and value.ndim == 2 for value in x.values())

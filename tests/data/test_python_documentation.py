@@ -21,7 +21,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_the_report_counts_what_was_written(corpus):
+def test_the_report_counts_written_rows(corpus):
     for part, path in corpus.texts.items():
         documents = list(read_documents(path))
         assert corpus.documents[part] == len(documents)
@@ -87,7 +87,7 @@ def test_next_sentence_pairs_can_be_made_from_it(corpus):
         assert 0.45 < share < 0.7
 
 
-def test_what_counts_as_a_docstring_of_the_library(tmp_path, monkeypatch):
+def test_docstrings_of_public_modules_are_found(tmp_path, monkeypatch):
     """Public modules only, in the order of their names and source, nested functions too; nothing is imported."""
     module = '"""Module {0}."""\nraise SystemExit\nclass A:\n    """Class {0}."""\n    def f():\n        """Inner\n\n'
     module += (

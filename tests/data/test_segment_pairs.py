@@ -144,7 +144,7 @@ def test_truncation_takes_from_the_longer_one_at_either_end(len_first, len_secon
         assert set(ids) <= set(source)
 
 
-def test_truncation_drops_from_front_and_end_alike():
+def test_truncation_drops_from_front_and_end_equally():
     rng = random.Random(0)
     fronts = [_truncated(np.arange(300), np.arange(10), False, 110, rng).first_ids[0] for _ in range(500)]
     assert 97 < np.mean(fronts) < 103  # 200 tokens go, each from the front with probability 1/2
@@ -205,7 +205,7 @@ def test_a_buffer_bounded_by_tokens_still_pairs():
         ([["1 2"], ["10001"], ["20001"]], r"two or more sentences. Received: 3 documents of one line each"),
     ],
 )
-def test_what_cannot_be_paired(documents, message):
+def test_text_that_cannot_be_paired_is_refused(documents, message):
     with pytest.raises(BadInputError, match=message):
         pairs_of(documents)
 

@@ -51,7 +51,7 @@ def test_training_keeps_every_class_and_equal_texts_stay_together(rows):
     assert not together or "training needs every row" in report.warning()
 
 
-def test_a_rare_class_is_said_once():
+def test_a_rare_class_is_reported_once():
     # The row of the highest hash would be held out first.
     rows = max(range(30), key=lambda index: stable_fraction(f"text {index}"))
     table = labelled(["rare" if index == rows else "ab"[index % 2] for index in range(30)])

@@ -35,7 +35,7 @@ def read(path, **options):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_found_and_said(tmp_path, name, delimiter):
+def test_the_delimiter_is_detected_and_reported(tmp_path, name, delimiter):
     path = tmp_path / name
     path.write_text(delimited(delimiter), "utf-8", newline="")
     report = ReadReport()
@@ -150,7 +150,7 @@ def test_quotation_marks_of_windows_are_western():
     assert likely_encoding("Grüße aus Köln".encode("cp1252")) == "cp1252"
 
 
-def test_few_lines_in_another_encoding_are_replaced_and_said(tmp_path):
+def test_few_lines_in_another_encoding_are_replaced_and_reported(tmp_path):
     lines = ["plain"] * 20 + ["café"]
     (tmp_path / "a.txt").write_bytes("\n".join(lines).encode("cp1252"))
     report = ReadReport()
@@ -344,7 +344,7 @@ def test_texts_that_begin_like_other_files(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a[1].csv", "a*.csv", "a?.csv", "a b#%20ö漢.csv", "-a.csv", "[abc].csv"])
-def test_a_file_is_a_file_whatever_its_name(tmp_path, name):
+def test_an_existing_file_is_read_whatever_its_name(tmp_path, name):
     folder = tmp_path / "runs [2026] *"
     folder.mkdir()
     (folder / name).write_text("text,label\nOne,x\n")

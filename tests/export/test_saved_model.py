@@ -232,7 +232,7 @@ def test_classes_have_the_scores_of_the_models_own_activation(make_backbone, tex
     np.testing.assert_allclose(answer["probabilities"], -np.sort(-1 / (1 + np.exp(-logits)), axis=1), atol=TOLERANCE)
 
 
-def test_several_labels_at_once_have_probabilities_of_their_own(make_backbone, text_to_inputs, tmp_path):
+def test_several_labels_at_once_have_separate_probabilities(make_backbone, text_to_inputs, tmp_path):
     model = BertSequenceClassifier(make_backbone(), num_labels=3, problem_type="multi_label_classification")
     loaded = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     answer = loaded.signatures["text"](text=tf.constant(TEXTS))

@@ -72,7 +72,7 @@ def test_the_answers_equal_those_of_the_live_model(native, classifier, classifie
     np.testing.assert_array_equal(tokens["token_ids"], to_inputs(TEXTS)["token_ids"])
 
 
-def test_added_tokens_are_found_and_crash_nothing(native, classifier, vocabulary, tmp_path):
+def test_added_tokens_are_found_in_any_text(native, classifier, vocabulary, tmp_path):
     tokens = [AddedToken("day", single_word=True), AddedToken("play", normalized=False), AddedToken("日")]
     to_inputs = TextToInputs(WordPieceTokenizer(vocabulary, added_tokens=tokens), sequence_length=24)
     folder = export.save(classifier, tmp_path / "model", to_inputs)
@@ -154,20 +154,20 @@ def test_no_ids_crash_a_classifier(native, classifier_folder):
 
 
 @pytest.mark.slow
-def test_nothing_crashes_a_token_classifier(native, make_backbone, text_to_inputs, tmp_path):
+def test_a_token_classifier_answers_any_text(native, make_backbone, text_to_inputs, tmp_path):
     model = BertTokenClassifier(make_backbone(), num_labels=3)
     folder = export.save(model, tmp_path, text_to_inputs, labels=["O", "B-x", "I-x"])
     check(native, folder, *text_calls("text", "text"))
 
 
 @pytest.mark.slow
-def test_nothing_crashes_a_span_predictor(native, make_backbone, text_to_inputs, tmp_path):
+def test_a_span_predictor_answers_any_text(native, make_backbone, text_to_inputs, tmp_path):
     folder = export.save(BertSpanPredictor(make_backbone()), tmp_path, text_to_inputs)
     check(native, folder, *text_calls("serving_default", "question", "context"))
 
 
 @pytest.mark.slow
-def test_nothing_crashes_a_masked_language_model(native, pretrainer, text_to_inputs, tmp_path):
+def test_a_masked_language_model_answers_any_text(native, pretrainer, text_to_inputs, tmp_path):
     folder = export.save(pretrainer, tmp_path, text_to_inputs)
     good, wrong = text_calls("text", "text")
     good += text_calls("text_pair", "text", "text_pair")[0] + text_calls("tokenize", "text")[0]

@@ -99,6 +99,6 @@ def test_padded_lengths_are_few_and_never_beyond_the_model():
     assert padded_length(600, 512) == 600  # left to the model to refuse
 
 
-def test_an_input_beyond_the_positions_is_refused_in_words(config):
+def test_an_input_beyond_the_positions_is_refused_with_a_clear_message(config):
     with pytest.raises(ValueError, match=r"max_position_embeddings=10.*Truncate the input.*Received: 11 tokens"):
         compiled_forward(models.BertBackbone.from_config(config))(batch(2, 11))

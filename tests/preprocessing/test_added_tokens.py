@@ -37,7 +37,7 @@ def pieces(tokenizer, *texts):
 @pytest.mark.parametrize(
     "options", [{}, {"split_cjk": False}, {"normalization": "tf_text"}, {"lower_case": False}], ids=str
 )
-def test_a_token_is_cut_out_wherever_it_is(options):
+def test_a_token_stays_whole_anywhere_in_a_text(options):
     tokenizer = tokenizer_with(AddedToken("<e>"), AddedToken("dog", normalized=False), **options)
     assert pieces(tokenizer, "x<e>yz<e><e> dogs", "", "<e>", "no", "d<e") == [
         ["x", "<e>", "y", "##z", "<e>", "<e>", "dog", "s"],
@@ -59,7 +59,7 @@ def test_the_first_counts_and_of_those_the_longest(normalized):
     ]
 
 
-def test_text_is_searched_as_it_was_written_or_normalized():
+def test_tokens_are_searched_in_the_original_or_the_normalized_text():
     written, normalized = (tokenizer_with(AddedToken("[E1]", normalized=value)) for value in (False, True))
     texts = ["[E1] [e1] [É1]", "[E\u200b1]"]
     apart = ["[", "e", "##1", "]"]

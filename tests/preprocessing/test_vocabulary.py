@@ -116,7 +116,7 @@ def loader_of_google(path):
         [*SPECIAL, "##a", "##a", "a", "a"],
     ],
 )
-def test_a_published_file_is_taken_as_google_takes_it(tmp_path, lines, end):
+def test_a_published_file_is_read_as_in_google_research_bert(tmp_path, lines, end):
     content = b"".join(line.encode() + end for line in lines)
     path = write(tmp_path, content)
     vocabulary = Vocabulary.from_file(path)

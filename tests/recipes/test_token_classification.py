@@ -33,7 +33,7 @@ def to_inputs() -> TextToInputs:
     return TextToInputs(WordPieceTokenizer(Vocabulary(PIECES)), sequence_length=10)
 
 
-def test_first_pieces_have_the_tag_and_pieces_within_a_word_go_on(to_inputs: TextToInputs) -> None:
+def test_first_pieces_have_the_tag_and_later_pieces_continue_it(to_inputs: TextToInputs) -> None:
     names = [
         [None if index < 0 else LABELS.names[index] for index in row] for row in piece_labels(ROWS, LABELS, to_inputs)
     ]
@@ -73,7 +73,7 @@ def test_a_cut_word_of_one_piece_left_keeps_its_tag(to_inputs: TextToInputs) -> 
     assert piece_labels(rows, Labels(["B-x", "E-x", "O", "S-x"]), short).tolist() == [[-1, 2, 3, -1]]
 
 
-def test_what_does_not_fit_has_no_label(to_inputs: TextToInputs) -> None:
+def test_pieces_beyond_the_sequence_length_have_no_label(to_inputs: TextToInputs) -> None:
     short = TextToInputs(to_inputs.tokenizer, sequence_length=4)
     assert piece_labels(ROWS, LABELS, short).tolist() == [[-1, 3, 1, -1], [-1, 1, 2, -1], [-1, 3, 3, -1]]
 

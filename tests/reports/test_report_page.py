@@ -49,7 +49,7 @@ def test_the_policy_forbids_scripts_and_requests(whole_page, read_page):
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in seen.values("content")
 
 
-def test_every_id_is_unique_and_every_reference_has_its_target(whole_page, read_page):
+def test_every_id_is_unique_and_every_reference_has_a_target(whole_page, read_page):
     seen = read_page(whole_page)
     ids = seen.values("id")
     assert len(ids) == len(set(ids))
@@ -130,7 +130,7 @@ def test_drawing_does_not_change_the_settings_of_matplotlib(run_dir):
         matplotlib.rcdefaults()
 
 
-def test_a_users_own_style_changes_nothing():
+def test_a_users_matplotlib_style_has_no_effect():
     import matplotlib
 
     plain = evil_report().to_html()

@@ -28,7 +28,7 @@ def test_balanced_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(weights, np.stack(columns, axis=1), rtol=1e-6)
 
 
-def test_balanced_weights_of_words_leave_out_what_has_no_label():
+def test_balanced_weights_of_words_ignore_pieces_without_a_label():
     table = np.array([[0, 0, 1, -1], [0, -1, -1, -1]])
     np.testing.assert_allclose(class_weights("balanced", table, ["O", "B"]), [4 / 6, 2.0], rtol=1e-6)
     np.testing.assert_allclose(class_weights("balanced", table, ["O", "B", "unused"]), [4 / 6, 2.0, 1.0], rtol=1e-6)

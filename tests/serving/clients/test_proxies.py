@@ -64,7 +64,7 @@ def real(kind, server):
 
 @every_kind
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_this_machine_is_asked_directly(echo_server, environment, unused_port, kind, host):
+def test_requests_to_this_machine_are_direct(echo_server, environment, unused_port, kind, host):
     nobody = f"http://127.0.0.1:{unused_port}"
     environment(http_proxy=nobody, https_proxy=nobody, HTTP_PROXY=nobody, HTTPS_PROXY=nobody, grpc_proxy=nobody)
     assert ask(kind, address_of(kind, host, real(kind, echo_server)[1])) == [2.5]
@@ -72,7 +72,7 @@ def test_this_machine_is_asked_directly(echo_server, environment, unused_port, k
 
 @every_kind
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY"])
-def test_other_hosts_are_asked_through_the_proxy(echo_server, environment, kind, variable):
+def test_requests_to_other_hosts_use_the_proxy(echo_server, environment, kind, variable):
     with ProxyServer(real(kind, echo_server)) as proxy:
         environment(**{variable: f"http://somebody:s%40cret@127.0.0.1:{proxy.port}"})
         assert ask(kind, address_of(kind, "model.example", 8500)) == [2.5]
@@ -82,7 +82,7 @@ def test_other_hosts_are_asked_through_the_proxy(echo_server, environment, kind,
 
 
 @every_kind
-def test_hosts_of_no_proxy_are_asked_directly(echo_server, environment, unused_port, kind):
+def test_requests_to_hosts_of_no_proxy_are_direct(echo_server, environment, unused_port, kind):
     # The name is not known anywhere, so a direct request fails, and only a direct one mentions no proxy.
     environment(http_proxy=f"http://127.0.0.1:{unused_port}", no_proxy="other.example, .model.invalid")
     with pytest.raises(ServingClientError) as caught:

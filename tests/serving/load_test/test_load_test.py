@@ -156,7 +156,7 @@ def test_a_line_ends_at_a_line_feed_only(tmp_path):
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
-def test_this_machine_is_asked_directly_and_others_through_the_proxy(echo_server, monkeypatch, unused_port, wire):
+def test_only_requests_to_other_machines_use_the_proxy(echo_server, monkeypatch, unused_port, wire):
     for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port}")
@@ -245,7 +245,7 @@ def test_the_command_reports_what_is_wrong(echo_server, texts, unused_port, caps
     assert "ConnectionRefusedError" in capsys.readouterr().out
 
 
-def test_the_server_counted_what_was_answered(echo_version):
+def test_the_server_counts_answered_requests(echo_version):
     from kerasbert_serving.server import LocalServer
 
     with LocalServer(model_dir=echo_version.parent, model_name="echo") as server:

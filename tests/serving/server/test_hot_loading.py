@@ -143,7 +143,7 @@ def test_a_version_whose_warm_up_fails_is_not_served(server, client, base, recor
     assert ask(client).json() == {"predictions": [1.0]}
 
 
-def test_the_watcher_goes_on_after_an_unreadable_warm_up_file(base, tmp_path):
+def test_the_watcher_continues_after_an_unreadable_warm_up_file(base, tmp_path):
     made = tmp_path / "made"
     made.mkdir()
     write_version(made, 2, [])

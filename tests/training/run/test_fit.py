@@ -222,7 +222,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_last_good_state
 
 
 @pytest.mark.parametrize("change", [{"restart": True}, {"run_dir": "another"}])
-def test_a_stopped_run_begins_again_as_its_message_says(quiet, stand_in, tmp_path, change):
+def test_a_stopped_run_begins_again_as_its_message_suggests(quiet, stand_in, tmp_path, change):
     with pytest.raises(TrainingStoppedError):
         fit(stand_in.new_classifier(), bad_batches_from(stand_in, first_bad=6), 20, **quiet)
     options = {**quiet, **change, **({"run_dir": tmp_path / "another"} if "run_dir" in change else {})}

@@ -72,7 +72,7 @@ def test_if_all_states_are_damaged_all_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["a state", "the folder"])
-def test_what_cannot_be_read_is_not_called_damaged(tmp_path, what):
+def test_an_unreadable_state_is_not_called_damaged(tmp_path, what):
     folder = tmp_path / "checkpoints"
     if what == "a state":
         (folder / "step-000000001.npz").mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_a_full_disk_keeps_the_last_state_and_no_partial_file(tmp_path):
     assert load_newest_state(tmp_path).about == {"step": 1}
 
 
-def test_a_disk_that_fills_up_in_training_loses_nothing_that_was_written(tmp_path, stand_in):
+def test_a_disk_that_fills_up_in_training_loses_no_written_state(tmp_path, stand_in):
     def fill(model):
         limit_file_size(2000)
 
