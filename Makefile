@@ -75,6 +75,10 @@ test-latest: $(LATEST)/.installed  ## the tests on Python 3.11 with the newest T
 		--ignore=tests/orchestration
 	KERAS_BACKEND=jax $(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models tests/training
 
+.PHONY: test-trixie
+test-trixie:  ## the tests on Debian 13 with its Python, in .trixie; needs root and debootstrap
+	@tests/on_debian_13/run.sh
+
 # === Habits ===
 
 .PHONY: format
@@ -99,6 +103,7 @@ benchmark: $(VENV)/.installed  ## speed and parity, as JSON under runs/benchmark
 .PHONY: clean
 clean:  ## remove the environments and build outputs
 	rm -rf $(VENV) $(LATEST) build dist site *.egg-info
+	rm -rf --one-file-system .trixie
 
 # === Environments ===
 

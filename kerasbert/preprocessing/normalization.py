@@ -19,6 +19,7 @@ from kerasbert.preprocessing import character_tables as tables
 from kerasbert.preprocessing.mark_order import disorder_pattern, ordered_marks
 from kerasbert.preprocessing.normalizer_model import build_normalizer_model
 from kerasbert.preprocessing.ragged_rows import join_rows
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 NORMALIZATIONS = ("google", "tf_text")
 
@@ -59,6 +60,8 @@ class TextNormalizer(tf.Module):
         self._apart += tables.UNSPACED_PUNCTUATION if google else r"\p{P}"
         self._space = " " if google else r"\s\p{Z}"
         self._needs_context = _context_pattern(lower_case, strip_accents, max_word_length) if google else None
+        text_spec = tf.TensorSpec([None], tf.string)
+        self._apply_context = TracedOnce(self._change_in_context, text_spec, text_spec)
 
     def normalize(self, texts: tf.Tensor) -> tf.Tensor:
         """String [B] -> string [B]."""
@@ -87,7 +90,7 @@ class TextNormalizer(tf.Module):
             lambda: self._apply_context(tf.boolean_mask(texts, chosen), tf.boolean_mask(normalized, chosen)),
         )
 
-    def _apply_context(self, texts: tf.Tensor, normalized: tf.Tensor) -> tf.Tensor:
+    def _change_in_context(self, texts: tf.Tensor, normalized: tf.Tensor) -> tf.Tensor:
         """The same for texts that need it. No rule looks beyond a space, so that few words cost more than a search."""
         if self._orders_marks:
             chosen = tf.strings.regex_full_match(normalized, rf"\C*(?:{disorder_pattern()})\C*")
@@ -110,6 +113,14 @@ class TextNormalizer(tf.Module):
         parts = tf_text.regex_split(texts, f"[{self._apart}]", f"[{self._apart}]")
         too_long = tf.strings.length(parts.values, unit="UTF8_CHAR") > self._max_word_length
         return join_rows(parts.with_values(_changed(parts.values, too_long, _drop_beginnings)))
+
+
+@functools.cache
+def shared_normalizer(
+    normalization: str, lower_case: bool, strip_accents: bool, split_cjk: bool, max_word_length: int
+) -> TextNormalizer:
+    """The normalizer with these arguments: all tokenizers of a process share it, its tables and its graph."""
+    return TextNormalizer(normalization, lower_case, strip_accents, split_cjk, max_word_length)
 
 
 def _where(texts: tf.Tensor, pattern: str, change: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:

@@ -18,7 +18,7 @@ from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import character_rules
 from kerasbert.preprocessing.added_tokens import AddedToken, TokenCutter, Tokens, as_added_tokens
 from kerasbert.preprocessing.character_tables import PUNCTUATION_ESCAPES, UNREACHABLE
-from kerasbert.preprocessing.normalization import NORMALIZATIONS, TextNormalizer
+from kerasbert.preprocessing.normalization import NORMALIZATIONS, shared_normalizer
 from kerasbert.preprocessing.ragged_rows import join_rows, row_numbers
 from kerasbert.preprocessing.vocabulary import PAD, SPECIAL_TOKENS, SUFFIX_MARK, Vocabulary
 
@@ -91,7 +91,7 @@ class WordPieceTokenizer(tf.Module):
                 f"Added tokens must be pieces of the vocabulary. Received: {', '.join(map(repr, unknown[:5]))}, which "
                 f"{vocabulary!r} lacks. Add each as a piece of its own."
             )
-        self.normalizer = TextNormalizer(normalization, lower_case, self.strip_accents, split_cjk, max_word_length)
+        self.normalizer = shared_normalizer(normalization, lower_case, self.strip_accents, split_cjk, max_word_length)
         whole = {token.content: token for token in self.added_tokens}
         if keep_special_tokens:
             whole |= {token: AddedToken.as_special(token) for token in SPECIAL_TOKENS}

@@ -106,4 +106,4 @@ def require_tfx() -> None:
     except ModuleNotFoundError:
         is_there = False
     if not is_there:
-        raise BadInputError('Pipelines need TFX. Received: none. Run on Python 3.10: pip install "kerasbert[tfx]"')
+        raise BadInputError('Pipelines need TFX. Received: none. Run: pip install "kerasbert[tfx]"')

@@ -10,6 +10,7 @@ Shapes: `B` batch, `T` tokens of the longest row.
 import tensorflow as tf
 
 from kerasbert.preprocessing import AddedToken, TextToInputs, WordPieceTokenizer
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 MASK = "[MASK]"
 TEXT_SPEC = tf.TensorSpec([None], tf.string)
@@ -19,7 +20,7 @@ Inputs = dict[str, tf.Tensor]
 class TextInputs:
     """Functions from raw strings to `token_ids`, `segment_ids` and `padding_mask`, int32 [B, T].
 
-    Each is one `tf.function`, so that the signatures that share it store its tables once.
+    Each is one graph, so that the signatures that share it store its tables once.
 
     Args:
         text_to_inputs: the preprocessing object that the model was trained with. Its `padding` is ignored: a served
@@ -34,8 +35,9 @@ class TextInputs:
             tokenizer, text_to_inputs.sequence_length, text_to_inputs.truncation, padding="longest"
         )
         self.vocabulary = text_to_inputs.vocabulary
-        self.of_texts = tf.function(self._of_texts, input_signature=[TEXT_SPEC], autograph=False)
-        self.of_pairs = tf.function(self._of_pairs, input_signature=[TEXT_SPEC, TEXT_SPEC], autograph=False)
+        self.ids = TracedOnce(lambda text: tokenizer.tokenize(text), TEXT_SPEC)
+        self.of_texts = TracedOnce(self._of_texts, TEXT_SPEC)
+        self.of_pairs = TracedOnce(self._of_pairs, TEXT_SPEC, TEXT_SPEC)
         self.tokenize = tf.function(self._tokenize, input_signature=[TEXT_SPEC], autograph=False)
 
     def of_optional_pairs(self, first: tf.Tensor, second: tf.Tensor, has_second: tf.Tensor) -> Inputs:
@@ -64,10 +66,10 @@ class TextInputs:
         return ids, *(ids.with_values(tf.cast(places.values, tf.int32)) for places in (starts, ends))
 
     def _of_texts(self, text: tf.Tensor) -> Inputs:
-        return self.text_to_inputs(tf.ensure_shape(text, [None]))
+        return self.text_to_inputs.pack(self.ids(tf.ensure_shape(text, [None])))
 
     def _of_pairs(self, first: tf.Tensor, second: tf.Tensor) -> Inputs:
-        return self.text_to_inputs(tf.ensure_shape(first, [None]), tf.ensure_shape(second, [None]))
+        return self.text_to_inputs.pack(*(self.ids(tf.ensure_shape(text, [None])) for text in (first, second)))
 
     def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the tokens of each text, and the bytes of the original text that they come from.

@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasbert.errors import BadInputError
-from kerasbert.export.graph.client_ids import check_range, checked_inputs
+from kerasbert.export.graph.client_ids import INPUTS_SPEC, check_range, checked_inputs
 from kerasbert.export.graph.text_inputs import Inputs, TextInputs
 from kerasbert.export.signature_tensors import Tensor
 from kerasbert.export.signatures import SIGNATURES
 from kerasbert.layers import Pooling
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 Outputs = dict[str, tf.Tensor]
 Signature = Any  # a tf.function of named tensors, which returns `Outputs`
@@ -71,6 +72,7 @@ class ServedModel(abc.ABC):
             )
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
+        self._encoded = TracedOnce(self._encode, INPUTS_SPEC)
 
     @abc.abstractmethod
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -148,7 +150,7 @@ class ServedModel(abc.ABC):
         pieces = self.text_inputs.text_to_inputs.tokenizer.pieces(inputs["token_ids"])
         return {"pieces": pieces, "padding_mask": inputs["padding_mask"]}
 
-    def _encoded(self, inputs: Inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _encode(self, inputs: Inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The hidden states [B, T, H] after the last block, and the attention [B, N, T, T] of each block."""
         hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False)
         attention = []

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasbert.export.graph.client_ids import INPUT_NAMES
 from kerasbert.export.graph.text_inputs import Inputs
 from kerasbert.export.served.model import Outputs, ServedModel
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 INPUTS_SPEC = {name: tf.TensorSpec([None, None, None], tf.int32) for name in INPUT_NAMES}
 
@@ -23,7 +24,7 @@ class ServedMultipleChoice(ServedModel):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
+        self.run = TracedOnce(self._logits, INPUTS_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
         """`serving_default` takes a text and its choices, `token_ids` returns the raw logits."""

@@ -24,6 +24,7 @@ from kerasbert.export.graph.client_ids import INPUTS_SPEC
 from kerasbert.export.graph.text_inputs import TEXT_SPEC, Inputs
 from kerasbert.export.graph.words import cut, word_numbers
 from kerasbert.export.served.model import Outputs, ServedModel
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 ONE_OF = {"answers": "answer", "scores": "score", "probabilities": "probability", "starts": "start", "ends": "end"}
 
@@ -44,8 +45,8 @@ class ServedSpanPredictor(ServedModel):
     def __init__(self, *, search: AnswerSearch, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._search = search
-        self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
-        self.find = tf.function(self._answers, input_signature=[TEXT_SPEC, TEXT_SPEC], autograph=False)
+        self.run = TracedOnce(self._logits, INPUTS_SPEC)
+        self.find = TracedOnce(self._answers, TEXT_SPEC, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
         """`serving_default`, `text_pair` and `examples` return answers, `token_ids` the raw logits."""
@@ -121,7 +122,7 @@ class ServedSpanPredictor(ServedModel):
         text_to_inputs = self.text_inputs.text_to_inputs
         ids, starts, ends = self.text_inputs.tokens_with_offsets(context)
         room = text_to_inputs.sequence_length - 3
-        asked = tf.cast(text_to_inputs.tokenizer.tokenize(question), tf.int32).with_row_splits_dtype(tf.int64)
+        asked = tf.cast(self.text_inputs.ids(question), tf.int32).with_row_splits_dtype(tf.int64)
         whole_lengths = asked.row_lengths()
         asked = asked[:, : min(self._search.max_question_tokens, room // 2)]
         lengths = asked.row_lengths()

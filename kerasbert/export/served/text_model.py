@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasbert.export.graph.client_ids import INPUTS_SPEC
 from kerasbert.export.graph.text_inputs import Inputs
 from kerasbert.export.served.model import Outputs, ServedModel
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 
 class ServedTextModel(ServedModel):
@@ -24,7 +25,7 @@ class ServedTextModel(ServedModel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # All signatures call this one function, so that the graph contains the model once.
-        self.run = tf.function(self.outputs, input_signature=[INPUTS_SPEC], autograph=False)
+        self.run = TracedOnce(self.outputs, INPUTS_SPEC)
 
     @abc.abstractmethod
     def outputs(self, inputs: Inputs) -> Outputs:

@@ -16,6 +16,7 @@ from kerasbert.export.graph.text_inputs import TEXT_SPEC
 from kerasbert.export.graph.words import cut, word_numbers
 from kerasbert.export.served.model import Outputs, ServedModel
 from kerasbert.preprocessing.ragged_rows import row_numbers
+from kerasbert.preprocessing.traced_once import TracedOnce
 
 
 class ServedTokenClassifier(ServedModel):
@@ -37,8 +38,8 @@ class ServedTokenClassifier(ServedModel):
         self.labels: list[str] = list(labels)
         self._scheme = [parsed_tag(label) for label in self.labels]
         self._types = sorted({kind for _, kind in self._scheme if kind != OUTSIDE})
-        self.run = tf.function(self._logits, input_signature=[INPUTS_SPEC], autograph=False)
-        self.find = tf.function(self._entities, input_signature=[TEXT_SPEC], autograph=False)
+        self.run = TracedOnce(self._logits, INPUTS_SPEC)
+        self.find = TracedOnce(self._entities, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
         """`serving_default`, `text` and `examples` return entities, `token_ids` the raw logits."""

@@ -43,7 +43,7 @@ def save(folder, names=tuple(MODELS)):
 def _model(name, vocab_size):
     kind, options, _ = MODELS[name]
     keras.utils.set_random_seed(SEED)
-    sizes = {"hidden_size": 4, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    sizes = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     model = models.BertBackbone.from_config(BertConfig(vocab_size=vocab_size, max_position_embeddings=32, **sizes))
     random = np.random.default_rng(SEED)
     model.set_weights([weight + 0.3 * random.standard_normal(weight.shape) for weight in model.get_weights()])
