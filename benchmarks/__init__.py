@@ -1,1 +1,1 @@
-"""Which metrics can be measured, and how? One module a question; each prints one JSON object on standard output."""
+"""Benchmarks, one module for each question. Each prints one JSON object on standard output."""

@@ -1,6 +1,7 @@
-"""Times sentence embeddings with MiniLM: compiled once (`kerasbert.recipes.embedding.embed`), and run directly.
+"""Measures the speed of sentence embeddings with MiniLM: compiled once (`kerasbert.recipes.embedding.embed`), and
+eager.
 
-sentence-transformers is measured too where it is installed. Prints JSON.
+sentence-transformers is measured too if it is installed. Prints JSON.
 
     python -m benchmarks.embedding_speed --texts 2000
     KERAS_BACKEND=jax python -m benchmarks.embedding_speed --ways compiled

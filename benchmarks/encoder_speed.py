@@ -1,7 +1,7 @@
-"""Times our encoder against keras-hub's BertBackbone of the same size, compiled in the same way.
+"""Compares the speed of kerasbert's encoder with keras-hub's BertBackbone of the same size, compiled in the same way.
 
-The two run in turns, so that other load on the machine slows both equally. Prints medians and ratios as JSON. A ratio
-is keras-hub's time divided by ours: above 1, ours is faster. Nothing is asserted.
+The two run alternately, so other load on the machine slows both equally. Prints medians and ratios as JSON. A ratio is
+keras-hub's time divided by ours: above 1, ours is faster. Nothing is asserted.
 
     KERAS_BACKEND=tensorflow python benchmarks/encoder_speed.py --rounds 30
 """

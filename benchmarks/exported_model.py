@@ -1,12 +1,12 @@
-"""Compares the speed of an exported model with the live model.
+"""Compares the speed of an exported model with that of the model in memory.
 
-All variants take turns, so that a busy machine slows all of them equally. The medians in milliseconds are written to
+The variants run alternately, so a busy machine slows all of them equally. The medians in milliseconds are written to
 standard output as one JSON object. Nothing is asserted.
 
 * `live`: the Keras model in a tf.function, on token ids.
 * `token_ids`, `text`: the exported signatures. The difference between them is the tokenizer.
 * `frozen text`: the text signature with its weights as constants, to see how much that would save.
-* `fixed padding`: the live model on ids that are padded to the full length, whatever the batch needs.
+* `fixed padding`: the live model on ids that are always padded to the full length.
 
     python -m benchmarks.exported_model --layers 6 --hidden 384 --rounds 20
 """

@@ -4,10 +4,11 @@
     python -m benchmarks.local_server --large-replies
 
 `bare` runs the session in one thread per client, with nothing around it. `rest` and `grpc` send requests to a server in
-a process of its own on this machine. They take turns, and the medians over the rounds are printed as a JSON object.
+a separate process on this machine. They take turns, and the medians over the rounds are printed as a JSON object.
 Without a model, a small one is made. The bare loop has the machine to itself, while server and clients share it.
 
-With `--large-replies`, one client receives 10 million numbers, and another one measures its status calls meanwhile.
+With `--large-replies`, one client receives 10 million numbers, and another one measures its status calls at the same
+time.
 """
 
 import argparse
@@ -126,7 +127,7 @@ def bare_asker(model_dir):
 
 
 def measure(askers, seconds):
-    """Calls each function in a thread of its own as fast as possible. Returns all latencies in seconds, sorted."""
+    """Calls each function in a separate thread as fast as possible. Returns all latencies in seconds, sorted."""
     barrier = threading.Barrier(len(askers))
     latencies = [[] for _ in askers]
     errors = []
@@ -155,7 +156,7 @@ def measure(askers, seconds):
 
 
 def run_client(kind, target, orders, results):
-    """Runs in a client process. Measures for each order, a concurrency and a duration, until an order is None."""
+    """Runs in a client process. Measures once for each order (a concurrency and a duration), until an order is None."""
     bare = bare_asker(target) if kind == "bare" else None
     make = {"rest": rest_asker, "grpc": grpc_asker, "bare": lambda _: bare}[kind]
     results.put("ready")

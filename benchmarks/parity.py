@@ -75,7 +75,7 @@ def pytorch(folder: Path) -> Run:
 
 
 def keras_hub_layers(backbone: Any) -> Run:
-    """Returns a function that runs keras-hub's backbone with our weights."""
+    """Returns a function that runs keras-hub's backbone with the weights of the kerasbert model."""
     import keras
 
     theirs = to_keras_hub(backbone)

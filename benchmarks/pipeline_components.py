@@ -1,4 +1,4 @@
-"""How much time and memory does each component of the fine-tuning pipeline need, and how good is the model?
+"""Measures the time and memory of each component of the fine-tuning pipeline, and the model's metrics.
 
 Runs the whole pipeline once, in a new folder, on a table of labelled texts (by default the training questions of
 BANKING77), from trained weights (by default MiniLM's: 6 layers, hidden size 384). Prints JSON; progress and the run's

@@ -1,8 +1,8 @@
-"""Measures the data side of pretraining alone: reading, pairing and writing, and the batches per second.
+"""Measures only the data side of pretraining: reading, pairing and writing, and batches per second.
 
     python -m benchmarks.pretraining_data [--megabytes 8]
 
-The text is Python's own documentation, over and over. Prints one JSON object; to be compared, never asserted.
+The text is Python's own documentation, repeated. Prints one JSON object. Nothing is asserted.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, Vocabulary, W
 
 
 def main() -> None:
-    """Runs all measurements on a corpus of the size asked for."""
+    """Runs all measurements on a corpus of the requested size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=float, default=8)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -69,19 +69,19 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What the work gives, its seconds by the clock and those of all cores."""
+    """Returns the result of some work, its wall-clock seconds, and the seconds of all cores."""
     start, cpu_start = time.perf_counter(), time.process_time()
     result = work()
     return result, time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def rates(name: str, amount: float, seconds: float, cpu_seconds: float) -> dict[str, float]:
-    """The amount per second and, which a busy machine does not change much, per second of one core."""
+    """Returns the amount per second, and per second of one core, which hardly changes on a busy machine."""
     return {f"{name}_per_second": amount / seconds, f"{name}_per_core_second": amount / cpu_seconds}
 
 
 def batch_metrics(pairs: Path, vocabulary: Vocabulary, arguments: argparse.Namespace) -> dict[str, float]:
-    """Batches per second without a model, as they come and by length, and how long a late start takes."""
+    """Batches per second without a model, in random order and by length, and the time of a start at a late batch."""
     pack = SegmentPacker(vocabulary, arguments.sequence_length)
     mask = MaskedLMMasker(vocabulary)
     metrics = {}

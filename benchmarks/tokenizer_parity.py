@@ -4,7 +4,7 @@ The texts are all Unicode code points, alone, inside words and next to a capital
 mixed text. The vocabularies are one of single characters (which shows errors that [UNK] would hide) and, for lines, a
 trained one. Differences between kerasbert and Google's rules are counted separately if the text contains a character
 that Unicode assigned after version 13; differences between Hugging Face and Google's rules are counted by cause. Takes
-about ten minutes; `--every 50` looks at every 50th text only.
+about ten minutes; `--every 50` examines only every 50th text.
 
     python -m benchmarks.tokenizer_parity
 """
@@ -30,7 +30,7 @@ import tensorflow as tf
 from kerasbert.preprocessing import Vocabulary, WordPieceTokenizer
 
 Split = Callable[[list[Any]], list[list[str]]]
-# What explains a difference of Hugging Face to Google's rules: the first of these that a text shows.
+# Causes of differences between Hugging Face and Google's rules. The first one that applies to a text counts.
 _CAUSES: dict[str, Callable[[str], bool]] = {
     "special token stays whole": lambda text: any(token in text for token in google.SPECIAL),
     "word of more than 100 characters": lambda text: any(
@@ -50,7 +50,7 @@ _CAUSES: dict[str, Callable[[str], bool]] = {
 
 
 def ours(vocabulary: Vocabulary) -> Split:
-    """The default tokenizer, compiled."""
+    """Returns the default tokenizer, compiled."""
     tokenizer = WordPieceTokenizer(vocabulary)
     spec = [tf.TensorSpec([None], tf.string)]
     tokenize = tf.function(lambda texts: tokenizer.tokenize(texts), input_signature=spec, autograph=False)
@@ -63,12 +63,12 @@ def ours(vocabulary: Vocabulary) -> Split:
 
 
 def by_the_rules(vocabulary: Vocabulary) -> Split:
-    """Google's rules in plain Python."""
+    """Returns Google's rules in plain Python."""
     return lambda texts: [google.reference_pieces(text, vocabulary) for text in texts]
 
 
 def hugging_face(vocabulary: Vocabulary, kind: str) -> Split:
-    """`BertTokenizer` ("fast", in Rust) or the older one in Python ("legacy")."""
+    """Returns `BertTokenizer` ("fast", in Rust) or the older one in Python ("legacy")."""
     from transformers import BertTokenizer
     from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
@@ -83,7 +83,7 @@ def hugging_face(vocabulary: Vocabulary, kind: str) -> Split:
 
 
 def compared(groups: list[list[Any]], vocabulary: Vocabulary, splits: dict[str, Any]) -> dict[str, Any]:
-    """How many groups of texts each tokenizer splits in another way than Google's rules do, by cause."""
+    """Counts the groups of texts that each tokenizer splits differently from Google's rules, by cause."""
     texts = [text for group in groups for text in group]
     expected = by_the_rules(vocabulary)(texts)
     counts: dict[str, Any] = {"compared": len(groups)}
@@ -92,7 +92,7 @@ def compared(groups: list[list[Any]], vocabulary: Vocabulary, splits: dict[str, 
         given = texts if is_ours else [as_text(text) for text in texts]
         same = np.array([pieces == right for pieces, right in zip(make(vocabulary)(given), expected, strict=True)])
         is_same = same.reshape(len(groups), -1).all(axis=1)
-        # The first text of a group is the barest, so that it shows the cause and nothing else.
+        # The first text of a group is the simplest, so it shows only the cause.
         different = [group[0] for group, is_right in zip(groups, is_same, strict=True) if not is_right]
         found = collections.Counter(cause_of(as_text(text), is_ours) for text in different)
         counts[other] = {"differences": len(different), **found}
@@ -102,12 +102,12 @@ def compared(groups: list[list[Any]], vocabulary: Vocabulary, splits: dict[str, 
 
 
 def as_text(text: str | bytes) -> str:
-    """Bytes decoded as the original decodes them."""
+    """Decodes bytes as the original does."""
     return text.decode("utf-8", "ignore") if isinstance(text, bytes) else text
 
 
 def cause_of(text: str, is_ours: bool) -> str:
-    """Why a text is split in another way."""
+    """Returns the cause of a different split."""
     if is_ours:
         is_newer = any(ord(char) in google.SINCE_UNICODE_13 for char in text)
         return "assigned since Unicode 13" if is_newer else "unexplained"
@@ -115,7 +115,7 @@ def cause_of(text: str, is_ours: bool) -> str:
 
 
 def added(one: Any, other: Any) -> Any:
-    """The sum of two dictionaries of counts."""
+    """Returns the sum of two dictionaries of counts."""
     if not isinstance(other, dict):
         return (one or 0) + other
     one = one or {}
@@ -123,7 +123,7 @@ def added(one: Any, other: Any) -> Any:
 
 
 def blocks(texts: list[Any]) -> Iterator[list[Any]]:
-    """The texts in blocks, each with few enough characters for a vocabulary."""
+    """Yields the texts in blocks, each with few enough distinct characters for a vocabulary."""
     return (texts[first : first + 30_000] for first in range(0, len(texts), 30_000))
 
 

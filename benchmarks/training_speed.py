@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_speed --layers 2 --hidden-size 128 --batch-size 32 --length 64
 
-Each way runs in its own process, so that none profits from another's compilation. `wall_ms` is the time per step that a
+Each way runs in a separate process, so none benefits from another's compilation. `wall_ms` is the time per step that a
 user waits for; `cpu_ms` is the time of all cores together, which is more reliable on a busy machine.
 """
 

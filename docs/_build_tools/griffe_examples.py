@@ -1,4 +1,4 @@
-"""Adapts docstring sections of Keras's style to those that griffe knows."""
+"""Adapts docstring sections in Keras's style to those that griffe supports."""
 
 import re
 from typing import Any

@@ -1,10 +1,10 @@
 """From files to batches: documents -> segment pairs -> tf.Example -> tf.data, and labelled texts -> tf.data."""
 
 from kerasbert.data.pretraining.documents import read_documents, read_lines
+from kerasbert.data.pretraining.pair_files import find_shards
 from kerasbert.data.pretraining.pretraining_dataset import pretraining_dataset
 from kerasbert.data.pretraining.pretraining_examples import (
     WrittenPairs,
-    find_shards,
     from_example,
     read_pairs,
     to_example,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasbert.data import SegmentPair, find_shards, from_example, read_pairs, to_example, write_pairs
-from kerasbert.data.pretraining.pretraining_examples import count_records
+from kerasbert.data.pretraining.pair_files import count_records
 from kerasbert.errors import BadInputError
 
 

@@ -98,9 +98,15 @@ def with_outputs(page: str, printed: list[str]) -> str:
 
 
 def _run_bash(code: str, environment: dict[str, str], _: dict[str, Any]) -> str:
-    # Job control (-m) makes `kill %1` work as in an interactive shell.
+    # Job control (-m) makes `kill %1` work as in an interactive shell. If a command fails, background jobs are stopped
+    # too: the output would otherwise stay open until they end.
     done = subprocess.run(
-        ["bash", "-emc", code], env=environment, capture_output=True, text=True, check=False, timeout=900
+        ["bash", "-emc", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{code}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
     )
     if done.returncode:
         raise RuntimeError(f"Exit code {done.returncode}:\n{code}\n{done.stdout}\n{done.stderr}")

@@ -10,13 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert.data.pretraining.pretraining_examples import (
-    PAIR_FEATURES,
-    compression_of,
-    count_records,
-    find_shards,
-    has_record,
-)
+from kerasbert.data.pretraining.pair_files import compression_of, count_records, find_shards, has_record
+from kerasbert.data.pretraining.pretraining_examples import PAIR_FEATURES
 from kerasbert.data.resumable_batches import resumable_batches, seed_for
 from kerasbert.data.text_files import PathLike
 from kerasbert.errors import BadInputError

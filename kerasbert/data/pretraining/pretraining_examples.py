@@ -1,14 +1,12 @@
-"""Writes segment pairs as tf.Example records in several files, and finds and reads them again.
+"""Writes segment pairs as tf.Example records in several files, and reads them again.
 
 The features are `first_ids` and `second_ids` (token ids without special tokens) and `is_random_next` (0 or 1). Special
-tokens, masks and padding are added when the records are read: see pretraining_dataset.py.
+tokens, masks and padding are added when the records are read: see pretraining_dataset.py. For finding the files, see
+pair_files.py.
 """
 
 import contextlib
 import itertools
-import os
-import re
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from kerasbert.data.pretraining.pair_files import SHARD_NAME, compression_of, find_shards
 from kerasbert.data.pretraining.segment_pairs import SegmentPair
-from kerasbert.data.text_files import PathLike, find_text_files
+from kerasbert.data.text_files import PathLike
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_folder_aside
 
@@ -27,11 +26,6 @@ PAIR_FEATURES = {
     "second_ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
     "is_random_next": tf.io.FixedLenFeature([], tf.int64),
 }
-
-_SHARD_NAME = re.compile(r"pairs-(\d{5})-of-(\d{5})\.tfrecord(\.gz)?")
-# A record: its length (8 bytes), a checksum of the length (4), its bytes, a checksum of those (4).
-_RECORD_HEADER_BYTES = 12
-_RECORD_FOOTER_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -174,95 +168,13 @@ def read_pairs(files: PathLike | Iterable[PathLike]) -> Iterator[SegmentPair]:
             yield from_example(record)
 
 
-def find_shards(files: PathLike | Iterable[PathLike]) -> list[Path]:
-    """Finds record files, in the order of their names.
-
-    Args:
-        files: record files, folders of them, or patterns.
-
-    Raises:
-        BadInputError: there is no file, or one of a set of `-of-00008` files is missing.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / "pairs-00000-of-00001.tfrecord").write_bytes(b"")
-        >>> [path.name for path in find_shards(folder)]
-        ['pairs-00000-of-00001.tfrecord']
-    """
-    paths = sorted(find_text_files(files))
-    shards: dict[tuple[Path, str], set[int]] = {}
-    for path in paths:
-        if match := _SHARD_NAME.fullmatch(path.name):
-            shards.setdefault((path.parent, match[2]), set()).add(int(match[1]))
-    for (folder, number), found in shards.items():
-        missing = set(range(int(number))) - found
-        if missing and not isinstance(files, str | os.PathLike):
-            continue  # The files were named one by one.
-        if missing:
-            raise BadInputError(
-                f"A set of record files must be complete. Received: {len(found)} of {int(number)} files in '{folder}' "
-                f"(number {min(missing)} is missing). Write the pairs again."
-            )
-    return paths
-
-
-def compression_of(path: Path) -> str:
-    """What TensorFlow calls the file's compression: "GZIP" or "". Derived from the name that the writer chose."""
-    return "GZIP" if path.suffix == ".gz" else ""
-
-
-def has_record(path: Path) -> bool:
-    """Whether the file begins with a whole record.
-
-    Raises:
-        BadInputError: the file begins with something else.
-    """
-    try:
-        return any(True for _ in tf.data.TFRecordDataset(str(path), compression_of(path)).take(1))
-    except tf.errors.DataLossError as error:
-        raise BadInputError(_broken_message(path)) from error
-
-
-def count_records(path: Path) -> int:
-    """Counts the records of one file. An uncompressed file is not read as a whole: only the lengths of its records are.
-
-    Raises:
-        BadInputError: the file ends within a record, or is not a record file.
-    """
-    if compression_of(path):
-        records = tf.data.TFRecordDataset(str(path), "GZIP").batch(1024)
-        try:
-            return sum(len(batch) for batch in records)
-        except tf.errors.DataLossError as error:
-            raise BadInputError(_broken_message(path)) from error
-    size = path.stat().st_size
-    number = position = 0
-    with path.open("rb") as file:
-        while position < size:
-            header = file.read(_RECORD_HEADER_BYTES)
-            if len(header) < _RECORD_HEADER_BYTES:
-                raise BadInputError(_broken_message(path))
-            length = struct.unpack_from("<Q", header)[0]
-            position += _RECORD_HEADER_BYTES + length + _RECORD_FOOTER_BYTES
-            if position > size:
-                raise BadInputError(_broken_message(path))
-            file.seek(position)
-            number += 1
-    return number
-
-
-def _broken_message(path: Path) -> str:
-    return f"A record file must contain whole records. Received: '{path}', which does not. Write the pairs again."
-
-
 def _refuse_foreign_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise BadInputError(
             f"Segment pairs are written to a folder. Received: '{folder}', which is a file. Choose another path."
         )
     if folder.exists():
-        foreign = [path.name for path in folder.iterdir() if not _SHARD_NAME.fullmatch(path.name)]
+        foreign = [path.name for path in folder.iterdir() if not SHARD_NAME.fullmatch(path.name)]
         if foreign:
             raise BadInputError(
                 f"Segment pairs replace their folder as a whole. Received: '{folder}', which also contains "
