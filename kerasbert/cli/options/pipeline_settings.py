@@ -1,4 +1,4 @@
-"""The arguments that the sub-commands of `kerasbert pipeline` share: which pipeline, and its settings."""
+"""Arguments that the sub-commands of `kerasbert pipeline` share: the kind of pipeline and its settings."""
 
 import importlib
 import importlib.util
@@ -17,18 +17,16 @@ _CREATE_PIPELINE = {
 
 
 def pipeline_arguments() -> Callable[[Any], Any]:
-    """A decorator that adds the arguments."""
+    """Returns a decorator that adds the arguments."""
     decorators = [
         click.argument("kind", type=click.Choice(KINDS)),
-        click.option(
-            "--config", "-c", type=click.Path(), help="YAML file of settings, with one `setting: value` per line."
-        ),
+        click.option("--config", "-c", type=click.Path(), help="YAML file of settings, one `setting: value` per line."),
         click.option(
             "--set",
             "assignments",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Setting that overrides the file's, e.g. epochs=5 or resources.Trainer.cpu=4. May be repeated.",
+            help="Override a setting of the file, e.g. epochs=5 or resources.Trainer.cpu=4. May be repeated.",
         ),
     ]
 
@@ -41,10 +39,10 @@ def pipeline_arguments() -> Callable[[Any], Any]:
 
 
 def read_pipeline_settings(kind: str, config: str | None, assignments: tuple[str, ...]) -> Any:
-    """Returns the settings of a pipeline, from the arguments.
+    """Returns the settings of a pipeline that the arguments specify.
 
     Raises:
-        BadInputError: TFX is not installed, or a setting cannot be used.
+        BadInputError: If TFX is not installed, or a setting is invalid.
     """
     require_tfx()
     from kerasbert_pipelines.settings import read_settings
@@ -53,7 +51,7 @@ def read_pipeline_settings(kind: str, config: str | None, assignments: tuple[str
 
 
 def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    """Settings inside mappings: `resources.Trainer.cpu=4` is `{"resources": {"Trainer": {"cpu": 4}}}`."""
+    """Turns dotted names into nested mappings, e.g. `resources.cpu=4` into `{"resources": {"cpu": 4}}`."""
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *path, last = name.split(".")
@@ -65,10 +63,10 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Returns name -> value of `name=value` arguments, whose values are written as in YAML.
+    """Parses `name=value` arguments, whose values are written as in YAML, and returns name -> value.
 
     Raises:
-        BadInputError: an argument has no `=`, or its value cannot be read.
+        BadInputError: If an argument has no `=`, or its value is not valid YAML.
     """
     import yaml
 
@@ -83,13 +81,13 @@ def parsed_assignments(flag: str, assignments: tuple[str, ...]) -> dict[str, Any
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise BadInputError(
-                f"`{flag}` takes values as YAML writes them. Received: '{assignment}'. Put texts in quotes."
+                f"`{flag}` takes values in YAML syntax. Received: '{assignment}'. Put text in quotes."
             ) from error
     return values
 
 
 def pipeline_factory(kind: str) -> Callable[[Any], Any]:
-    """Returns the function that makes a pipeline from its settings. Imports TFX, which takes some seconds."""
+    """Returns the function that creates a pipeline from its settings. Imports TFX, which takes a few seconds."""
     factory: Callable[[Any], Any] = importlib.import_module(_CREATE_PIPELINE[kind]).create_pipeline
     return factory
 
@@ -98,12 +96,12 @@ def require_tfx() -> None:
     """Checks that TFX is installed.
 
     Raises:
-        BadInputError: It is not; the message says how to install it.
+        BadInputError: If it is not installed. The message says how to install it.
     """
-    # Without TFX there may be a folder of that name, which Python considers a package.
+    # Without TFX, there may be a folder of that name, which Python treats as a namespace package.
     try:
         is_there = importlib.util.find_spec("tfx.version") is not None
     except ModuleNotFoundError:
         is_there = False
     if not is_there:
-        raise BadInputError('Pipelines need TFX. Received: none. Run: pip install "kerasbert[tfx]"')
+        raise BadInputError('Pipelines need TFX, which is not installed. Run: pip install "kerasbert[tfx]"')
