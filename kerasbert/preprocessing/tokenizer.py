@@ -1,8 +1,8 @@
 """Splits text into word pieces and returns their ids, in the TensorFlow graph.
 
-Cuts out tokens that stay whole (see added_tokens.py), normalizes (see normalization.py), splits at white space and
-punctuation, then takes the longest pieces of the vocabulary from the left of each word (tf-text's linear-time op).
-`[CLS]` and `[SEP]` are added later: see packing.py.
+The tokenizer separates tokens that stay whole (see added_tokens.py), normalizes (see normalization.py), splits at white
+space and punctuation, and then takes the longest pieces of the vocabulary from left to right in each word (tf-text's
+linear-time op). `[CLS]` and `[SEP]` are added later: see packing.py.
 
 Shapes: B batch, T word pieces (differs by row), V vocabulary.
 """
@@ -28,17 +28,17 @@ class WordPieceTokenizer(tf.Module):
 
     Args:
         vocabulary: the word pieces.
-        lower_case: whether text is lower-cased; False for a cased vocabulary.
-        strip_accents: whether accents are dropped; None takes the value of `lower_case`.
-        split_cjk: whether each CJK character is a word of its own.
-        keep_special_tokens: whether `[MASK]` and the other special tokens, written in a text, are these tokens rather
-            than punctuation around a word. Leave it off for text from untrusted users.
+        lower_case: whether text is lower-cased. Use False for a cased vocabulary.
+        strip_accents: whether accents are dropped. None means the value of `lower_case`.
+        split_cjk: whether each CJK character is a separate word.
+        keep_special_tokens: whether `[MASK]` and the other special tokens are recognized in a text. Use False for text
+            from untrusted users.
         normalization: `"google"` follows google-research/bert's tokenization.py exactly, with Unicode 13.0;
             `"tf_text"` follows tensorflow-text's BertTokenizer, for checkpoints that were trained with it.
-        max_word_length: a longer word becomes `[UNK]`. None is the limit of the normalization's original: 200
-            characters for `"google"`, 100 bytes for `"tf_text"`.
-        added_tokens: pieces that are cut out of a text as a whole, such as `<e1>`, as `AddedToken`s or dictionaries of
-            their attributes.
+        max_word_length: a longer word becomes `[UNK]`. None means the limit of the original: 200 characters for
+            `"google"`, 100 bytes for `"tf_text"`.
+        added_tokens: pieces that stay whole in a text, e.g. `<e1>`, as `AddedToken`s or dictionaries of their
+            attributes.
 
     Raises:
         ValueError: an argument is outside what is described above.
@@ -89,7 +89,7 @@ class WordPieceTokenizer(tf.Module):
         if unknown:
             raise BadInputError(
                 f"Added tokens must be pieces of the vocabulary. Received: {', '.join(map(repr, unknown[:5]))}, which "
-                f"{vocabulary!r} lacks. Add each as a piece of its own."
+                f"{vocabulary!r} lacks. Add each as a separate piece."
             )
         self.normalizer = shared_normalizer(normalization, lower_case, self.strip_accents, split_cjk, max_word_length)
         whole = {token.content: token for token in self.added_tokens}
@@ -101,14 +101,15 @@ class WordPieceTokenizer(tf.Module):
             self._word_pieces = self._word_piece_op(whole)
 
     def _cutters(self, tokens: tuple[AddedToken, ...]) -> tuple[TokenCutter, TokenCutter]:
-        """The cutters of tokens for texts as they were written, and for normalized texts."""
+        """Returns the token cutters for original texts and for normalized texts."""
         written = [token for token in tokens if not token.normalized]
         normalized: dict[str, AddedToken] = {}
         contents = [token.content for token in tokens if token.normalized]
         with tf.init_scope():
             texts = self.normalizer.normalize(tf.constant(contents, tf.string, [len(contents)])).numpy()
         for text, token in zip(texts, (token for token in tokens if token.normalized), strict=True):
-            # A token that normalization makes empty is never found; of two that it makes the same, the first is found.
+            # A token that is empty after normalization is never found. If two tokens are equal after normalization, the
+            # first is found.
             if text.strip():
                 normalized.setdefault(text.decode(), token)
         return (
@@ -125,7 +126,7 @@ class WordPieceTokenizer(tf.Module):
         )
 
     def _word_piece_op(self, whole: Iterable[str]) -> tf_text.FastWordpieceTokenizer:
-        """tf-text's op with the pieces as they are in normalized text, except those that are cut out whole."""
+        """Returns tf-text's op with the normalized forms of all pieces except added tokens."""
         google, whole = self.normalization == "google", set(whole)
         pieces = [
             f"{UNREACHABLE}{index}" if piece in whole else _as_normalized(piece, index, google)
@@ -134,11 +135,11 @@ class WordPieceTokenizer(tf.Module):
         try:
             return tf_text.FastWordpieceTokenizer(
                 pieces,
-                # A character has at most 4 bytes; the normalizer handles words of more characters.
+                # A character has at most 4 bytes. The normalizer handles words of more characters.
                 max_bytes_per_word=4 * self.max_word_length if google else self.max_word_length,
                 token_out_type=tf.int32,
                 unknown_token=pieces[self.vocabulary.unk_id],
-                # The op always splits CJK characters: words that contain some reach it one by one.
+                # The op always splits CJK characters, so words that contain some are passed to it one by one.
                 no_pretokenization=not self.split_cjk,
             )
         except RuntimeError as error:
@@ -164,11 +165,11 @@ class WordPieceTokenizer(tf.Module):
         return ids
 
     def _written_ids(self, texts: tf.Tensor) -> Tokens:
-        """The ids of texts from which only tokens of the normalized text are still to be cut out."""
+        """Returns the ids of texts that may still contain tokens of the normalized text."""
         return self._as_normalized.tokenize_around(self.normalizer.normalize(texts), self._normalized_ids)
 
     def _normalized_ids(self, normalized: tf.Tensor) -> Tokens:
-        """The ids of normalized texts from which no token is to be cut out."""
+        """Returns the ids of normalized texts without added tokens."""
         if self.split_cjk:
             return (self._word_pieces.tokenize(normalized),)
         words, _ = self.normalizer.split(normalized)
@@ -178,12 +179,12 @@ class WordPieceTokenizer(tf.Module):
         """Tokenizes texts with offsets: string [B] -> ids, starts, ends, ragged [B, (T)], int32, int64, int64.
 
         A piece comes from the bytes `start` to `end` (exclusive) of the original text, which are whole characters.
-        Characters that normalization drops, such as accents, belong to the one before them.
+        Characters that normalization drops, e.g. accents, belong to the previous character.
         """
         return self._as_written.tokenize_around(_batch_of_texts(texts), self._written_places)
 
     def _written_places(self, texts: tf.Tensor) -> Tokens:
-        """As `_written_ids`, with the bytes of the texts where the tokens start and end."""
+        """Like `_written_ids`, with the bytes of the texts where the tokens start and end."""
         normalized, origins = self.normalizer.normalize_with_offsets(texts)
         ids, starts, ends = self._as_normalized.tokenize_around(normalized, self._normalized_places)
         row_starts = tf.gather(origins.row_starts(), row_numbers(ids))  # [tokens in all]
@@ -192,7 +193,7 @@ class WordPieceTokenizer(tf.Module):
         return ids, ids.with_values(original_starts), ids.with_values(original_ends)
 
     def _normalized_places(self, normalized: tf.Tensor) -> Tokens:
-        """As `_normalized_ids`, with the bytes of the normalized texts where the pieces start and end."""
+        """Like `_normalized_ids`, with the bytes of the normalized texts where the pieces start and end."""
         if self.split_cjk:
             return self._word_pieces.tokenize_with_offsets(normalized)
         words, word_starts = self.normalizer.split(normalized)
@@ -210,8 +211,8 @@ class WordPieceTokenizer(tf.Module):
     def detokenize(self, ids: Any, skip_special_tokens: bool = False) -> tf.Tensor:
         """Joins pieces into texts: ids [B, (T)], ragged, dense or lists -> string [B].
 
-        Pieces are joined by spaces, and `##` pieces to the piece before. What normalization dropped does not come back.
-        `skip_special_tokens` leaves out BERT's special tokens and added ones that are `special`.
+        Pieces are joined by spaces, and `##` pieces to the piece before. Characters that normalization dropped are not
+        restored. `skip_special_tokens` omits BERT's special tokens and added tokens that are `special`.
         """
         if isinstance(ids, (list, tuple)):
             ids = tf.ragged.constant(ids, dtype=tf.int32, ragged_rank=1)
@@ -232,29 +233,29 @@ class WordPieceTokenizer(tf.Module):
     def words(self, texts: Any) -> tf.RaggedTensor:
         """Splits texts into normalized words, before word pieces: string [B] -> ragged strings [B, (words)].
 
-        Tokens that stay whole are split like any text.
+        Added tokens are split like any other text.
         """
         words, _ = self.normalizer.split(self.normalizer.normalize(_batch_of_texts(texts)))
         return words
 
 
 def _as_normalized(piece: str | None, index: int, google: bool) -> str:
-    """The piece as it is in normalized text (see character_tables.py), or a text that the op never finds."""
+    """Returns the normalized form of the piece (see character_tables.py), or a text that the op never finds."""
     if piece is None or piece == PAD or any(_ends_or_leaves_words(char, google) for char in piece):
-        # Such a piece is never found, and the op would be misled by one with a space in it: a dropped character and the
-        # id replace it. `[PAD]` is among them so that the op has a piece even if the vocabulary contains no word.
+        # Such a piece is never found, and a space in it would mislead the op, so it is replaced by a dropped character
+        # and its id. `[PAD]` is one of them, so the op has a piece even if the vocabulary contains no word.
         return f"{UNREACHABLE}{index}"
     return piece.translate(PUNCTUATION_ESCAPES) if google else piece
 
 
 def _ends_or_leaves_words(char: str, google: bool) -> bool:
-    """Whether no word of a normalized text can contain the character."""
+    """Returns whether no word of a normalized text can contain the character."""
     dropped = character_rules.is_dropped(char) and (google or char != "\ufffd")
     return dropped or char.isspace() or character_rules.is_space(char)
 
 
 def _batch_of_texts(texts: Any) -> tf.Tensor:
-    """The texts as a string tensor of rank 1; a tensor of another rank fails here, before tf-text's ops."""
+    """Returns the texts as a string tensor of rank 1. A tensor of another rank fails here, before tf-text's ops."""
     try:
         texts = tf.convert_to_tensor(texts, dtype=tf.string)
     except (TypeError, ValueError) as error:
@@ -268,11 +269,11 @@ def _batch_of_texts(texts: Any) -> tf.Tensor:
 
 
 def _next_larger(origins: tf.Tensor) -> tf.Tensor:
-    """For each place the next value to its right that differs: where the original character of that byte ends.
+    """For each position, returns the next different value to its right: where the original character of that byte ends.
 
-    `origins` contains, row after row, each normalized byte's place in the original; the places of a row never decrease
-    and end with the row's length. So the next value that differs is the next character's place, and for a byte it is
-    always in the same row.
+    `origins` contains, row by row, each normalized byte's position in the original. The positions of a row never
+    decrease and end with the row's length. So the next different value is the next character's position, which for a
+    byte is always in the same row.
     """
     starts_run = tf.concat([[True], origins[1:] != origins[:-1]], axis=0)[: tf.size(origins)]
     run = tf.cumsum(tf.cast(starts_run, tf.int64))  # number of the run of equal values, from 1
