@@ -26,7 +26,7 @@ def rules_of(folder):
 
 
 def write_tokenizer(folder, **changes):
-    """A `tokenizer.json` in place of `vocab.txt`."""
+    """A `tokenizer.json` instead of `vocab.txt`."""
     pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split()
     values = {
         "added_tokens": [{"id": 0, "content": "[PAD]"}],

@@ -1,4 +1,4 @@
-"""The pretrainer: its two outputs, the tie to the embedding, and training both at once."""
+"""The pretrainer: its two outputs, its tied embedding, and joint training of both tasks."""
 
 import keras
 import numpy as np

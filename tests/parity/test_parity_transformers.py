@@ -19,7 +19,7 @@ SIZES = {
     "hidden_dropout_prob": 0.15,
     "attention_probs_dropout_prob": 0.05,
 }
-# Hugging Face's class -> ours, and settings of its own.
+# Hugging Face's class -> our class, and Hugging Face's settings.
 ARCHITECTURES = {
     "BertModel": ("BertBackbone", {}),
     "BertForPreTraining": ("BertPretrainer", {}),

@@ -85,7 +85,7 @@ def test_a_single_word_is_not_found_within_a_word(normalized):
         [*apart, "##d", "##o", "##g"],
         ["a", "##d", "##o", "##g"],
     ]
-    # Ideographs are words of their own in normalized text, but not in text as it was written.
+    # Ideographs are separate words in normalized text, but not in the original text.
     assert pieces(tokenizer, "中dog文") == [["中", "dog", "文"] if normalized else ["中", *apart, "文"]]
 
 

@@ -12,7 +12,7 @@ EVALUATION = json.dumps({"split": "test", "metrics": {"accuracy": 0.5, "loss": f
 
 
 def facts(folder: Path, settings: str | None, evaluation: str | None) -> dict[str, object]:
-    """The facts of a model with these files beside its folder."""
+    """Returns the facts of a model with these files next to its folder."""
     for name, text in (("settings.json", settings), ("evaluation.json", evaluation)):
         if text is not None:
             (folder / name).write_text(text)

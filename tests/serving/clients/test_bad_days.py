@@ -100,7 +100,7 @@ def test_the_number_of_attempts_is_limited_over_grpc(faulty_grpc, kind):
         with pytest.raises(UnavailableError, match="told to") as caught:
             ask(kind, server.address)
         assert caught.value.attempts == 4
-        # They ask for the metadata first: Python numbers have no dtype of their own.
+        # They request the metadata first, because Python numbers have no dtype.
         assert server.requests == 4
 
 

@@ -57,9 +57,9 @@ def test_open_loop_keeps_its_rate(echo_server, texts, wire, arrivals):
         )
 
 
-def test_a_stall_counts_for_every_request_that_waits_meanwhile():
+def test_a_stall_counts_for_every_request_that_waits_during_it():
     class Stalls:
-        """Answers one request after the other, each at once, but the tenth takes 0.4 seconds."""
+        """Answers requests one after the other, each immediately, except that the tenth takes 0.4 seconds."""
 
         def __init__(self):
             self.count = 0

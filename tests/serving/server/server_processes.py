@@ -1,4 +1,4 @@
-"""Runs `kerasbert serve` in a process of its own, which tests can measure and send signals to."""
+"""Runs `kerasbert serve` in a separate process, which tests can measure and send signals to."""
 
 import contextlib
 import re

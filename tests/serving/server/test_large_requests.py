@@ -1,4 +1,4 @@
-"""Large requests and replies: other clients are answered meanwhile, and limits count bytes."""
+"""Large requests and replies: other clients are answered at the same time, and limits count bytes."""
 
 import json
 import shutil
