@@ -69,10 +69,14 @@ test-wheel: $(VENV)/.installed  ## the wheels: built, and installed and used in 
 test-slow: $(VENV)/.installed  ## tests that take longer, and the tutorials
 	$(BIN)/$(PYTEST) -m slow --timeout 3600
 
+# What depends on the versions of TensorFlow, Keras and JAX. The rest runs in `test-tensorflow` only.
+VERSIONED := tests/layers tests/models tests/training tests/preprocessing tests/checkpoints tests/parity tests/export \
+	tests/recipes tests/cli/test_commands.py tests/serving/server/test_rest_predict.py \
+	tests/serving/server/test_classify_regress.py tests/serving/server/test_grpc_api.py
+
 .PHONY: test-latest
 test-latest: $(LATEST)/.installed  ## the tests on Python 3.11 with the newest TensorFlow, Keras and JAX
-	$(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "not slow" --ignore=tests/docs --ignore=tests/packaging \
-		--ignore=tests/orchestration
+	$(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "not slow" $(VERSIONED)
 	KERAS_BACKEND=jax $(LATEST)/bin/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models tests/training
 
 .PHONY: test-trixie

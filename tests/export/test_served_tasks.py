@@ -159,7 +159,11 @@ def answers_in_python(model, text_to_inputs, question, text, search):
 
 
 @pytest.mark.parametrize(
-    "sizes", [{}, {"max_question_tokens": 3, "max_answer_tokens": 2, "stride": 4, "max_windows": 3}]
+    "sizes",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"max_question_tokens": 3, "max_answer_tokens": 2, "stride": 4, "max_windows": 3},
+    ],
 )
 def test_answers_are_the_best_spans_of_all_windows(make_backbone, text_to_inputs, exported, sizes):
     model = BertSpanPredictor(make_backbone())
@@ -267,8 +271,8 @@ def test_the_best_choice_is_named(make_backbone, text_to_inputs, exported):
 @pytest.mark.parametrize(
     ("pooling", "projections"),
     [
-        ("mean", []),
-        ("cls", [{"units": 5, "activation": "tanh"}]),
+        pytest.param("mean", [], marks=pytest.mark.slow),
+        pytest.param("cls", [{"units": 5, "activation": "tanh"}], marks=pytest.mark.slow),
         (["last", "weighted_mean"], [{"units": 6, "activation": "gelu_erf"}, {"units": 40, "use_bias": False}]),
     ],
 )

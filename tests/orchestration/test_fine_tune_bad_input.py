@@ -168,6 +168,7 @@ def test_a_full_disk_leaves_pushed_models_unchanged(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
+@pytest.mark.slow
 def test_a_push_folder_that_cannot_be_written_is_an_error(fine_tuned: FineTuned, tmp_path: Path) -> None:
     settings, _ = fine_tuned
     (tmp_path / "file").write_text("no folder")
@@ -180,6 +181,7 @@ def test_a_push_folder_that_cannot_be_written_is_an_error(fine_tuned: FineTuned,
     assert "contains no saved_model.pb" in message
 
 
+@pytest.mark.slow
 def test_an_exported_model_with_other_preprocessing_is_not_pushed(
     fine_tuned: FineTuned, monkeypatch: pytest.MonkeyPatch, file_hashes: FileHashes
 ) -> None:

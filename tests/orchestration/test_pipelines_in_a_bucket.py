@@ -78,6 +78,7 @@ def test_pretraining_from_a_bucket_to_a_bucket(pretrain_settings: PretrainSettin
     assert set(run(pretrain.create_pipeline, pretrain_settings).states.values()) == {"cached"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_fine_tuning_from_a_bucket_to_a_bucket(
     fine_tune_settings: FineTuneSettings, bucket: str, tmp_path: Path
