@@ -33,6 +33,7 @@ _MEGABYTE = 1_000_000
 # Settings of the recipe that the pipeline's own artifacts replace.
 _NOT_FOR_TRAINING = (
     "texts",
+    "start_from",
     "vocabulary",
     "max_unknown_share",
     "held_out_share",
@@ -101,7 +102,7 @@ def _check(settings: PretrainSettings) -> None:
         raise BadInputError(
             "The pipeline needs text. Received: no `texts`. Set `texts` to a folder, a file or a pattern."
         )
-    for name in ("schema", "vocabulary", "base_model"):
+    for name in ("schema", "vocabulary", "start_from"):
         path = getattr(settings, name)
         if path and not is_remote(path) and not os.path.exists(path):
             raise BadInputError(f"`{name}` must exist. Received: {name}='{path}', which does not. Check the path.")
@@ -143,8 +144,8 @@ def _preprocessing_options(settings: PretrainSettings) -> dict[str, Any]:
     return {
         "vocabulary": settings.vocabulary,
         "vocabulary_fingerprint": setting_fingerprint(settings.vocabulary),
-        "model": settings.base_model,
-        "model_fingerprint": setting_fingerprint(settings.base_model),
+        "model": settings.start_from,
+        "model_fingerprint": setting_fingerprint(settings.start_from),
         "size": settings.vocabulary_size,
         "min_count": settings.vocabulary_min_count,
         "characters": int(settings.vocabulary_megabytes * _MEGABYTE),
@@ -178,8 +179,8 @@ def _training_nodes(settings: PretrainSettings, instances: BaseNode) -> tuple[Ba
     """Returns the Trainer, and the list of it and the node of the model that it starts from."""
     nodes: list[BaseNode] = []
     base_model = None
-    if settings.base_model:
-        importer = model_importer(settings.base_model, "BaseModel")
+    if settings.start_from:
+        importer = model_importer(settings.start_from, "BaseModel")
         nodes.append(importer)
         base_model = importer.outputs["result"]
     trainer = Trainer(
@@ -191,7 +192,7 @@ def _training_nodes(settings: PretrainSettings, instances: BaseNode) -> tuple[Ba
         custom_config={
             "settings": recipe_values(settings),
             "is_masked": settings.masking == "static",
-            "starts_from_model": settings.base_model is not None,
+            "starts_from_model": settings.start_from is not None,
             "unfinished": unfinished_folder(settings),
         },
     )

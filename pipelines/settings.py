@@ -183,7 +183,11 @@ class PretrainSettings(PretrainingParameters, PipelineSettings):
     bucket_megabytes: Megabytes = Field(
         default=16.0, description="Amount of text that one worker shuffles and pairs in memory at a time."
     )
-    base_model: PathText | None = Field(default=None, description="Model to start from. By default, random weights.")
+    start_from: PathText | None = Field(
+        default=None,
+        description="Model to start from: a folder or a checkpoint of any layout, or the folder of a pretraining run. "
+        "By default, random weights.",
+    )
     min_masked_lm_accuracy: Share = Field(
         default=0.0, description="A model with a lower masked LM accuracy is not blessed."
     )

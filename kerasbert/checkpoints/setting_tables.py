@@ -7,6 +7,7 @@ refused.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -131,8 +132,8 @@ TOKENIZER_CONFIG = (
         "the segments of a pair and the attention to padding",
         (
             None,
-            ["input_ids", "token_type_ids", "attention_mask"],
-            ["input_ids", "attention_mask", "token_type_ids"],
+            *map(list, itertools.permutations(("input_ids", "token_type_ids", "attention_mask"))),
+            *map(list, itertools.permutations(("input_ids", "attention_mask"))),
         ),
     ),
     *(
@@ -181,7 +182,9 @@ SENTENCE_BERT_MODEL = (
 )
 # config_sentence_transformers.json. Read by `sentence_transformers_folder.py`.
 SENTENCE_PROMPTS = (
+    Setting("prompts", "the texts that a caller may put in front of others"),
     Setting("default_prompt_name", "every text, because its prompt is put in front"),
+    Setting("similarity_fn_name", "how a caller compares the vectors"),
     Setting("model_type", "what is made of the hidden states", (None, "SentenceTransformer")),
     Setting("truncate_dim", "the size of the vectors", (None,)),
 )

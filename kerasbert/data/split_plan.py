@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from kerasbert.data.stable_split import check_fractions, part_at, position_of
 
 # Up to this many rows, a plan considers every row. With more rows, the hash alone meets the shares closely enough.
-_MOST_COUNTED_ROWS = 20_000
+MOST_COUNTED_ROWS = 20_000
 # Up to this many rows, the shares are met to within one row. Beyond, the allowed deviation grows slowly, because every
 # correction means that rows may move when others are added.
 _EXACT_ROWS = 1_000
@@ -41,7 +41,10 @@ class SplitPlan:
 
     def parts_of(self, key: str) -> tuple[str, ...]:
         """The part that `key` belongs to. It belongs to two only if a held-out part would be empty otherwise."""
-        position = position_of(key)
+        return self.parts_at(position_of(key))
+
+    def parts_at(self, position: int) -> tuple[str, ...]:
+        """The part that the key at a position belongs to."""
         return self.moved.get(position) or (part_at(position, self.fractions),)
 
 
@@ -82,11 +85,15 @@ class SplitStatistics:
             key: the row's text, or all its texts.
             classes: the classes of the row, which training must not lose: its label, labels or tags.
         """
-        position, classes = position_of(key), set(classes)
+        self.add_at(position_of(key), classes)
+
+    def add_at(self, position: int, classes: Iterable[str] = ()) -> None:
+        """Counts one row whose key has the given position."""
+        classes = set(classes)
         self._rows += 1
         for name in classes:
             self._first_positions[name] = min(position, self._first_positions.get(name, position))
-        if self._rows <= _MOST_COUNTED_ROWS:
+        if self._rows <= MOST_COUNTED_ROWS:
             group = self._groups.setdefault(position, _Group())
             group.rows += 1
             group.classes.update(classes)
@@ -98,7 +105,7 @@ class SplitStatistics:
         self._rows += other._rows
         for name, position in other._first_positions.items():
             self._first_positions[name] = min(position, self._first_positions.get(name, position))
-        if self._rows > _MOST_COUNTED_ROWS:
+        if self._rows > MOST_COUNTED_ROWS:
             self._groups.clear()
             return
         for position, counted in other._groups.items():
@@ -110,7 +117,8 @@ class SplitStatistics:
         """Decides which row belongs to which part.
 
         * Each part has its share of the rows, within one row if there are at most 1,000 rows of different texts.
-        * No part with a share is empty. If training needs every row, held-out rows are used for training too.
+        * No part with a share has fewer than `least` rows. If training needs every row, held-out rows are used for
+          training too.
         * Training keeps at least one row of each class.
         * Rows of the same text are in the same part, and adding rows moves few others.
 
@@ -125,7 +133,7 @@ class SplitStatistics:
         training = next(iter(fractions))
         if not self._rows or not fractions[training]:
             return SplitPlan(dict(fractions))
-        if self._rows > _MOST_COUNTED_ROWS:
+        if self._rows > MOST_COUNTED_ROWS:
             lost = {
                 name: position
                 for name, position in self._first_positions.items()
@@ -156,8 +164,9 @@ class _Filling:
     def plan(self) -> SplitPlan:
         """The plan."""
         for part, quota in zip(self._held_out, self._quotas(), strict=True):
-            if not self._fill(part, quota) and not self._fill_by_smallest(part):
-                self._share(part, quota)
+            filled = self._fill(part, quota) or self._fill_by_smallest(part)
+            if filled < self._least:
+                self._share(part, quota - filled)
         parts = {position: self._parts.get(position, (self._training,)) for position in self._groups}
         moved = {at: names for at, names in parts.items() if names != (part_at(at, self._fractions),)}
         notes = [note for note in (_kept_note(self._kept), self._shared_note()) if note]
@@ -192,14 +201,14 @@ class _Filling:
                 filled += group.rows
         return filled
 
-    def _fill_by_smallest(self, part: str) -> bool:
-        """Moves the smallest group that training can spare into a part that would be empty."""
+    def _fill_by_smallest(self, part: str) -> int:
+        """Moves the smallest group that training can spare into a part that would be empty. Returns its rows."""
         free = [(group.rows, -at) for at, group in self._groups.items() if at not in self._parts]
         for _, negative in sorted(free):
             if self._can_spare(self._groups[-negative]):
                 self._move(-negative, part)
-                return True
-        return False
+                return self._groups[-negative].rows
+        return 0
 
     def _can_spare(self, group: _Group) -> bool:
         """Whether training keeps rows, and some of every class, without the group."""
@@ -214,7 +223,7 @@ class _Filling:
         self._training_classes.subtract(group.classes)
 
     def _share(self, part: str, quota: int) -> None:
-        """Uses rows of training also for a part that would be empty."""
+        """Uses rows of training also for a part that has too few."""
         for position, group in self._groups.items():
             names = self._parts.get(position, (self._training,))
             if self._training in names and quota > 0:

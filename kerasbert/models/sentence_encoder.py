@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasbert.argument_checks import check_activation, check_positive_integer
+from kerasbert.argument_checks import check_activation, check_choice, check_positive_integer
 from kerasbert.errors import BadInputError
 from kerasbert.layers import Pooling
 from kerasbert.layers.activations import activation_function
@@ -16,6 +16,8 @@ from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.backbone_task import BackboneTask, check_backbone
 
 # B batch, H hidden size, E numbers of a vector
+
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
@@ -35,6 +37,11 @@ class BertSentenceEncoder(BackboneTask):
         projections: the dense layers between pooling and normalization, in order. Each is a dict of arguments of a
             Keras `Dense` layer: `units`, `activation` (default "linear"; "tanh", "relu", "gelu_erf", "gelu_tanh" or
             the name of another Keras activation) and `use_bias` (default True).
+        prompts: texts that callers put in front of others, by name, e.g. `{"query": "query: "}`. Like the next two,
+            they are kept with the model and change nothing here.
+        default_prompt_name: the name of the prompt for every text, which must be an empty one. None means no prompt.
+        similarity: the function that the vectors are meant to be compared with: "cosine", "dot", "euclidean" or
+            "manhattan". None leaves it open.
         **kwargs: `name` and `trainable`.
 
     Raises:
@@ -53,7 +60,7 @@ class BertSentenceEncoder(BackboneTask):
         ((2, 3), [1.0, 1.0])
     """
 
-    _ARGUMENTS = ("pooling", "normalize", "projections")
+    _ARGUMENTS = ("pooling", "normalize", "projections", "prompts", "default_prompt_name", "similarity")
 
     def __init__(
         self,
@@ -61,11 +68,16 @@ class BertSentenceEncoder(BackboneTask):
         pooling: str | Sequence[str] = "mean",
         normalize: bool = True,
         projections: Sequence[Mapping[str, Any]] = (),
+        prompts: Mapping[str, str] | None = None,
+        default_prompt_name: str | None = None,
+        similarity: str | None = None,
         **kwargs: Any,
     ):
         check_backbone(backbone)
         _check_flag("normalize", normalize, "Most sentence encoders use True: vectors of length 1.")
         projections = check_projections(projections)
+        prompts = _checked_prompts(prompts or {}, default_prompt_name)
+        similarity = None if similarity is None else check_choice("similarity", similarity, SIMILARITIES)
 
         # === Layers ===
         pooling_layer = Pooling(pooling, dtype=backbone.dtype_policy, name="pooling")
@@ -93,6 +105,9 @@ class BertSentenceEncoder(BackboneTask):
         self.pooling = pooling_layer.mode
         self.normalize = normalize
         self.projections = projections
+        self.prompts = prompts
+        self.default_prompt_name = default_prompt_name
+        self.similarity = similarity
         self.projection_layers = projection_layers
 
     @property
@@ -106,7 +121,22 @@ class BertSentenceEncoder(BackboneTask):
             **super().get_config(),
             "pooling": self.pooling if isinstance(self.pooling, str) else list(self.pooling),
             "projections": [dict(projection) for projection in self.projections],
+            "prompts": dict(self.prompts),
         }
+
+
+def _checked_prompts(prompts: Any, default_name: Any) -> dict[str, str]:
+    if not isinstance(prompts, Mapping) or not all(isinstance(text, str) for pair in prompts.items() for text in pair):
+        raise BadInputError(
+            f"`prompts` must be a dict of names and texts. Received: prompts={prompts!r}. "
+            "For example, {'query': 'query: '}."
+        )
+    if default_name is not None and prompts.get(default_name) != "":
+        raise BadInputError(
+            "`default_prompt_name` must be None or the name of an empty prompt, because no text is put in front here. "
+            f"Received: default_prompt_name={default_name!r}. Put the prompt in front of each text yourself."
+        )
+    return dict(prompts)
 
 
 def check_projections(projections: Any) -> list[dict[str, Any]]:

@@ -24,9 +24,11 @@ class SegmentPacker(tf.Module):
             google-research/bert's rule (`truncate_seq_pair`): one token at a time from the longer segment, from the
             second if both are equally long. `"only_first"` and `"only_second"` shorten that segment only; if the other
             one alone is too long, it is truncated too. A single segment is truncated at its end.
+        pair_segments: whether the second segment of a pair has the segment id 1, as in BERT. With False, all segment
+            ids are 0, as with Hugging Face's tokenizers that make no `token_type_ids`.
 
     Raises:
-        ValueError: `sequence_length` or `truncation` is outside what is described above.
+        ValueError: an argument is outside what is described above.
 
     Example:
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
@@ -36,7 +38,13 @@ class SegmentPacker(tf.Module):
         ([[2, 5, 5, 3, 6, 3]], [[0, 0, 0, 0, 1, 1]])
     """
 
-    def __init__(self, vocabulary: Vocabulary, sequence_length: int, truncation: str = "longest_first") -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        sequence_length: int,
+        truncation: str = "longest_first",
+        pair_segments: bool = True,
+    ) -> None:
         super().__init__()
         if isinstance(sequence_length, bool) or not isinstance(sequence_length, int) or sequence_length < 3:
             raise ValueError(
@@ -47,9 +55,14 @@ class SegmentPacker(tf.Module):
             raise ValueError(
                 f"`truncation` must be one of {', '.join(TRUNCATIONS)}. Received: truncation={truncation!r}."
             )
+        if not isinstance(pair_segments, bool):
+            raise ValueError(
+                f"`pair_segments` must be True or False. Received: pair_segments={pair_segments!r}. Use True for BERT."
+            )
         self.vocabulary = vocabulary
         self.sequence_length = sequence_length
         self.truncation = truncation
+        self.pair_segments = pair_segments
 
     def __call__(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None) -> tuple:
         """Packs a batch.
@@ -59,7 +72,7 @@ class SegmentPacker(tf.Module):
             second: the second segment of each row, like `first`, or None.
 
         Returns:
-            token_ids and segment_ids (0 up to the first `[SEP]`, 1 after it), ragged int32 [B, (T)].
+            token_ids and segment_ids (0 up to the first `[SEP]`, `pair_segments` after it), ragged int32 [B, (T)].
 
         Raises:
             BadInputError: the segments differ in their numbers of rows. If the numbers are only known when a graph
@@ -104,7 +117,7 @@ class SegmentPacker(tf.Module):
             source = tf.where(inside, tf.gather(segment.row_starts(), rows) + within, 0)
             tokens = tf.where(inside, tf.gather(tf.concat([segment.values, [0]], axis=0), source), tokens)
             tokens = tf.where(positions == tf.gather(end, rows), self.vocabulary.sep_id, tokens)
-            segment_ids = tf.where(within >= 0, index, segment_ids)
+            segment_ids = tf.where(within >= 0, index * self.pair_segments, segment_ids)
             start = end + 1
         return tuple(
             tf.RaggedTensor.from_row_splits(values, splits, validate=False) for values in (tokens, segment_ids)

@@ -32,6 +32,7 @@ class TextToInputs(tf.Module):
         truncation: as for `SegmentPacker`.
         padding: `"longest"` pads to the longest row of the batch, `"fixed"` to `sequence_length`, and a positive
             integer to the next multiple of it (at most `sequence_length`), which limits the number of different shapes.
+        pair_segments: as for `SegmentPacker`.
 
     Raises:
         ValueError: an argument is outside what is described above.
@@ -54,6 +55,7 @@ class TextToInputs(tf.Module):
         sequence_length: int = 128,
         truncation: str = "longest_first",
         padding: str | int = "longest",
+        pair_segments: bool = True,
     ) -> None:
         super().__init__()
         if padding not in ("longest", "fixed") and not (
@@ -64,7 +66,7 @@ class TextToInputs(tf.Module):
                 f"Received: padding={padding!r}. For example `padding=8`."
             )
         self.tokenizer = tokenizer
-        self.packer = SegmentPacker(tokenizer.vocabulary, sequence_length, truncation)
+        self.packer = SegmentPacker(tokenizer.vocabulary, sequence_length, truncation, pair_segments)
         self.padding = padding
 
     @property
@@ -82,13 +84,38 @@ class TextToInputs(tf.Module):
         """Which segment loses tokens if a pair is too long."""
         return self.packer.truncation
 
+    @property
+    def pair_segments(self) -> bool:
+        """Whether the second text of a pair has the segment id 1."""
+        return self.packer.pair_segments
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, including the tokenizer's, as values for JSON."""
+        return {**self._own_arguments(), "tokenizer": self.tokenizer.get_config()}
+
+    def replace(self, tokenizer: WordPieceTokenizer | None = None, **changes: Any) -> "TextToInputs":
+        """Returns the same preprocessing with another tokenizer or other arguments.
+
+        Args:
+            tokenizer: another tokenizer, or None for this one.
+            **changes: the arguments to change.
+
+        Example:
+            >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+            >>> to_inputs = TextToInputs(WordPieceTokenizer(vocabulary), truncation="only_first")
+            >>> shorter = to_inputs.replace(sequence_length=8)
+            >>> shorter.sequence_length, shorter.truncation
+            (8, 'only_first')
+        """
+        return TextToInputs(tokenizer or self.tokenizer, **{**self._own_arguments(), **changes})
+
+    def _own_arguments(self) -> dict[str, Any]:
+        """The arguments other than the tokenizer."""
         return {
             "sequence_length": self.sequence_length,
             "truncation": self.truncation,
             "padding": self.padding,
-            "tokenizer": self.tokenizer.get_config(),
+            "pair_segments": self.pair_segments,
         }
 
     def __call__(self, texts: Any, second: Any = None) -> dict[str, tf.Tensor]:

@@ -71,7 +71,9 @@ def _changed(
     """Return the encoder with the same weights, but another pooling or normalization."""
     pooling = model.pooling if pooling is None else pooling
     normalize = model.normalize if normalize is None else normalize
-    changed = BertSentenceEncoder(model.backbone, pooling, normalize, model.projections)
+    changed = BertSentenceEncoder(
+        **{**model.get_config(), "backbone": model.backbone, "pooling": pooling, "normalize": normalize}
+    )
     for ours, theirs in zip(changed.projection_layers, model.projection_layers, strict=True):
         wanted, given = theirs.kernel.shape[0], ours.kernel.shape[0]
         if wanted != given:

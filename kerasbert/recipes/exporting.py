@@ -9,7 +9,6 @@ from typing import Any
 
 from kerasbert import checkpoints, export
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import TextToInputs
 from kerasbert.run_folder import RunFolder, check_format
 
 # The settings of a run that name the training data.
@@ -55,7 +54,7 @@ def export_model(
             f"Export needs the model's vocabulary. Received: '{model}' without one. Copy its vocab.txt there."
         )
     if sequence_length is not None:
-        text_to_inputs = TextToInputs(text_to_inputs.tokenizer, sequence_length, text_to_inputs.truncation)
+        text_to_inputs = text_to_inputs.replace(sequence_length=sequence_length)
     card = {**run_facts(model), **(model_card or {})}
     return export.save(
         loaded.model, folder, text_to_inputs, labels=loaded.labels, version=version, model_card=card, **options

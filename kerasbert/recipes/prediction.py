@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasbert import checkpoints
-from kerasbert.data import LabelledTexts, Labels, labelled_dataset
+from kerasbert.data import LabelledTexts, Labels, TaggedTexts, labelled_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import (
     BertMultipleChoice,
@@ -22,6 +22,7 @@ from kerasbert.models import (
 from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import order_by_length, windows
+from kerasbert.recipes.token_classification import evaluate_tokens
 from kerasbert.settings import ProblemType
 from kerasbert.training import evaluate_classifier
 
@@ -36,29 +37,37 @@ class Classifier:
         labels: its labels; None for regression.
     """
 
-    model: BertSequenceClassifier
+    model: BertSequenceClassifier | BertTokenClassifier
     text_to_inputs: TextToInputs
     labels: Labels | None
 
     @property
     def problem_type(self) -> ProblemType:
-        """The kind of answers that the model gives."""
+        """The kind of answers that a model of texts gives."""
         return cast(ProblemType, self.model.problem_type)
 
+    @property
+    def is_of_tokens(self) -> bool:
+        """Whether the model labels words, not texts."""
+        return isinstance(self.model, BertTokenClassifier)
 
-def load_classifier(path: str | Path) -> Classifier:
+
+def load_classifier(path: str | Path, of_tokens: bool = False) -> Classifier:
     """Read a fine-tuned model folder.
+
+    Args:
+        path: the folder.
+        of_tokens: whether the model may be a token classifier, which `evaluate` measures and `predict` does not take.
 
     Raises:
         BadInputError: the folder contains no text classifier or regression model, or its vocabulary is missing.
     """
     loaded = checkpoints.load(path)
-    if not isinstance(loaded.model, BertSequenceClassifier):
+    wanted = (BertSequenceClassifier, BertTokenClassifier) if of_tokens else (BertSequenceClassifier,)
+    if not isinstance(loaded.model, wanted):
         kind = type(loaded.model).__name__
-        raise BadInputError(
-            f"Predictions need a model that labels or scores texts. Received: '{path}', a {kind}. "
-            f"{_other_way(loaded.model, path)}"
-        )
+        rule = "The model must label or score texts" + (", or label words." if of_tokens else ".")
+        raise BadInputError(f"{rule} Received: '{path}', a {kind}. {_other_way(loaded.model, path)}")
     if loaded.text_to_inputs is None:
         raise BadInputError(
             f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
@@ -78,8 +87,10 @@ def _other_way(model: keras.Model, path: str | Path) -> str:
     return f"Fine-tune it first: kerasbert fine-tune train.csv --from {name} --output runs/fine-tune"
 
 
-def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -> dict[str, Any]:
-    """Measure a classifier on labelled rows. For the metrics, see `evaluate_classifier`.
+def evaluate(classifier: Classifier, rows: LabelledTexts | TaggedTexts, batch_size: int = 32) -> dict[str, Any]:
+    """Measure a classifier on labelled rows.
+
+    For the metrics, see `evaluate_classifier`, and `evaluate_tokens` for texts with tagged words.
 
     Raises:
         BadInputError: a label does not occur in the training rows.
@@ -90,6 +101,8 @@ def evaluate(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) 
         0.91
     """
     labels = classifier.labels
+    if isinstance(rows, TaggedTexts):
+        return evaluate_tokens(classifier.model, rows, Labels(labels or ()), classifier.text_to_inputs, batch_size)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), classifier.text_to_inputs, batch_size)
     return evaluate_classifier(classifier.model, batches, list(labels) if labels else None)
 

@@ -14,11 +14,12 @@ from typing import Any
 import tensorflow as tf
 
 from kerasbert import checkpoints
-from kerasbert.data import ReadReport, is_held_out, pretraining_dataset, read_documents, segment_pairs, write_pairs
+from kerasbert.data import ReadReport, pretraining_dataset, read_documents, segment_pairs, write_pairs
+from kerasbert.data.pretraining.document_split import DocumentSplit, document_statistics
 from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
-from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
+from kerasbert.preprocessing import MaskedLMMasker, TextToInputs
 from kerasbert.recipes.start import make_backbone, make_optimizer
 from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
@@ -102,7 +103,7 @@ def pretrain(
     goes_on = folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
     if records is None:
         try:
-            _write_all(makers.values(), report)
+            _write_all(settings, list(makers.values()), report)
         except BadInputError:
             # Checked before the run begins, because a run that was started accepts no other settings and no other text.
             if not goes_on:
@@ -148,10 +149,20 @@ def _read(settings: PretrainingSettings, paths: Sequence[str], report: ReadRepor
     return read_documents(paths, report, text_column=settings.text_column, table_format=table_format(settings))
 
 
-def _write_all(makers: Iterable["_InstanceMaker"], report: ReadReport | None) -> None:
-    """Writes the records of every length. All are made from the same text, which is counted once."""
+def _write_all(settings: PretrainingSettings, makers: Sequence["_InstanceMaker"], report: ReadReport | None) -> None:
+    """Writes the records of every length, unless an earlier run did.
+
+    All are made from the same text, which is counted once.
+    """
+    if all(maker.is_written for maker in makers):
+        return
+    split = None
+    if not settings.held_out:
+        split = DocumentSplit.of(document_statistics(_read(settings, settings.texts)), settings.held_out_share)
+        if split.note and report is not None:
+            report.note(split.note)
     for maker in makers:
-        maker.write(report)
+        maker.write(split, report)
         report = None
 
 
@@ -170,7 +181,7 @@ class _InstanceMaker:
         self._length = length
         self._records = records
         vocabulary = to_inputs.vocabulary
-        self._pack = SegmentPacker(vocabulary, length)
+        self._pack = to_inputs.replace(sequence_length=length).packer
         self._mask = MaskedLMMasker(
             vocabulary,
             rate=settings.masked_lm_rate,
@@ -181,8 +192,18 @@ class _InstanceMaker:
         # A batch of long inputs has as many tokens as one of short inputs.
         self._batch_size = max(1, settings.batch_size * settings.sequence_length // length)
 
-    def write(self, report: ReadReport | None) -> None:
-        """Writes the records of both splits, unless an earlier run with these settings did."""
+    @property
+    def is_written(self) -> bool:
+        """Whether the records of both splits exist."""
+        return self._records.train.exists() and self._records.held_out.exists()
+
+    def write(self, split_of_texts: DocumentSplit | None, report: ReadReport | None) -> None:
+        """Writes the records of both splits, unless an earlier run with these settings did.
+
+        Args:
+            split_of_texts: Which documents are held out. None if other files are.
+            report: A report to which counts of what was read are added.
+        """
         splits = {
             "train": (self._records.train, self._settings.dupe_factor),
             "held_out": (self._records.held_out, HELD_OUT_DUPE_FACTOR),
@@ -191,7 +212,7 @@ class _InstanceMaker:
             if folder.exists():
                 continue
             pairs = segment_pairs(
-                self._documents(split, report if split == "train" else None),
+                self._documents(split, split_of_texts, report if split == "train" else None),
                 self._tokenizer.tokenize,
                 max_tokens=self._length - SPECIAL_TOKENS,
                 seed=self._settings.seed if split == "train" else EVALUATION_SEED,
@@ -244,16 +265,9 @@ class _InstanceMaker:
             epochs=1,
         )
 
-    def _documents(self, split: str, report: ReadReport | None) -> Iterable[list[str]]:
-        """The documents of one split."""
+    def _documents(self, part: str, split: DocumentSplit | None, report: ReadReport | None) -> Iterable[list[str]]:
+        """The documents of one part."""
         settings = self._settings
-        if settings.held_out:
-            return _read(settings, settings.texts if split == "train" else settings.held_out, report)
-        return _chosen(_read(settings, settings.texts, report), split == "held_out", settings.held_out_share)
-
-
-def _chosen(documents: Iterable[list[str]], held_out: bool, share: float) -> Iterator[list[str]]:
-    """Yields the documents that are held out by a hash of their text, or all others."""
-    for document in documents:
-        if is_held_out(document, share) == held_out:
-            yield document
+        if split is None:
+            return _read(settings, settings.texts if part == "train" else settings.held_out, report)
+        return (document for document in _read(settings, settings.texts, report) if part in split.parts_of(document))

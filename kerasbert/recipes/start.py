@@ -10,9 +10,10 @@ from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
-from kerasbert.settings import RunSettings
+from kerasbert.settings import RunSettings, TrainingSettings
 from kerasbert.training import LinearWarmupDecay, OriginalWarmupDecay, adamw, original_adamw
 
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 _OPTIMIZERS = {"adamw": (adamw, LinearWarmupDecay), "original": (original_adamw, OriginalWarmupDecay)}
 
 
@@ -37,7 +38,8 @@ def make_backbone(settings: RunSettings, longest: int) -> tuple[BertBackbone, Te
         longest: The maximum number of tokens of the run's inputs.
 
     Raises:
-        BadInputError: There is nothing to start from, or the position table is shorter than `longest`.
+        BadInputError: There is nothing to start from, settings contradict the model to start from, or the position
+            table is shorter than `longest`.
     """
     keras.utils.set_random_seed(settings.seed)
     backbone, to_inputs = _from_checkpoint(settings) if settings.start_from else _from_random_weights(settings)
@@ -59,10 +61,52 @@ def _from_checkpoint(settings: RunSettings) -> tuple[BertBackbone, TextToInputs]
             "A model to start from must have a vocabulary in its folder. "
             f"Received: '{settings.start_from}', which has none. Copy the model's vocab.txt there."
         )
+    check_own_tokenizer(to_inputs.tokenizer, settings, str(settings.start_from))
+    _check_own_sizes(loaded.config, settings)
     config = _with_dropout(loaded.config, settings.dropout)
     backbone = BertBackbone.from_config({**config.to_dict(), "dtype": settings.precision})
     backbone.set_weights(loaded.model.get_weights())
-    return backbone, TextToInputs(to_inputs.tokenizer, settings.sequence_length, to_inputs.truncation)
+    return backbone, to_inputs.replace(sequence_length=settings.sequence_length)
+
+
+def check_own_tokenizer(tokenizer: WordPieceTokenizer, settings: TrainingSettings, start_from: str) -> None:
+    """Refuses settings of a tokenizer that contradict that of the model to start from, which is used.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        settings: The settings of the run. Those that say the same as the model are accepted.
+        start_from: The model, for the message.
+
+    Raises:
+        BadInputError: `vocabulary`, `lower_case` or `strip_accents` contradicts the model.
+    """
+    if tokenizer.lower_case and not settings.lower_case:
+        raise _contradiction("lower_case=False", f"'{start_from}' lower-cases text")
+    if settings.strip_accents not in (None, tokenizer.strip_accents):
+        does = "removes accents" if tokenizer.strip_accents else "keeps accents"
+        raise _contradiction(f"strip_accents={settings.strip_accents}", f"'{start_from}' {does}")
+    if settings.vocabulary is not None:
+        pieces = Vocabulary.from_file(settings.vocabulary).pieces
+        if tokenizer.vocabulary.pieces[: len(pieces)] != pieces:  # the model may have added tokens
+            raise _contradiction(f"vocabulary='{settings.vocabulary}'", f"'{start_from}' has another vocabulary")
+
+
+def _check_own_sizes(config: BertConfig, settings: RunSettings) -> None:
+    """Refuses a named size or config file that contradicts the model to start from."""
+    if settings.model == TrainingSettings().model:  # the default, which nobody has chosen
+        return
+    wanted = _config(settings.model)
+    differing = [name for name in _SIZES if getattr(wanted, name) != getattr(config, name)]
+    if differing:
+        has = ", ".join(f"{name} {getattr(config, name)}" for name in differing)
+        raise _contradiction(f"model='{settings.model}'", f"'{settings.start_from}' has {has}")
+
+
+def _contradiction(setting: str, model: str) -> BadInputError:
+    return BadInputError(
+        f"A model to start from keeps its own sizes, vocabulary and tokenizer. Received: {setting}, but {model}. "
+        f"Remove `{setting}`, or train from random weights without `start_from`."
+    )
 
 
 def _from_random_weights(settings: RunSettings) -> tuple[BertBackbone, TextToInputs]:

@@ -33,16 +33,22 @@ class TrainingSettings:
     model: PathText = Field(
         default="bert-tiny",
         description="Model to train from random weights: bert-tiny, bert-mini, bert-small, bert-medium, bert-base, "
-        "bert-large, or a config.json. Ignored with a model to start from.",
+        "bert-large, or a config.json. With a model to start from, it must have that model's sizes.",
     )
     vocabulary: PathText | None = Field(
-        default=None, description="Vocabulary file. A model to start from has its own, which is used instead."
+        default=None, description="Vocabulary file. With a model to start from, it must be that model's."
     )
     lower_case: Annotated[
-        Flag, Flags(("--cased",), value=False, help="Keep capital letters. Ignored with a model to start from.")
-    ] = Field(default=True, description="Whether text is lower-cased. Ignored with a model to start from.")
+        Flag,
+        Flags(("--cased",), value=False, help="Keep capital letters. Not for a model to start from that is uncased."),
+    ] = Field(
+        default=True,
+        description="Whether text is lower-cased. False is refused for a model to start from that is uncased.",
+    )
     strip_accents: Annotated[Flag, Flags(("--strip-accents/--keep-accents",))] | None = Field(
-        default=None, description="Whether accents are removed. By default only where text is lower-cased."
+        default=None,
+        description="Whether accents are removed. By default only where text is lower-cased. With a model to start "
+        "from, it must be as in that model.",
     )
     sequence_length: Length = Field(
         default=128, description="Maximum number of tokens of an input, special tokens included."

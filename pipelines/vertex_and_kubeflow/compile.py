@@ -26,7 +26,7 @@ from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_param
 PipelineFactory = Callable[[Any], Pipeline]
 # Settings that are addresses of files or folders.
 _PLACES = (
-    *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "base_model", "start_from"),
+    *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "start_from"),
     *("model", "bulk_inference"),
 )
 Target = Literal["vertex", "kubeflow"]

@@ -22,6 +22,7 @@ from kerasbert_serving.clients.retries import Retries
 from kerasbert_serving.clients.typed_replies import (
     Classification,
     Embedding,
+    Entities,
     Entity,
     ModelMetadata,
     QuestionAnswer,
@@ -40,6 +41,7 @@ __all__ = [
     "Classification",
     "DeadlineError",
     "Embedding",
+    "Entities",
     "Entity",
     "GrpcClient",
     "InvalidRequestError",

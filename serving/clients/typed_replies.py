@@ -3,6 +3,7 @@
 Offsets count characters if a `str` was sent and bytes if a `bytes` was sent, so `text[start:end]` is the piece.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,23 @@ class Entity:
     end: int
 
 
+class Entities(tuple[Entity, ...]):
+    """The entities of one text, in the order of the text. A tuple.
+
+    Attributes:
+        truncated_token_count: How many tokens at the end of the text the model did not read, because the text is too
+            long, or None if the model does not say.
+    """
+
+    truncated_token_count: int | None
+
+    def __new__(cls, entities: Iterable[Entity] = (), truncated_token_count: int | None = None) -> "Entities":
+        """Make a tuple with one more attribute."""
+        made = super().__new__(cls, entities)
+        made.truncated_token_count = truncated_token_count
+        return made
+
+
 @dataclass(frozen=True)
 class Span:
     """A span of a context that may answer a question.
@@ -117,11 +135,14 @@ class QuestionAnswer:
         best: The best span, or None if the context contains no answer.
         spans: The best spans, the best first.
         no_answer_score: The score of having no answer, on the scale of the spans' scores.
+        truncated_token_count: How many tokens of the question and the context the model did not read, because they are
+            too long, or None if the model does not say.
     """
 
     best: Span | None
     spans: tuple[Span, ...]
     no_answer_score: float
+    truncated_token_count: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from kerasbert_serving.clients.errors import UnexpectedReplyError
 from kerasbert_serving.clients.typed_replies import (
     Classification,
     Embedding,
+    Entities,
     Entity,
     QuestionAnswer,
     Regression,
@@ -196,33 +197,40 @@ def _tokens(outputs: Outputs, texts: Sequence[Text]) -> list[tuple[Token, ...]]:
     return answers
 
 
-def _entities(outputs: Outputs, texts: Sequence[Text]) -> list[tuple[Entity, ...]]:
+def _entities(outputs: Outputs, texts: Sequence[Text]) -> list[Entities]:
     names = ("entity_count", "entities", "labels", "probabilities", "starts", "ends")
+    rows = _zip(_columns(outputs, names, "entities"))
     answers = []
-    for text, (count, *row) in zip(texts, _zip(_columns(outputs, names, "entities")), strict=True):
+    for text, (count, *row), truncated in zip(texts, rows, _truncated(outputs, len(texts)), strict=True):
         place = _places(text)
-        answers.append(
-            tuple(
-                Entity(_text(entity), _text(label), probability, place(start), place(end))
-                for entity, label, probability, start, end in list(zip(*row, strict=True))[:count]
-            )
+        entities = (
+            Entity(_text(entity), _text(label), probability, place(start), place(end))
+            for entity, label, probability, start, end in list(zip(*row, strict=True))[:count]
         )
+        answers.append(Entities(entities, truncated))
     return answers
 
 
 def _question_answers(outputs: Outputs, contexts: Sequence[Text]) -> list[QuestionAnswer]:
     names = ("answer_count", "no_answer_score", "answers", "scores", "probabilities", "starts", "ends")
+    rows = _zip(_columns(outputs, names, "answers"))
     answers = []
-    for context, (count, no_answer_score, *row) in zip(
-        contexts, _zip(_columns(outputs, names, "answers")), strict=True
+    for context, (count, no_answer_score, *row), truncated in zip(
+        contexts, rows, _truncated(outputs, len(contexts)), strict=True
     ):
         place = _places(context)
         spans = tuple(
             Span(_text(span), score, probability, place(start), place(end))
             for span, score, probability, start, end in list(zip(*row, strict=True))[:count]
         )
-        answers.append(QuestionAnswer(spans[0] if spans else None, spans, no_answer_score))
+        answers.append(QuestionAnswer(spans[0] if spans else None, spans, no_answer_score, truncated))
     return answers
+
+
+def _truncated(outputs: Outputs, rows: int) -> list[Any]:
+    """Return how many tokens of each row the model did not read. Exports of other tools do not say."""
+    counts = outputs.get("truncated_token_count")
+    return [None] * rows if counts is None else counts.tolist()
 
 
 def _zip(columns: Sequence[np.ndarray]) -> list[tuple[Any, ...]]:

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from kerasbert.checkpoints import load, load_backbone, save
+from kerasbert.checkpoints import convert, load, load_backbone, save
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone, BertSentenceEncoder
+from kerasbert.recipes.embedding import load_sentence_encoder
 
 # Our name -> the flags of older versions, the name of newer ones.
 POOLINGS = {
@@ -107,6 +108,49 @@ def test_the_same_files_as_sentence_transformers_are_written(folder):
         "max_seq_length": 9,
         "do_lower_case": False,
     }
+
+
+USAGES = {
+    "prompts": {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": None},
+    "an empty default prompt": {"prompts": {"document": ""}, "default_prompt_name": "document"},
+    "similarity": {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "dot"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("format", ["hugging_face", "google_tf1"])
+@pytest.mark.parametrize("usage", USAGES.values(), ids=USAGES)
+def test_prompts_and_similarity_survive_a_round_trip(usage, format, folder, tmp_path):
+    file = "config_sentence_transformers.json"
+    if usage:
+        (folder / file).write_text(json.dumps({"__version__": {"pytorch": "2.0"}, **usage}))
+    convert(folder, tmp_path / "there", format)
+    convert(tmp_path / "there", tmp_path / "back")
+    if usage:
+        written = json.loads((tmp_path / "back" / file).read_text())
+        assert written == {"similarity_fn_name": None, **usage}
+    else:
+        assert not (tmp_path / "back" / file).exists()
+
+
+def test_another_pooling_keeps_the_prompts(folder):
+    (folder / "config_sentence_transformers.json").write_text('{"prompts": {"query": "query: "}}')
+    encoder = load_sentence_encoder(folder, "cls").model
+    assert (encoder.pooling, encoder.prompts) == ("cls", {"query": "query: "})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"prompts": {"query": 1}}, "`prompts` must be a dict of names and texts"),
+        ({"prompts": {"query": "q"}, "default_prompt_name": "query"}, "`default_prompt_name` must be None or"),
+        ({"default_prompt_name": "query"}, "`default_prompt_name` must be None or"),
+        ({"similarity": "jaccard"}, "`similarity` must be one of"),
+    ],
+)
+def test_a_usage_that_is_not_computed_is_refused(arguments, rule, config):
+    with pytest.raises(BadInputError, match=rule):
+        BertSentenceEncoder(BertBackbone.from_config(config), **arguments)
 
 
 def test_the_encoder_may_be_in_its_own_folder(folder):

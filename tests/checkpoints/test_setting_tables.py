@@ -88,7 +88,7 @@ CHANGES = {
             "split_special_tokens": True,
             "padding_side": "left",
             "truncation_side": "left",
-            "model_input_names": ["input_ids", "attention_mask"],
+            "model_input_names": ["input_ids", "token_type_ids"],
             **SPECIAL,
         },
     ),
@@ -131,7 +131,13 @@ CHANGES = {
     ),
     "SENTENCE_PROMPTS": (
         *("sentences", "hugging_face", "config_sentence_transformers.json"),
-        {"default_prompt_name": "query", "model_type": "SparseEncoder", "truncate_dim": 4},
+        {
+            "prompts": {"query": "question: "},
+            "default_prompt_name": "query",
+            "similarity_fn_name": "dot",
+            "model_type": "SparseEncoder",
+            "truncate_dim": 4,
+        },
     ),
     "SENTENCE_POOLING": (
         *("sentences", "hugging_face", "1_Pooling/config.json"),

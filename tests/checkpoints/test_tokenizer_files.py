@@ -75,6 +75,49 @@ def test_the_longest_input_is_applied(bare, edit_json):
         assert load(bare).text_to_inputs.sequence_length == length
 
 
+def pair_of(segment):
+    """A pair's template in a `tokenizer.json`."""
+    parts = [("SpecialToken", "[CLS]", 0), ("Sequence", "A", 0), ("SpecialToken", "[SEP]", 0)]
+    second = [("Sequence", "B", segment), ("SpecialToken", "[SEP]", segment)]
+    single, pair = ([{kind: {"id": name, "type_id": at}} for kind, name, at in row] for row in (parts, parts + second))
+    return {"post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair}}
+
+
+SEGMENTS = {
+    "by default": ({}, {}, 1),
+    "named": ({"model_input_names": ["attention_mask", "token_type_ids", "input_ids"]}, {}, 1),
+    "not named": ({"model_input_names": ["input_ids", "attention_mask"]}, {}, 0),
+    "not named in another order": ({"model_input_names": ["attention_mask", "input_ids"]}, pair_of(1), 0),
+    "DistilBERT's class": ({"tokenizer_class": "DistilBertTokenizer"}, {}, 0),
+    "DistilBERT's class with names": (
+        {
+            "tokenizer_class": "DistilBertTokenizerFast",
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        },
+        *({}, 1),
+    ),
+    "template": ({}, pair_of(1), 1),
+    "template of one segment": ({}, pair_of(0), 0),
+}
+
+
+@pytest.mark.parametrize("case", SEGMENTS)
+def test_the_segments_of_pairs_are_those_of_the_tokenizer(case, bare, edit_json, tmp_path):
+    """Without `token_type_ids`, transformers' BertModel takes zeros."""
+    settings, tokenizer_file, segment = SEGMENTS[case]
+    if settings:
+        edit_json(bare / "tokenizer_config.json", **settings)
+    if tokenizer_file:
+        write_tokenizer(bare, **tokenizer_file)
+    loaded = load(bare)
+    # [CLS] the dog [SEP] cat ! [SEP]
+    assert loaded.text_to_inputs(["the dog"], ["cat!"])["segment_ids"].numpy().tolist() == [[0] * 4 + [segment] * 3]
+    again = save(loaded.model, tmp_path / "again", loaded.text_to_inputs)
+    assert load(again).text_to_inputs.pair_segments == bool(segment)
+    (again / "preprocessing.json").unlink()  # what other libraries read
+    assert load(again).text_to_inputs.pair_segments == bool(segment)
+
+
 def test_a_tokenizer_file_replaces_the_vocabulary(bare):
     write_tokenizer(bare, normalizer={**BERT_NORMALIZER, "lowercase": False, "strip_accents": True})
     assert rules_of(bare) == (False, True, True)

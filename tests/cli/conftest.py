@@ -1,19 +1,28 @@
 """Small runs, produced once per session by the real commands, that the other tests start from."""
 
 import csv
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import pytest
 
+from kerasbert.checkpoints import save
 from kerasbert.cli import main
+from kerasbert.config import BertConfig
+from kerasbert.models import BertBackbone, BertSequenceClassifier
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 
 WORDS = {
     "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale", "mouse", "rabbit"],
     "tools": ["hammer", "saw", "nail", "drill", "screw", "wrench", "plane", "chisel", "ruler", "clamp"],
     "food": ["bread", "cheese", "apple", "soup", "rice", "bean", "carrot", "onion", "plum", "honey"],
 }
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "saw", "is", "here"]
+SIZES = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 
 
 def sentence(topic: str, rng: random.Random) -> str:
@@ -112,3 +121,33 @@ def fine_tuned(table: Path, pretrained: Path, tmp_path_factory: pytest.TempPathF
         "--sequence-length 32 --learning-rate 5e-3 --dropout 0 --beta-2 0.95".split()
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the smallest classifier, texts of its words, and a file of every other kind."""
+    folder = tmp_path_factory.mktemp("files")
+    vocabulary = Vocabulary(PIECES)
+    keras.utils.set_random_seed(0)
+    config = BertConfig(vocab_size=len(PIECES), max_position_embeddings=16, **SIZES)
+    model = BertSequenceClassifier(BertBackbone.from_config(config), num_labels=2)
+    to_inputs = TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=8)
+    save(model, folder / "model", to_inputs, ["a", "b"])
+    vocabulary.save(folder / "vocab.txt")
+    contents = {
+        "config.json": json.dumps({"vocab_size": 1, "max_position_embeddings": 16, **SIZES}),
+        "text.txt": "the cat is here\nthe dog is here\n\n" * 4,
+        "rows.csv": "text,label\n" + "the cat,a\nthe dog,b\nthe saw,a\nis here,b\n",
+        "lines.txt": "the cat\nthe dog\n",
+        "card.json": '{"limits": ["Tests only."]}',
+        "settings.yaml": "data: gs://bucket/rows\nvocabulary: vocab.txt\n",
+        "models.config": "model_config_list {}",
+        "empty.config": "",
+        "pipeline.json": "{}",
+        "run/settings.json": '{"format": 1, "command": "fine-tune", "settings": {"seed": 0}}',
+        "run/history.jsonl": '{"step": 1, "loss": 0.5}\n',
+    }
+    (folder / "run").mkdir()
+    for name, content in contents.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder

@@ -89,3 +89,28 @@ def test_a_pipeline_is_compiled_and_cannot_be_submitted_without_a_project(
     code, _, (line,) = command("submit", tmp_path / "nowhere.json", "--project", "a", "--region", "b")
     assert code == 1
     assert "nowhere.json" in line
+
+
+@pytest.mark.parametrize("place", ["file/p.json", "folder.json"])
+def test_a_place_to_which_nothing_can_be_written_is_one_line(command: Command, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.json").mkdir()
+    settings = ["--set=data=gs://bucket/rows", "--set=vocabulary=/models/vocab.txt", "--set=image=example.com/image"]
+    options = ["--target", "vertex", "--set=pipeline_root=gs://bucket/root", "-o", tmp_path / place]
+    code, out, (line,) = command("compile", "fine-tune", *settings, *options)
+    assert (code, out) == (1, "")
+    assert place.partition("/")[0] in line
+    assert {path.name for path in tmp_path.rglob("*")} == {"file", "folder.json"}
+
+
+@pytest.mark.parametrize("place", ["file", "file/demo"])
+def test_the_demo_refuses_a_place_that_is_no_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit) as leaving:
+        main(["demo", "--output", str(tmp_path / place)])
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("kerasbert: ")]
+    assert leaving.value.code == 1
+    assert str(tmp_path / "file") in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

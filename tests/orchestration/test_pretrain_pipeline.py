@@ -147,7 +147,7 @@ def test_static_masking_with_a_given_vocabulary_a_base_model_and_changed_text(
     accents = [["the año and the ano.", "the dog."]]
     write_documents(tmp_path / "texts" / "deep" / "a.txt", documents(100, seed=5) + accents)
     base = before.pushed_to
-    settings = settings_for(tmp_path, tiny_config, masking="static", base_model=base, steps=10, max_predictions=4)
+    settings = settings_for(tmp_path, tiny_config, masking="static", start_from=base, steps=10, max_predictions=4)
     summary = run(create_pipeline, settings)
     assert summary.blessed is True
     assert summary["BaseModel"].outputs["result"] == base
@@ -252,7 +252,7 @@ def test_a_model_to_start_from_with_other_shapes_is_rejected(
     shutil.copytree(before.pushed_to or "", tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
-    message = refused(dataclasses.replace(settings, base_model=str(tmp_path / "model")))
+    message = refused(dataclasses.replace(settings, start_from=str(tmp_path / "model")))
     assert message.startswith("PreprocessingMaker: ")
     assert "shape" in message
     assert file_hashes(Path(settings.push_folder)) == pushed
@@ -340,7 +340,7 @@ def test_a_pipeline_root_that_cannot_be_written_is_rejected(tmp_path: Path, tiny
     [
         ({"texts": ""}, "no `texts`"),
         ({"vocabulary": "/nowhere/vocab.txt"}, "vocabulary='/nowhere/vocab.txt'"),
-        ({"base_model": "/nowhere"}, "base_model='/nowhere'"),
+        ({"start_from": "/nowhere"}, "start_from='/nowhere'"),
         ({"held_out_share": 0.0}, "held_out_share=0.0"),
         ({"resources": {"Trainr": None}}, "Received: resources.Trainr"),
     ],

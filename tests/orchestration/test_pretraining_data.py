@@ -10,14 +10,15 @@ import pytest
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from kerasbert.data import is_held_out, read_pairs
+from kerasbert.data import read_pairs
+from kerasbert.data.pretraining.document_split import DocumentSplit, document_statistics
 from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_pipelines.local.peak_memory import PeakMemory
 from kerasbert_tfx.components.document_examples import write_document_examples
 from kerasbert_tfx.records.component_metrics import read_metrics
-from kerasbert_tfx.records.document_records import SplitCounts, read_counts
+from kerasbert_tfx.records.document_records import SplitCounts, document_files, read_counts, read_document_texts
 from kerasbert_tfx.records.instance_making import InstanceSettings, make_instances
 
 from .conftest import documents, write_documents
@@ -76,6 +77,22 @@ def test_instances_do_not_depend_on_the_number_of_processes(
     assert file_hashes(make(texts, tmp_path / "processes", preprocessing, arguments)) == file_hashes(reference)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 60])
+def test_the_same_documents_are_held_out_as_by_the_command(tmp_path: Path, count: int) -> None:
+    texts = documents(count, seed=4)
+    file, uri = write_documents(tmp_path / "text.txt", texts), str(tmp_path / "examples")
+    options = PipelineOptions(["--runner=DirectRunner"])
+    write_document_examples(beam.Pipeline(options=options), uri, str(file), 0.1, None, range_bytes=200)
+    split = DocumentSplit.of(document_statistics(texts), 0.1)
+    for name, part in (("train", "train"), ("eval", "held_out")):
+        written = [text.decode() for path in document_files(uri, name) for text in read_document_texts(path)]
+        expected = ["\n".join(document) for document in texts if part in split.parts_of(document)]
+        assert sorted(written) == sorted(expected)
+        assert len(written) >= 2
+    _, report = read_counts(uri)
+    assert ("; ".join(report.notes) or None) == split.note
+
+
 def test_documents_are_distributed_over_buckets_and_none_is_lost(tmp_path: Path, preprocessing: Path) -> None:
     text = write_documents(tmp_path / "text.txt", documents(200, seed=3))
     # Sequences are long enough that no pair loses tokens.
@@ -84,7 +101,8 @@ def test_documents_are_distributed_over_buckets_and_none_is_lost(tmp_path: Path,
     files = sorted(output.glob("Split-train/short/*.tfrecord"))
     assert len(files) == counts["train"].documents // 32 > 1
     tokenizer = TextToInputs.load(preprocessing).tokenizer
-    held_out = [is_held_out(document, 0.2) for document in documents(200, seed=3)]
+    split = DocumentSplit.of(document_statistics(documents(200, seed=3)), 0.2)
+    held_out = [split.parts_of(document) == ("held_out",) for document in documents(200, seed=3)]
     assert counts["eval"].documents == sum(held_out)
     # Each training document begins a chunk in exactly one file.
     starts = [

@@ -137,6 +137,7 @@ def test_saves_next_to_other_files_and_reads_back(tmp_path):
         "sequence_length": 64,
         "truncation": "only_second",
         "padding": 8,
+        "pair_segments": True,
         "tokenizer": {
             "lower_case": False,
             "strip_accents": False,

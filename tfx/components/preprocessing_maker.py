@@ -17,7 +17,9 @@ from tfx.types.standard_artifacts import Examples
 from kerasbert.checkpoints import load_backbone
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer, learn_vocabulary, merged_words
+from kerasbert.recipes.start import check_own_tokenizer
 from kerasbert.recipes.vocabulary_check import CHECK_CHARACTERS, check_unknown_words
+from kerasbert.settings import TrainingSettings
 from kerasbert_tfx.modules.model_folder import find_model
 from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import document_files, read_counts, read_document_texts
@@ -41,39 +43,42 @@ def PreprocessingMaker(  # noqa: N802 (TFX components are named like classes)
             `lower_case`, `strip_accents`, `sequence_length` and `max_unknown_share`.
     """
     values = json.loads(options)
-    with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"], "base_model") as model:
-        tokenizer = _tokenizer(examples.uri, values, vocabulary, model)
+    with copied_to_local(values["vocabulary"]) as vocabulary, find_model(values["model"]) as model:
+        to_inputs = _preprocessing(examples.uri, values, vocabulary, model)
     unknown = check_unknown_words(
-        tokenizer,
+        to_inputs.tokenizer,
         _lines(examples.uri, CHECK_CHARACTERS),
         values["max_unknown_share"],
         values["vocabulary"] or values["model"],
         _REMEDY,
     )
     with written_locally(preprocessing.uri) as folder:
-        TextToInputs(tokenizer, values["sequence_length"]).save(folder)
-    metrics = {"word_pieces": len(tokenizer.vocabulary), "unknown_words_share": unknown}
-    warning = merged_words(_lines(examples.uri, CHECK_CHARACTERS), tokenizer).warning()
+        to_inputs.replace(sequence_length=values["sequence_length"]).save(folder)
+    metrics = {"word_pieces": len(to_inputs.vocabulary), "unknown_words_share": unknown}
+    warning = merged_words(_lines(examples.uri, CHECK_CHARACTERS), to_inputs.tokenizer).warning()
     write_metrics(preprocessing.uri, {**metrics, **({"note": warning} if warning else {})})
 
 
-def _tokenizer(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> WordPieceTokenizer:
-    """Returns the tokenizer of a model, of a vocabulary file, or of a vocabulary learned from the documents."""
+def _preprocessing(uri: str, values: dict[str, Any], vocabulary: Path | None, model: str | None) -> TextToInputs:
+    """Returns the preprocessing of a model, of a vocabulary file, or of a vocabulary learned from the documents."""
     if model is not None:
         loaded = load_backbone(model).text_to_inputs
         if loaded is None:
             raise BadInputError(
-                f"The model to start from must include its vocabulary. Received: base_model='{values['model']}', which "
+                f"The model to start from must include its vocabulary. Received: start_from='{values['model']}', which "
                 "has none. Copy its vocab.txt into that folder."
             )
-        return loaded.tokenizer
+        given = {"lower_case": values["lower_case"], "strip_accents": values["strip_accents"]}
+        settings = TrainingSettings(vocabulary=None if vocabulary is None else str(vocabulary), **given)
+        check_own_tokenizer(loaded.tokenizer, settings, values["model"])
+        return loaded
     rules = {"lower_case": values["lower_case"], "strip_accents": values["strip_accents"]}
     if vocabulary is not None:
-        return WordPieceTokenizer(Vocabulary.from_file(vocabulary), **rules)
+        return TextToInputs(WordPieceTokenizer(Vocabulary.from_file(vocabulary), **rules))
     learned = learn_vocabulary(
         _lines(uri, values["characters"]), values["size"], **rules, min_count=values["min_count"]
     )
-    return WordPieceTokenizer(learned, **rules)
+    return TextToInputs(WordPieceTokenizer(learned, **rules))
 
 
 def _lines(uri: str, characters: int) -> Iterator[str]:

@@ -166,8 +166,12 @@ def _local_inputs(fn_args: FnArgs) -> Iterator[dict[str, str | None]]:
                 "The model to start from must exist. Received: no model. Check `start_from`, or remove it and set "
                 "`vocabulary`, to start from random weights."
             )
-        with find_model(fn_args.base_model) as start:
-            yield {"start_from": start}
+        with contextlib.ExitStack() as stack:
+            start = stack.enter_context(find_model(fn_args.base_model))
+            given = values["vocabulary"]
+            vocabulary = stack.enter_context(local_file("vocabulary", given)) if given else None
+            model = stack.enter_context(local_config(values["model"]))
+            yield {"start_from": start, "vocabulary": vocabulary, "model": model}
         return
     with local_file("vocabulary", values["vocabulary"]) as vocabulary, local_config(values["model"]) as model:
         yield {"start_from": None, "vocabulary": vocabulary, "model": model}

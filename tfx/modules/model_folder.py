@@ -16,14 +16,13 @@ _INSIDE = ("", "model", "Format-Serving", "Format-Serving/model")
 
 
 @contextlib.contextmanager
-def find_model(uri: str | None, setting: str = "start_from") -> Iterator[str | None]:
+def find_model(uri: str | None) -> Iterator[str | None]:
     """Yields the local path of the checkpoint at `uri`; None for None.
 
     Args:
         uri: A model folder or a checkpoint in any layout that `kerasbert.checkpoints.load` reads; or the folder of a
             run, of a pipeline's artifact, or of pushed versions, of which the newest is used. TFX may have appended the
             name of its own sub-folder.
-        setting: The pipeline's setting that names it, for messages.
 
     Raises:
         BadInputError: If `uri` does not exist.
@@ -33,10 +32,10 @@ def find_model(uri: str | None, setting: str = "start_from") -> Iterator[str | N
         return
     uri = uri.removesuffix(path_utils.serving_model_dir("")).rstrip("/")
     with copied_to_local(uri) as path:
-        yield str(_checkpoint(path, uri, setting))
+        yield str(_checkpoint(path, uri))
 
 
-def _checkpoint(path: Path, uri: str, setting: str) -> Path:
+def _checkpoint(path: Path, uri: str) -> Path:
     """Returns the folder or file in or at `path` that is a checkpoint. The loader checks that it is complete."""
     candidates = [path, *(path / str(version) for version in reversed(existing_versions(path)))]
     for candidate in candidates:
@@ -45,7 +44,7 @@ def _checkpoint(path: Path, uri: str, setting: str) -> Path:
                 return candidate / inside
     if not path.exists() and not path.with_name(f"{path.name}.index").exists():
         raise BadInputError(
-            f"The model to start from must exist. Received: '{uri}', which does not. Check `{setting}`."
+            f"The model to start from must exist. Received: '{uri}', which does not. Check `start_from`."
         )
     return path
 

@@ -38,14 +38,14 @@ def run_fn(fn_args: FnArgs) -> None:
     config = fn_args.custom_config
     if config["starts_from_model"] and not fn_args.base_model:
         raise BadInputError(
-            "The model to start from must exist. Received: no model. Check `base_model`, or remove that setting."
+            "The model to start from must exist. Received: no model. Check `start_from`, or remove that setting."
         )
     uri = fn_args.train_files[0].rpartition("/Split-train")[0]
     base_model = fn_args.base_model if config["starts_from_model"] else None
     with contextlib.ExitStack() as stack:
         instances = stack.enter_context(copied_to_local(uri))
         paths = {
-            "start_from": stack.enter_context(find_model(base_model, "base_model")),
+            "start_from": stack.enter_context(find_model(base_model)),
             "model": stack.enter_context(local_config(config["settings"]["model"])),
             "vocabulary": str(instances / PREPROCESSING_FOLDER / "vocab.txt"),
         }

@@ -22,7 +22,7 @@ from kerasbert.data import SegmentPair, segment_pairs, to_example
 from kerasbert.data.pretraining.masked_examples import masked_examples
 from kerasbert.data.pretraining.tokenized_documents import tokenized_documents
 from kerasbert.data.resumable_batches import seed_for
-from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, TextToInputs
+from kerasbert.preprocessing import MaskedLMMasker, TextToInputs
 from kerasbert.recipes.pretraining import EVALUATION_SEED, HELD_OUT_DUPE_FACTOR, SPECIAL_TOKENS
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
 from kerasbert_tfx.records.component_metrics import write_metrics
@@ -164,7 +164,8 @@ class _WritePairs(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the vocabulary once per worker."""
-        self._vocabulary = _load(self._preprocessing).vocabulary
+        self._to_inputs = _load(self._preprocessing)
+        self._vocabulary = self._to_inputs.vocabulary
 
     def process(self, task: tuple[str, str, int, int], spills: list[tuple[str, str, Any]]) -> Iterator[dict[str, int]]:
         """Yields the numbers of pairs, random pairs and tokens."""
@@ -202,7 +203,7 @@ class _WritePairs(beam.DoFn):
         )
         length = self._settings.lengths[phase]
         seed = seed_for(self._settings.seed, f"masks of {phase} bucket {bucket}")
-        pack = SegmentPacker(self._vocabulary, length)
+        pack = self._to_inputs.replace(sequence_length=length).packer
         return masked_examples(pairs, pack, mask, seed, length, self._vocabulary.pad_id)
 
 

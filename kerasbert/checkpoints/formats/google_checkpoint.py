@@ -30,6 +30,8 @@ _PREFIX = "bert_model.ckpt"
 _MODELS = ("BertBackbone", "BertPretrainer", "BertSequenceClassifier", "BertSpanPredictor", "BertSentenceEncoder")
 # The key of our own settings of a sentence encoder.
 _SENTENCE_KEY = "sentence_encoder"
+_SENTENCE_ARGUMENTS = ("pooling", "normalize", "projections")
+_OPTIONAL_SENTENCE_ARGUMENTS = ("prompts", "default_prompt_name", "similarity")
 
 
 def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: bool = True) -> StoredModel:
@@ -109,7 +111,8 @@ def write_google(folder: Path, outgoing: OutgoingModel) -> None:
     }
     if outgoing.architecture == SENTENCE_ENCODER:
         arguments = outgoing.model.get_config()
-        values[_SENTENCE_KEY] = {name: arguments[name] for name in ("pooling", "normalize", "projections")}
+        optional = {name: arguments[name] for name in _OPTIONAL_SENTENCE_ARGUMENTS if arguments[name]}
+        values[_SENTENCE_KEY] = {**{name: arguments[name] for name in _SENTENCE_ARGUMENTS}, **optional}
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     (folder / GOOGLE_CONFIG_FILE).write_text(text, encoding="utf-8")
     write_tensorflow(folder / _PREFIX, extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config))
@@ -119,7 +122,7 @@ def write_google(folder: Path, outgoing: OutgoingModel) -> None:
 
 def _read_sentence_task(settings: JsonSettings, config: BertConfig) -> tuple[Task, str | None]:
     """What follows the encoder of a sentence encoder, and a message about an invalid setting or None."""
-    unknown = settings.values.keys() - {"pooling", "normalize", "projections"}
+    unknown = settings.values.keys() - {*_SENTENCE_ARGUMENTS, *_OPTIONAL_SENTENCE_ARGUMENTS}
     try:
         if unknown:
             raise settings.refusal(

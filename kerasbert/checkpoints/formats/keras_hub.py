@@ -186,14 +186,15 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
             ("layer_norm_eps", config.layer_norm_eps, 1e-12),
             ("attention_probs_dropout_prob", config.attention_probs_dropout_prob, config.hidden_dropout_prob),
             ("split_cjk", text_to_inputs is None or text_to_inputs.tokenizer.split_cjk, True),
+            ("pair_segments", text_to_inputs is None or text_to_inputs.pair_segments, True),
         )
         if value != theirs
     }
     if lost:
         raise BadInputError(
             "A keras-hub preset must be a BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one dropout "
-            f"rate and split CJK characters. Received: {lost}. Use format='hugging_face', or save the `backbone` of a "
-            "model."
+            f"rate, split CJK characters and segments of pairs. Received: {lost}. Use format='hugging_face', or save "
+            "the `backbone` of a model."
         )
     library = _library()
     to_keras_hub(outgoing.model).save_to_preset(str(folder))

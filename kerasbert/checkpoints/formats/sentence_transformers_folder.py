@@ -6,6 +6,7 @@ files are read and written by `hugging_face_folder.py`, the config of each step 
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.task_config import sentence_task
 from kerasbert.checkpoints.weight_names import PROJECTIONS
 from kerasbert.errors import BadInputError
+from kerasbert.models.sentence_encoder import SIMILARITIES
 
 MODULES_FILE = "modules.json"
 _FORMAT = "hugging_face"
@@ -72,8 +74,8 @@ def read_sentence_transformers(folder: Path, preprocessing: bool = True) -> Stor
     stored = dataclasses.replace(stored, source_format="sentence_transformers", architecture=SENTENCE_ENCODER)
     try:
         check_settings(JsonSettings.read(encoder / _SETTINGS_FILE), SENTENCE_BERT_MODEL)
-        _check_prompts(JsonSettings.read(folder / _PROMPTS_FILE))
-        return _with_later_steps(stored, folder, steps)
+        usage = _usage(JsonSettings.read(folder / _PROMPTS_FILE))
+        return _with_later_steps(stored, folder, steps, usage)
     except BadInputError as error:
         return dataclasses.replace(stored, head_problem=str(error))
 
@@ -98,6 +100,12 @@ def write_sentence_transformers(folder: Path, outgoing: OutgoingModel) -> None:
     }
     for projection, arguments in zip(projections, model.projections, strict=True):
         files[f"{projection.folder}/{CONFIG_FILE}"] = dense_settings(arguments, projection.inputs)
+    if model.prompts or model.similarity:
+        files[_PROMPTS_FILE] = {
+            "prompts": model.prompts,
+            "default_prompt_name": model.default_prompt_name,
+            "similarity_fn_name": model.similarity,
+        }
     for _, path in steps[1:]:
         (folder / path).mkdir()
     for name, values in files.items():
@@ -146,18 +154,30 @@ def _text_settings(path: Path) -> tuple[int | None, bool]:
     return settings.whole_number("max_seq_length", SHORTEST_LIMIT), bool(settings.flag("do_lower_case"))
 
 
-def _check_prompts(settings: JsonSettings) -> None:
-    """Refuses a prompt that sentence-transformers puts in front of every text. Other prompts are up to the caller."""
+def _usage(settings: JsonSettings) -> dict[str, Any]:
+    """The prompts and the similarity, as arguments of `BertSentenceEncoder`.
+
+    Raises:
+        BadInputError: sentence-transformers puts a prompt in front of every text. Other prompts are up to the caller.
+    """
     check_settings(settings, SENTENCE_PROMPTS)
+    section = settings.section("prompts")
+    prompts = {name: section.text(name) for name in section.values if section.values[name] is not None}
     name = settings.text("default_prompt_name")
-    if name is not None and settings.section("prompts").text(name) != "":
+    if name is not None and prompts.get(name) != "":
         raise settings.refusal(
             "default_prompt_name", "must be null: put the prompt in front of each text yourself, then set it to null"
         )
+    similarity = settings.text("similarity_fn_name")
+    if similarity not in (None, *SIMILARITIES):
+        raise settings.refusal("similarity_fn_name", f"must be one of {', '.join(SIMILARITIES)}")
+    return {"prompts": prompts, "default_prompt_name": name, "similarity": similarity}
 
 
-def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, str]]) -> StoredModel:
-    """The sentence encoder that the steps after the encoder describe.
+def _with_later_steps(
+    stored: StoredModel, folder: Path, steps: list[tuple[str, str]], usage: Mapping[str, Any]
+) -> StoredModel:
+    """The sentence encoder that the steps after the encoder describe, with the arguments `usage`.
 
     Raises:
         BadInputError: `BertSentenceEncoder` does not have one of the steps, or its files are missing or broken.
@@ -190,6 +210,6 @@ def _with_later_steps(stored: StoredModel, folder: Path, steps: list[tuple[str, 
         weights = present_weights_file(folder / path)
         arrays |= {f"{path}/{name}": array for name, array in read_weights(weights).items()}
         origin += f", {path}/{weights.name} with {path}/{CONFIG_FILE}"
-    arguments = {"pooling": pooling, "normalize": normalize, "projections": projections}
+    arguments = {"pooling": pooling, "normalize": normalize, "projections": projections, **usage}
     task = sentence_task(arguments, stored.config, dense_steps)
     return dataclasses.replace(stored, task=task, arrays=arrays, origin=origin, head_problem=None)

@@ -34,11 +34,12 @@ _WORD_PIECE_CLASSES = {
     *("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast"),
     *("PreTrainedTokenizerFast", "TokenizersBackend"),
 }
+_CLASSES_WITHOUT_SEGMENTS = {"DistilBertTokenizer", "DistilBertTokenizerFast"}
 # What BERT makes of a text and of a pair: tokens and texts with their segments.
-_TEMPLATE = (
-    [(CLS, 0), ("A", 0), (SEP, 0)],
-    [(CLS, 0), ("A", 0), (SEP, 0), ("B", 1), (SEP, 1)],
-)
+_SINGLE = [(CLS, 0), ("A", 0), (SEP, 0)]
+_TEMPLATES = [(_SINGLE, [*_SINGLE, ("B", segment), (SEP, segment)]) for segment in (0, 1)]
+# Hugging Face's name of the segments. A tokenizer that does not make them leaves them to the model, which takes zeros.
+_SEGMENTS = "token_type_ids"
 SHORTEST_LIMIT = 3  # [CLS] and two [SEP]: the least `sequence_length` of `TextToInputs`
 TEXT_REMEDY = "Correct the file; `load(folder, preprocessing=False)` loads the model without its vocabulary."
 
@@ -94,7 +95,9 @@ def read_text_to_inputs(
     room = config.max_position_embeddings
     stated = settings.whole_number("model_max_length", SHORTEST_LIMIT)  # a huge number means no limit
     longest = min(room, max_length or stated or room)
-    text_to_inputs = TextToInputs(tokenizer, sequence_length=longest)
+    text_to_inputs = TextToInputs(
+        tokenizer, sequence_length=longest, pair_segments=_pair_segments(tokenizer_file, settings)
+    )
     check_fits(text_to_inputs, config, origin)
     return text_to_inputs
 
@@ -145,6 +148,8 @@ def write_tokenizer_files(folder: Path, text_to_inputs: TextToInputs) -> None:
         "model_max_length": text_to_inputs.sequence_length,
         **{f"{token[1:-1].lower()}_token": token for token in SPECIAL_TOKENS},
     }
+    if not text_to_inputs.pair_segments:
+        settings["model_input_names"] = ["input_ids", "attention_mask"]
     if tokenizer.added_tokens:
         own = map(AddedToken.as_special, SPECIAL_TOKENS)
         settings["added_tokens_decoder"] = {
@@ -291,8 +296,17 @@ def _check_steps(tokenizer_file: JsonSettings) -> None:
         is_required = step == "normalizer" and values
         if (step in values or is_required) and tokenizer_file.section(step).text("type") != kind:
             raise tokenizer_file.refusal(step, f"must be BERT's, a {kind}")
-    if "post_processor" in values and _template(tokenizer_file.section("post_processor")) != _TEMPLATE:
+    if "post_processor" in values and _template(tokenizer_file.section("post_processor")) not in _TEMPLATES:
         raise tokenizer_file.refusal("post_processor", "must be BERT's: [CLS] A [SEP], and [CLS] A [SEP] B [SEP]")
+
+
+def _pair_segments(tokenizer_file: JsonSettings, settings: JsonSettings) -> bool:
+    """Whether the second text of a pair gets segments of its own."""
+    default = [] if settings.text("tokenizer_class") in _CLASSES_WITHOUT_SEGMENTS else [_SEGMENTS]
+    if _SEGMENTS not in (settings.texts("model_input_names") or default):
+        return False
+    processor = tokenizer_file.section("post_processor")
+    return not processor.values or _template(processor) == _TEMPLATES[1]
 
 
 def _template(processor: JsonSettings) -> tuple[list[tuple[str, int]], list[tuple[str, int]]] | None:
@@ -300,7 +314,7 @@ def _template(processor: JsonSettings) -> tuple[list[tuple[str, int]], list[tupl
     if processor.text("type") == "BertProcessing":
         ends = [processor.values.get(key) for key in ("cls", "sep")]
         names = [end[0] if isinstance(end, list) and end else None for end in ends]
-        return _TEMPLATE if names == [CLS, SEP] else None
+        return _TEMPLATES[1] if names == [CLS, SEP] else None
     if processor.text("type") != "TemplateProcessing":
         return None
     single, pair = (

@@ -17,23 +17,25 @@ from kerasbert.cli.reading_progress import echo_warning
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per batch.")
 @click.option("--output", "-o", type=click.Path(), help="JSON file for all metrics, overall and per label.")
 def evaluate(model: str, tables: tuple[str, ...], output: str | None, batch_size: int, **columns: Any) -> None:
-    """Evaluate the fine-tuned MODEL (a folder) on labelled TABLES.
+    """Evaluate the fine-tuned MODEL (a folder) on labelled TABLES, or on files of tagged words.
 
     \b
     Example:
       kerasbert evaluate runs/fine-tune/model test.csv --output metrics.json
+      kerasbert evaluate runs/tagger/model test.conll
     """
-    from kerasbert.data import ReadReport, read_labelled
+    from kerasbert.data import ReadReport, read_labelled, read_tagged
     from kerasbert.files import write_aside
     from kerasbert.recipes import evaluate as measure
     from kerasbert.recipes.prediction import load_classifier
 
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, of_tokens=True)
     report = ReadReport()
-    file_format = format_of(columns)
-    rows = read_labelled(
-        tables, table_format=file_format, problem_type=classifier.problem_type, report=report, **columns
-    )
+    shared: dict[str, Any] = {"report": report, "table_format": format_of(columns)}
+    if classifier.is_of_tokens:
+        rows: Any = read_tagged(tables, columns["text_column"], columns["label_column"], **shared)
+    else:
+        rows = read_labelled(tables, problem_type=classifier.problem_type, **shared, **columns)
     metrics = measure(classifier, rows, batch_size)
     echo_warning(report)
     echo_metrics(f"On {len(rows)} rows:", metrics)

@@ -10,7 +10,7 @@ from kerasbert.data.tables.printed_lists import looks_printed, printed_list
 from kerasbert.errors import BadInputError
 
 _SEVERAL_LABELS = (
-    "For several labels a row, set `task='multi_label_classification'` (in `read_labelled`, `problem_type`)."
+    "For several labels a row, fine-tune with `task='multi_label_classification'` (in `read_labelled`, `problem_type`)."
 )
 # Regression's targets are float32.
 _LARGEST_NUMBER = float(np.finfo(np.float32).max)

@@ -31,9 +31,7 @@ class TextInputs:
 
     def __init__(self, text_to_inputs: TextToInputs, keep_masks: bool = False) -> None:
         tokenizer = _with_masks(text_to_inputs.tokenizer) if keep_masks else text_to_inputs.tokenizer
-        self.text_to_inputs = TextToInputs(
-            tokenizer, text_to_inputs.sequence_length, text_to_inputs.truncation, padding="longest"
-        )
+        self.text_to_inputs = text_to_inputs.replace(tokenizer, padding="longest")
         self.vocabulary = text_to_inputs.vocabulary
         self.ids = TracedOnce(lambda text: tokenizer.tokenize(text), TEXT_SPEC)
         self.of_texts = TracedOnce(self._of_texts, TEXT_SPEC)

@@ -74,7 +74,7 @@ def served_model(
     if kind is ServedSpanPredictor:
         arguments["search"] = answer_search or AnswerSearch()
     if kind in (ServedSpanPredictor, ServedMultipleChoice):
-        _check_two_segments(backbone.bert_config)
+        _check_two_segments(backbone.bert_config, text_to_inputs)
     text_inputs = TextInputs(text_to_inputs, keep_masks=kind is ServedPretrainer)
     return kind(model=model, backbone=backbone, text_inputs=text_inputs, **arguments)
 
@@ -115,9 +115,9 @@ def _check_preprocessing(config: BertConfig, text_to_inputs: TextToInputs) -> No
         )
 
 
-def _check_two_segments(config: BertConfig) -> None:
+def _check_two_segments(config: BertConfig, text_to_inputs: TextToInputs) -> None:
     """Refuse a model with a single segment, which cannot tell a question from its context."""
-    if config.type_vocab_size < 2:
+    if config.type_vocab_size < 2 and text_to_inputs.pair_segments:
         raise BadInputError(
             "A model that reads pairs of texts must have two segments. "
             f"Received: type_vocab_size={config.type_vocab_size}. Use a backbone with type_vocab_size=2."

@@ -44,7 +44,7 @@ class ServedTextModel(ServedModel):
     @property
     def takes_pairs(self) -> bool:
         """Whether a row may contain two texts."""
-        return self.backbone.bert_config.type_vocab_size >= 2
+        return self.backbone.bert_config.type_vocab_size >= 2 or not self.text_inputs.text_to_inputs.pair_segments
 
     def inputs_of_examples(self, examples: tf.Tensor) -> Inputs:
         """Turn serialized tf.Examples, string [B], into the model's inputs. Any row may lack the second text."""

@@ -18,7 +18,7 @@ from kerasbert_serving.clients.target import Target
 from kerasbert_serving.clients.typed_replies import (
     Classification,
     Embedding,
-    Entity,
+    Entities,
     ModelMetadata,
     QuestionAnswer,
     Regression,
@@ -82,7 +82,7 @@ class AsyncClient(ABC):
 
     async def find_entities(
         self, texts: Texts, *, signature_name: str = "serving_default", timeout: float | None = None
-    ) -> tuple[Entity, ...] | list[tuple[Entity, ...]]:
+    ) -> Entities | list[Entities]:
         """Return the entities in texts, with their labels and their positions in the text."""
         return await self._ask(typed_requests.find_entities(texts, signature_name), timeout)
 

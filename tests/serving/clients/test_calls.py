@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import math
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from kerasbert_serving.clients import (
     UnexpectedReplyError,
 )
 from kerasbert_serving.clients.__main__ import main
+from kerasbert_serving.clients.typed_requests import find_entities
 
 TEXTS = ["my card", "", "där är my card?"]
 
@@ -134,6 +136,32 @@ def test_answer(client):
     assert all(context[span.start : span.end] == span.text for span in found.spans)
     nothing = client.answer("my?", "")
     assert (nothing.best, nothing.spans) == (None, ())
+
+
+def test_what_the_model_did_not_read_is_said(client):
+    # A row has 32 tokens, [CLS] and [SEP] included.
+    long, short = client.for_model("tagger").find_entities(["my " * 40, "my card"])
+    assert (long.truncated_token_count, short.truncated_token_count) == (10, 0)
+    assert pickle.loads(pickle.dumps(long)).truncated_token_count == 10
+    # A long context is read in several windows, and a long question is cut.
+    answerer = client.for_model("answerer")
+    counts = [
+        answerer.answer("my " * words, context).truncated_token_count
+        for words, context in ((2, "card " * 100), (200, "card"), (2, "card"))
+    ]
+    outputs = answerer.predict({"question": ["my " * 200], "context": ["card"]})
+    assert counts == [0, outputs["truncated_token_count"][0], 0]
+    assert counts[1] > 100
+
+
+def test_an_export_that_does_not_count_truncated_tokens_is_read():
+    outputs = {
+        "entity_count": np.array([1]),
+        **{name: np.array([[value]], object) for name, value in (("entities", b"my"), ("labels", b"THING"))},
+        **{name: np.array([[value]]) for name, value in (("probabilities", 0.5), ("starts", 0), ("ends", 2))},
+    }
+    entities = find_entities("my card", "serving_default").answer(outputs)
+    assert (entities, entities.truncated_token_count) == ((Entity("my", "THING", 0.5, 0, 2),), None)
 
 
 def test_regress(client):
