@@ -22,27 +22,27 @@ class FineTuningParameters(TrainingSettings, TableSettings):
     task: Annotated[Task, Flags(("--task", "--problem-type"))] = Field(
         default="single_label_classification",
         validation_alias=AliasChoices("task", "problem_type"),
-        description="What the labels are.",
+        description="Kind of labels.",
     )
     learning_rate: Positive = Field(default=5e-5, description="Peak learning rate.")
     epochs: Count = Field(default=3, description="Passes over the training rows.")
     class_weights: ClassWeights | None = Field(
         default=None,
-        description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs with "
-        "commas between them. Labels without a weight have 1. By default all labels have 1.",
+        description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "
+        "separated by commas. Other labels have the weight 1. By default, all labels have the weight 1.",
     )
     validation_share: PartShare = Field(
         default=0.1,
-        description="Share of the rows that is held out for validation. The choice depends on their text only.",
+        description="Share of the rows to hold out for validation. They are chosen by a hash of their text.",
     )
     early_stopping_patience: Count | None = Field(
         default=None,
-        description="Epochs without an improvement of the monitored metric after which training stops; the weights of "
-        "the best epoch are kept. By default training runs to the end.",
+        description="Epochs without an improvement of the monitored metric after which training stops. The weights of "
+        "the best epoch are kept. By default, training runs to the end.",
     )
     monitor: Text | None = Field(
         default=None,
-        description="Validation metric that tells which epoch is best. By default accuracy, micro_f1 (multi-label), "
+        description="Validation metric that tells which epoch is best. By default, accuracy, micro_f1 (multi-label), "
         "entity_f1 (tokens) or loss (regression).",
     )
 
@@ -60,6 +60,6 @@ class FineTuningSettings(FineTuningParameters, RunSettings):
     train: Paths = Field(default=(), description="Tables with the training rows.")
     validation: Paths = Field(
         default=(),
-        description="Tables to validate on during training. By default a share of the training rows is held out.",
+        description="Tables to validate on during training. By default, a share of the training rows is held out.",
     )
-    test: Paths = Field(default=(), description="Tables for the final metrics. By default the validation rows.")
+    test: Paths = Field(default=(), description="Tables for the final metrics. By default, the validation rows.")

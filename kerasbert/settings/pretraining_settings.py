@@ -22,26 +22,24 @@ class PretrainingParameters(TrainingSettings, TextTableSettings):
         default=512,
         description="Maximum number of tokens in the last steps, which train the later position embeddings.",
     )
-    long_share: Share = Field(
-        default=0.1, description="Share of the steps that use the long sequence length; 0 for none."
-    )
+    long_share: Share = Field(default=0.1, description="Share of the steps that use the long sequence length.")
     held_out_share: PartShare = Field(
         default=0.05,
-        description="Share of the documents that is held out for evaluation. The choice depends on their text.",
+        description="Share of the documents to hold out for evaluation. They are chosen by a hash of their text.",
     )
     masked_lm_rate: SomeShare = Field(default=0.15, description="Share of the tokens that are masked.")
     max_predictions: Count | None = Field(
         default=None,
-        description="Maximum number of masked tokens of a short input; long inputs have more in proportion. By default "
-        "as many as the masking rate gives.",
+        description="Maximum number of masked tokens of a short input. Long inputs have proportionally more. By "
+        "default, the number that the masking rate gives.",
     )
-    whole_word: Flag = Field(default=False, description="Whether whole words are masked, not single word pieces.")
-    dupe_factor: Count = Field(default=10, description="Passes over the text, each with other segment pairs.")
+    whole_word: Flag = Field(default=False, description="Whether to mask whole words instead of single word pieces.")
+    dupe_factor: Count = Field(default=10, description="Passes over the text, each with different segment pairs.")
     short_sequence_probability: Share = Field(
         default=0.1, description="Share of the inputs that get a random shorter length."
     )
     validate_every: Count | None = Field(
-        default=None, description="Steps between evaluations on held-out text. By default after each phase only."
+        default=None, description="Steps between evaluations on held-out text. By default, after each phase only."
     )
 
 
@@ -57,10 +55,10 @@ class PretrainingSettings(PretrainingParameters, RunSettings):
 
     texts: Paths = Field(
         default=(),
-        description="Text files, folders or patterns: one sentence a line, a blank line between documents.",
+        description="Text files, folders or glob patterns: one sentence per line, a blank line between documents.",
     )
     held_out: Paths = Field(
-        default=(), description="Text to evaluate on. By default a share of the documents is held out."
+        default=(), description="Text to evaluate on. By default, a share of the documents is held out."
     )
 
     @property

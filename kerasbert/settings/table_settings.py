@@ -20,10 +20,10 @@ class FormatSettings:
     delimiter: NotEmptyText | None = Field(
         default=None,
         description="Delimiter of the columns of tables: one character, or comma, semicolon, tab, pipe or space. By "
-        "default the one that the file shows.",
+        "default, it is detected.",
     )
     encoding: NotEmptyText | None = Field(
-        default=None, description="Text encoding, e.g. cp1252 or utf-16. By default UTF-8."
+        default=None, description="Text encoding, e.g. cp1252 or utf-16. By default, UTF-8."
     )
     has_header: Annotated[Flag, Flags(("--header/--no-header",))] = Field(
         default=True,
@@ -43,8 +43,8 @@ class TextTableSettings(FormatSettings):
 
     text_column: Text | None = Field(
         default=None,
-        description="Column of the texts, if the files are tables: each row's text is a document, and each of its "
-        "lines a sentence. By default the files are plain text.",
+        description="Text column, if the files are tables: each row's text is a document, and each of its lines a "
+        "sentence. By default, the files are plain text.",
     )
 
 
@@ -66,7 +66,7 @@ class TableSettings(FormatSettings):
     word_column: NotEmptyText | None = Field(
         default=None,
         description="Column of the words in files with one word per line (token classification): a number, counted "
-        "from 1, or a name. By default the layout is recognized.",
+        "from 1, or a name. By default, the layout is detected.",
     )
     tag_column: NotEmptyText | None = Field(
         default=None, description="Column of the tags in files with one word per line, chosen in the same way."

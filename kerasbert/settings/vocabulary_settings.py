@@ -20,5 +20,5 @@ class VocabularySettings:
         default=True, description="Whether text is lower-cased."
     )
     strip_accents: Annotated[Flag, Flags(("--strip-accents/--keep-accents",))] | None = Field(
-        default=None, description="Whether accents are removed. By default only where text is lower-cased."
+        default=None, description="Whether accents are removed. By default, only where text is lower-cased."
     )
