@@ -87,7 +87,9 @@ def check_own_tokenizer(tokenizer: WordPieceTokenizer, settings: TrainingSetting
         raise _contradiction(f"strip_accents={settings.strip_accents}", f"'{start_from}' {does}")
     if settings.vocabulary is not None:
         pieces = Vocabulary.from_file(settings.vocabulary).pieces
-        if tokenizer.vocabulary.pieces[: len(pieces)] != pieces:  # the model may have added tokens
+        own = tokenizer.vocabulary.pieces
+        added = {token.content for token in tokenizer.added_tokens}  # a vocab.txt does not contain them
+        if own[: len(pieces)] != pieces or not added.issuperset(own[len(pieces) :]):
             raise _contradiction(f"vocabulary='{settings.vocabulary}'", f"'{start_from}' has another vocabulary")
 
 
