@@ -71,7 +71,7 @@ def run(page: str, folder: Path) -> list[str]:
             output = run_block(code, environment, names)
             for written, used in ports.items():
                 output = output.replace(used, written)
-            outputs.append(output)
+            outputs.append(output.replace(sys.prefix, ".venv"))
     return outputs
 
 
