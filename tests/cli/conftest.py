@@ -85,7 +85,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A very small BERT. With the usual initial weights of 0.02, so narrow a model often confuses two topics for good."""
+    """A very small BERT. With the usual initial weights of 0.02, so narrow a model often confuses topics for good."""
     path = tmp_path_factory.mktemp("config") / "config.json"
     path.write_text(
         '{"vocab_size": 1, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, '
