@@ -226,6 +226,7 @@ KERAS_HUB_CONFIG = (
     Setting("config.dropout", "the dropout in training"),
     Setting("config.max_sequence_length", "the longest input"),
     Setting("config.num_segments", "the number of segments"),
+    Setting("initializer_range", "the initial weights of new layers"),
 )
 KERAS_HUB_TOKENIZER = (
     Setting("class_name", "the rules of the tokenizer", ("BertTokenizer",)),

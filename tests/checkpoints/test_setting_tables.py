@@ -178,6 +178,7 @@ CHANGES = {
             "config.dropout": 0.3,
             "config.max_sequence_length": 11,
             "config.num_segments": 2,
+            "initializer_range": 0.5,
         },
     ),
     "KERAS_HUB_TOKENIZER": (

@@ -6,6 +6,7 @@ imported only when it is needed. It is installed with the extra `keras-nlp`.
 
 import dataclasses
 import importlib
+import json
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,8 @@ PRESET_FILES = (
     *(_CONFIG_FILE, PRESET_WEIGHTS_FILE, "metadata.json", _VOCABULARY_FILE, "tokenizer.json"),
     *("preprocessor.json", "task.json", _TASK_WEIGHTS_FILE),
 )
+# keras-hub has no such setting. In its config.json, the key is outside of what keras-hub reads.
+_INITIALIZER_RANGE = "initializer_range"
 # Our names of the config -> theirs.
 _CONFIG_KEYS = {
     "vocab_size": "vocabulary_size",
@@ -166,6 +169,7 @@ def read_preset(folder: Path, preprocessing: bool = True) -> StoredModel:
     task_weights = folder / _TASK_WEIGHTS_FILE
     return dataclasses.replace(
         stored,
+        config=_with_initializer_range(stored.config, values, folder / _CONFIG_FILE),
         text_to_inputs=_read_tokenizer(folder, stored.config) if preprocessing else None,
         dropped=(f"{_TASK_WEIGHTS_FILE} (the preset's task)",) if task_weights.is_file() else (),
     )
@@ -198,6 +202,10 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
         )
     library = _library()
     to_keras_hub(outgoing.model).save_to_preset(str(folder))
+    if config.initializer_range != BertConfig.initializer_range:
+        path = folder / _CONFIG_FILE
+        values = read_json_object(path) | {_INITIALIZER_RANGE: config.initializer_range}
+        path.write_text(json.dumps(values, indent=4), encoding="utf-8")
     if text_to_inputs is not None:
         tokenizer = text_to_inputs.tokenizer
         library.models.BertTokenizer(
@@ -239,6 +247,16 @@ def _config(backbone: Any) -> BertConfig:
         attention_probs_dropout_prob=layer._self_attention_layer._dropout,
         layer_norm_eps=backbone.embeddings_layer_norm.epsilon,
     )
+
+
+def _with_initializer_range(config: BertConfig, values: dict[str, Any], path: Path) -> BertConfig:
+    """The config with the initializer range that we wrote into a preset's config.json, if we did."""
+    if values.get(_INITIALIZER_RANGE) is None:
+        return config
+    try:
+        return config.replace(initializer_range=values[_INITIALIZER_RANGE])
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
 
 
 def _activation_name(activation: Any) -> str:

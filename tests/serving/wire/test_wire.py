@@ -111,7 +111,7 @@ def test_every_task_and_signature_is_on_the_page():
 
 def test_offsets_in_the_overview_are_right():
     text, byte, unit, character = re.search(
-        r'in `"(.*?)"` the word `Zürich` starts at byte (\d+), at UTF-16 unit (\d+) and at character (\d+)',
+        r'in `"(.*?)"`, the word `Zürich` starts at byte (\d+), at UTF-16 unit (\d+) and at character (\d+)',
         page("index.md"),
     ).groups()
     before = text.partition("Zürich")[0]
