@@ -46,11 +46,11 @@ test-tensorflow: $(VENV)/.installed  ## the test suite without slow tests
 	$(BIN)/$(PYTEST) $(PARALLEL) -m "not slow" --ignore=tests/docs --ignore=tests/packaging
 
 .PHONY: test-jax
-test-jax: $(VENV)/.installed  ## the layer, model and training tests on the JAX backend
-	KERAS_BACKEND=jax $(BIN)/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models tests/training
+test-jax: $(VENV)/.installed  ## the layer and model tests on the JAX backend; `test-latest` has those of training too
+	KERAS_BACKEND=jax $(BIN)/$(PYTEST) $(PARALLEL) -m "backend and not slow" tests/layers tests/models
 
 .PHONY: test-docs
-test-docs: $(VENV)/.installed  ## doctests, the documentation site and the README's blocks
+test-docs: $(VENV)/.installed  ## doctests and the documentation site; the README's blocks and the tutorials are slow tests
 	@# The demo's steps have no examples, and they import TFX, whose libraries raise warnings.
 	$(BIN)/$(PYTEST) --doctest-modules kerasbert --ignore=kerasbert/cli/commands/demo_steps.py
 	@$(MAKE) --no-print-directory docs
@@ -66,7 +66,7 @@ test-wheel: $(VENV)/.installed  ## the wheels: built, and installed and used in 
 	$(BIN)/$(PYTEST) tests/packaging
 
 .PHONY: test-slow
-test-slow: $(VENV)/.installed  ## tests that take longer, and the tutorials
+test-slow: $(VENV)/.installed  ## tests that take longer, the README's blocks and the tutorials
 	$(BIN)/$(PYTEST) -m slow --timeout 3600
 
 # What depends on the versions of TensorFlow, Keras and JAX. The rest runs in `test-tensorflow` only.

@@ -16,6 +16,9 @@ from kerasbert.data import Labels, read_tagged
 from kerasbert.models import BertSentenceEncoder, BertSpanPredictor, BertTokenClassifier
 from kerasbert.recipes.token_classification import evaluate_tokens
 
+# Two commands for each message.
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., object]
 
 CP1252 = "text,label\nle café très cher,a\nl'été à Orléans,b\nla forêt là-bas,a\n".encode("cp1252")

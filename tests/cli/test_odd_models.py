@@ -194,6 +194,7 @@ def test_every_command_takes_it(
     np.testing.assert_allclose(scores, [given[text] for text in TEXTS], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ODD)
 def test_pretraining_goes_on_from_it(
     change: Callable, command: Command, make_odd: Callable[[Callable], Path], documents: Path, tmp_path: Path

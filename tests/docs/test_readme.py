@@ -51,6 +51,7 @@ def blocks() -> list[tuple[str, str]]:
 
 
 # The blocks start a dozen processes that import TensorFlow, and run a pipeline.
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_code_blocks_run_in_order(folder: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -99,6 +99,7 @@ def test_a_changed_schema_stops_the_run_and_keeps_pushed_models(
     assert file_hashes(Path(settings.push_folder)) == pushed
 
 
+@pytest.mark.slow
 def test_rows_that_do_not_match_the_users_schema_are_rejected(
     fine_tuned: FineTuned, tmp_path: Path, start_model: Path
 ) -> None:
