@@ -76,7 +76,7 @@ def model_pusher(trainer: BaseNode, settings: PipelineSettings, **blessings: Any
 
 def unfinished_folder(settings: PipelineSettings) -> str:
     """Returns the folder where a Trainer keeps the states from which it resumes after a kill."""
-    return f"{settings.pipeline_root.rstrip('/')}/Trainer/unfinished"
+    return f"{settings.shared_folder}/Trainer/unfinished"
 
 
 def _metadata_connection(settings: PipelineSettings) -> Any:

@@ -52,9 +52,15 @@ class ComponentResources:
     cpu: Positive | None = Field(default=None, description="CPU cores, on Vertex AI and Kubeflow.")
     memory: Text | None = Field(default=None, description='Memory, e.g. "16G", on Vertex AI and Kubeflow.')
     accelerator: Text | None = Field(
-        default=None, description='Type of accelerator, e.g. "NVIDIA_TESLA_T4", on Vertex AI and Kubeflow.'
+        default=None,
+        description='Type of accelerator: on Vertex AI, e.g. "NVIDIA_TESLA_T4"; on Kubeflow, a Kubernetes resource, '
+        'e.g. "nvidia.com/gpu", which every "NVIDIA_..." becomes.',
     )
     accelerator_count: Count = Field(default=1, description="Number of accelerators.")
+    retries: Count | None = Field(
+        default=None,
+        description="How often a failed step is tried again, on Vertex AI and Kubeflow. By default, never.",
+    )
     workers: Count = Field(
         default=1, description="Parallel workers: processes of Beam's local runner, or workers of Dataflow."
     )
@@ -135,8 +141,17 @@ class PipelineSettings:
 
     @property
     def accepted_schema(self) -> str:
-        """The file, under the pipeline's root, with the schema of the last accepted data."""
-        return f"{self.pipeline_root}/accepted_schemas/{self.pipeline_name}.json"
+        """The file with the schema of the last accepted data."""
+        return f"{self.shared_folder}/accepted_schemas/{self.pipeline_name}.json"
+
+    @property
+    def shared_folder(self) -> str:
+        """The folder of the files that steps share with later runs: the pipeline's root if steps can read it.
+
+        On Kubeflow, only the backend reads s3:// and minio://.
+        """
+        in_a_store = self.pipeline_root.startswith(("s3://", "minio://"))
+        return (self.push_folder if in_a_store else self.pipeline_root).rstrip("/")
 
     def resources_of(self, component: str) -> ComponentResources:
         """Returns the resources of a component."""

@@ -21,6 +21,7 @@ from tfx.orchestration.pipeline import Pipeline
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
+from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import check_stores, for_kubeflow, kubernetes_resource
 from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
 
 PipelineFactory = Callable[[Any], Pipeline]
@@ -33,6 +34,8 @@ Target = Literal["vertex", "kubeflow"]
 TARGETS: dict[Target, tuple[str, ...]] = {"vertex": (".json",), "kubeflow": (".yaml", ".yml")}
 
 ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+# The pause before a retry: a spot machine that was taken away is not back at once.
+_BACKOFF = {"backoffDuration": "30s", "backoffFactor": 2, "backoffMaxDuration": "600s"}
 _BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -109,26 +112,32 @@ def compiled_job(pipeline_factory: PipelineFactory, settings: PipelineSettings, 
     )
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=config)
     job = add_run_parameters(runner.run(pipeline, write_out=False), settings)
-    # Kubeflow's file has no other place for the root, and its own default is a scheme that TFX cannot read.
+    # Kubeflow's file has no other place for the root.
     job["pipelineSpec"]["defaultPipelineRoot"] = settings.pipeline_root
-    _add_resources(job, settings)
+    _add_resources(job, settings, target)
+    if target == "kubeflow":
+        job = for_kubeflow(job, settings)
     check_job(job, target)
     return job
 
 
-def _add_resources(job: dict[str, Any], settings: PipelineSettings) -> None:
+def _add_resources(job: dict[str, Any], settings: PipelineSettings, target: Target) -> None:
     """Writes the resources of each component into its container. TFX leaves out those of file-based ExampleGens."""
     spec = job["pipelineSpec"]
     for name, resources in settings.resources.items():
-        component = spec["root"]["dag"]["tasks"][name]["componentRef"]["name"]
-        executor = spec["deploymentSpec"]["executors"][spec["components"][component]["executorLabel"]]
-        needed = json_format.MessageToDict(resource_spec(resources))
+        task = spec["root"]["dag"]["tasks"][name]
+        executor = spec["deploymentSpec"]["executors"][
+            spec["components"][task["componentRef"]["name"]]["executorLabel"]
+        ]
+        needed = json_format.MessageToDict(resource_spec(resources, target))
         if "container" in executor and needed:
             executor["container"]["resources"] = needed
+        if resources.retries:
+            task["retryPolicy"] = {"maxRetryCount": resources.retries, **_BACKOFF}
 
 
-def resource_spec(resources: ComponentResources) -> Any:
-    """Returns what a component may use, in the backend's units: cores, gigabytes (10^9 bytes), accelerators."""
+def resource_spec(resources: ComponentResources, target: Target) -> Any:
+    """Returns what a component may use, in the backends' units: cores, gigabytes (10^9 bytes), accelerators."""
     spec = ResourceSpec()
     if resources.cpu is not None:
         spec.cpu_limit = resources.cpu
@@ -136,7 +145,8 @@ def resource_spec(resources: ComponentResources) -> Any:
         number = resources.memory.rstrip("KMGTi")
         spec.memory_limit = float(number) * _BYTES[resources.memory.removeprefix(number)] / 1e9
     if resources.accelerator is not None:
-        spec.accelerator.type = resources.accelerator
+        accelerator = resources.accelerator
+        spec.accelerator.type = kubernetes_resource(accelerator) if target == "kubeflow" else accelerator
         spec.accelerator.count = resources.accelerator_count
     return spec
 
@@ -172,7 +182,9 @@ def _check_settings(settings: PipelineSettings, target: Target) -> None:
             "A compiled pipeline runs in a container image. Received: no `image`. Build one from "
             "pipelines/deploy/Dockerfile, push it, and set `image` or KERASBERT_PIPELINE_IMAGE to its name."
         )
-    for name in _PLACES:
+    if target == "kubeflow":
+        check_stores(settings)
+    for name in _PLACES if target == "vertex" else _PLACES[1:]:
         scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
         if sign and scheme not in tf.io.gfile.get_registered_schemes():
             raise BadInputError(

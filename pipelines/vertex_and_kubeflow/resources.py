@@ -1,6 +1,6 @@
 """The resources of a component: Beam workers, and cores, memory and accelerators on Vertex AI and Kubeflow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
@@ -8,7 +8,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import PipelineSettings
 
-_LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
+_LOCAL_RUNNERS = ("", "DirectRunner", "FnApiRunner", "BundleBasedDirectRunner")
 
 
 def beam_args(settings: PipelineSettings, component: str) -> list[str]:
@@ -21,13 +21,28 @@ def beam_args(settings: PipelineSettings, component: str) -> list[str]:
     workers = settings.resources_of(component).workers
     if workers == 1:
         return arguments
-    runner = next((argument.partition("=")[2] for argument in arguments if argument.startswith("--runner=")), "")
-    if runner in ("", *_LOCAL_RUNNERS):
+    runner = _runner(arguments)
+    if runner in _LOCAL_RUNNERS:
         arguments = [argument for argument in arguments if not argument.startswith("--direct_")]
         return [*arguments, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
     if runner == "DataflowRunner":
         return [*arguments, f"--num_workers={workers}", f"--max_num_workers={workers}"]
     return arguments
+
+
+def is_distributed(arguments: Sequence[str]) -> bool:
+    """Returns whether Beam arguments name a runner whose workers are other machines, which share no local folder."""
+    return _runner(arguments) not in _LOCAL_RUNNERS
+
+
+def _runner(arguments: Sequence[str]) -> str:
+    """The runner that Beam arguments name, or an empty string."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--runner="):
+            return argument.partition("=")[2]
+        if argument == "--runner" and index + 1 < len(arguments):
+            return arguments[index + 1]
+    return ""
 
 
 def with_resources(nodes: Iterable[BaseNode], settings: PipelineSettings) -> list[BaseNode]:

@@ -23,7 +23,7 @@ RUN_PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 _TYPES = {str: "STRING", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
 # The Kubeflow SDK's prefix for an input that is only used inside another one.
-_PREFIX = "pipelinechannel--"
+PREFIX = "pipelinechannel--"
 
 
 def add_run_parameters(job: dict[str, Any], settings: PipelineSettings) -> dict[str, Any]:
@@ -62,13 +62,13 @@ def _use(task: dict[str, Any], name: str, keys: tuple[str, ...], value: Any) -> 
             is_part |= filled != constant
             given["runtimeValue"]["constant"] = filled
     if is_part:
-        parameters[_PREFIX + name] = {"componentInputParameter": name}
+        parameters[PREFIX + name] = {"componentInputParameter": name}
     return is_whole or is_part
 
 
 def _filled(text: str, name: str, keys: tuple[str, ...], value: Any) -> str:
     """Returns JSON in which the value of one of the keys is replaced by the parameter."""
-    place = "{{$.inputs.parameters['" + _PREFIX + name + "']}}"
+    place = "{{$.inputs.parameters['" + PREFIX + name + "']}}"
     if isinstance(value, str):
         place = f'"{place}"'
     pattern = rf'("(?:{"|".join(keys)})"\s*:\s*){re.escape(json.dumps(value))}(?=\s*[,}}\]])'

@@ -1,5 +1,6 @@
 """Text, settings and a vocabulary for small pipelines. All tests of this folder are skipped if TFX is not installed."""
 
+import functools
 import importlib.util
 import os
 import random
@@ -7,12 +8,14 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from .labelled_tables import FineTuned
+
+Command = Callable[..., tuple[int, str, list[str]]]
 
 WORDS = {
     "animals": ["dog", "cat", "horse", "cow", "sheep", "bird", "fish", "whale", "mouse", "rabbit"],
@@ -130,6 +133,33 @@ def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '"intermediate_size": 64, "max_position_embeddings": 64, "type_vocab_size": 2}'
     )
     return path
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, preprocessing: Path, tiny_config: Path) -> Callable[..., Any]:
+    """`make_settings(kind, **values)`: the settings of a pipeline to compile, with tiny data."""
+    from .compiled_settings import compiled_settings
+
+    return functools.partial(
+        compiled_settings, folder=tmp_path, config_file=tiny_config, vocabulary_file=preprocessing / "vocab.txt"
+    )
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `kerasbert pipeline` in this process and returns its exit code, output and error lines."""
+    from kerasbert.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, list[str]]:
+        code = 0
+        try:
+            main(["pipeline", *map(str, arguments)])
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, [line for line in err.splitlines() if line.startswith("kerasbert: ")]
+
+    return run
 
 
 @pytest.fixture(scope="session")

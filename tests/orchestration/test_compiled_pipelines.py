@@ -1,11 +1,8 @@
 """Compiled pipelines are valid for their backends, and every step runs as the process that it describes."""
 
-import csv
 import dataclasses
 import json
-import random
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +16,8 @@ from tfx.utils import io_utils
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines import fine_tune, pretrain
-from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PretrainSettings
+from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings
+from kerasbert_pipelines.vertex_and_kubeflow import compile as compile_module
 from kerasbert_pipelines.vertex_and_kubeflow.compile import (
     check_job,
     compile_pipeline,
@@ -32,50 +30,8 @@ from kerasbert_tfx.records.labelled_records import read_examples
 from kerasbert_tfx.records.pushed_versions import newest_version
 from kerasbert_tfx.records.remote_folders import copied_to_local
 
+from .compiled_settings import FACTORIES, IMAGE
 from .compiled_steps import execute, execute_step
-from .conftest import WORDS, documents, write_documents
-
-IMAGE = "example.com/kerasbert-pipeline:cpu"
-FACTORIES = {"pretrain": pretrain.create_pipeline, "fine-tune": fine_tune.create_pipeline}
-TINY = {"batch_size": 8, "learning_rate": 5e-3, "dropout": 0.0, "checkpoint_every": 10, "show_progress": False}
-
-
-def write_rows(path: Path, number: int = 90) -> Path:
-    rng = random.Random(3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        for _ in range(number):
-            topic = rng.choice(sorted(WORDS))
-            writer.writerow(["the " + " and the ".join(rng.sample(WORDS[topic], 3)) + ".", topic])
-    return path
-
-
-@pytest.fixture
-def make_settings(tmp_path, preprocessing, tiny_config):
-    def make(kind, **values):
-        shared = {"image": IMAGE, "pipeline_root": "gs://bucket/root", "model": str(tiny_config), **TINY}
-        if kind == "pretrain":
-            write_documents(tmp_path / "texts" / "a.txt", documents(150))
-            lengths = {"sequence_length": 24, "long_sequence_length": 48, "steps": 20, "vocabulary_size": 100}
-            return PretrainSettings(
-                **{
-                    **shared,
-                    **lengths,
-                    "texts": str(tmp_path / "texts"),
-                    "dupe_factor": 2,
-                    "held_out_share": 0.2,
-                    **values,
-                }
-            )
-        vocabulary = {} if "start_from" in values else {"vocabulary": str(preprocessing / "vocab.txt")}
-        rows = write_rows(tmp_path / "rows" / "rows.csv")
-        return FineTuneSettings(
-            **{**shared, **vocabulary, "data": str(rows.parent), "epochs": 2, "sequence_length": 24, **values}
-        )
-
-    return make
 
 
 @pytest.mark.parametrize("kind", FACTORIES)
@@ -154,7 +110,21 @@ def test_a_value_becomes_an_input_only_under_the_key_of_its_setting():
     [
         ({"image": None}, "vertex", "p.json", r"runs in a container image\. Received: no `image`"),
         ({"pipeline_root": "runs"}, "vertex", "p.json", r"Cloud Storage\. Received: pipeline_root='runs'"),
-        ({"pipeline_root": "minio://a/b"}, "kubeflow", "p.yaml", r"pipeline_root='minio://a/b'\. Use a bucket"),
+        ({"pipeline_root": "runs"}, "kubeflow", "p.yaml", r"object store\. Received: pipeline_root='runs'"),
+        (
+            {"pipeline_root": "minio://a/b"},
+            "kubeflow",
+            "p.yaml",
+            r"push_folder='minio://a/b/pushed/.*a volume that all",
+        ),
+        (
+            {"pipeline_root": "s3://a", "push_folder": "/models", "beam_pipeline_args": ["--runner", "FlinkRunner"]},
+            *("kubeflow", "p.yaml", r"Workers of a Beam runner .* pipeline_root='s3://a'"),
+        ),
+        (
+            {"resources": {"Trainer": ComponentResources(accelerator="TPU_V3")}},
+            *("kubeflow", "p.yaml", r"a Kubernetes resource\. Received: accelerator='TPU_V3'"),
+        ),
         ({"infra_validator": "yes"}, "vertex", "p.json", "the pipeline is for a cluster"),
         ({}, "vertex", "p.yaml", r"written to a \.json file"),
         ({"resources": {"Traner": ComponentResources(cpu=1)}}, "vertex", "p.json", "Traner"),
@@ -184,13 +154,14 @@ def test_files_that_are_not_in_a_bucket_are_listed(make_settings):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_every_step_of_both_pipelines_runs_as_compiled_with_all_files_in_a_bucket(
-    make_settings, bucket, tmp_path, tiny_config, preprocessing
+def test_every_step_of_both_pipelines_runs_on_vertex_with_all_files_in_a_bucket(
+    make_settings, bucket, tmp_path, tiny_config, monkeypatch
 ):
+    monkeypatch.setattr(compile_module, "_check_settings", lambda settings, target: None)  # the bucket is not gs://
     shared = {"pipeline_root": f"{bucket}/root", "model": uploaded(tiny_config, f"{bucket}/config.json")}
     settings = make_settings("pretrain", **shared, push_folder=f"{bucket}/pushed")
     settings = dataclasses.replace(settings, texts=uploaded(tmp_path / "texts", f"{bucket}/texts"))
-    job = compiled_job(pretrain.create_pipeline, settings, "kubeflow")
+    job = compiled_job(pretrain.create_pipeline, settings, "vertex")
     pretrained = execute(job, f"{bucket}/pretraining", {"steps": 30})
     assert set(pretrained) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])
     version = newest_version(f"{bucket}/pushed")
@@ -208,7 +179,7 @@ def test_every_step_of_both_pipelines_runs_as_compiled_with_all_files_in_a_bucke
         bulk_inference=uploaded(tmp_path / "bare.csv", f"{bucket}/bare.csv"),
     )
     settings = dataclasses.replace(settings, data=uploaded(tmp_path / "rows", f"{bucket}/rows"))
-    job = compiled_job(fine_tune.create_pipeline, settings, "kubeflow")
+    job = compiled_job(fine_tune.create_pipeline, settings, "vertex")
     parameters = {"epochs": 4, "push_folder": f"{bucket}/served"}
     tuned = execute(job, f"{bucket}/fine-tuning", parameters)
     assert set(tuned) == set(job["pipelineSpec"]["root"]["dag"]["tasks"])

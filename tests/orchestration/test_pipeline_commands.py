@@ -1,6 +1,5 @@
 """`kerasbert pipeline` reports a failure on one line with the component's name, and compiles pipelines to files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,23 +7,7 @@ import pytest
 from kerasbert.cli import main
 from kerasbert_pipelines.vertex_and_kubeflow.compile import run_parameters
 
-Command = Callable[..., tuple[int, str, list[str]]]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `kerasbert pipeline` in this process and returns its exit code, output and error lines."""
-
-    def run(*arguments: object) -> tuple[int, str, list[str]]:
-        code = 0
-        try:
-            main(["pipeline", *map(str, arguments)])
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        out, err = capfd.readouterr()
-        return code, out, [line for line in err.splitlines() if line.startswith("kerasbert: ")]
-
-    return run
+from .conftest import Command
 
 
 @pytest.mark.parametrize(

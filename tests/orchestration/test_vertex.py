@@ -102,6 +102,21 @@ def test_the_request_contains_the_pipeline_its_parameters_and_the_service_accoun
     assert body["pipelineSpec"]["pipelineInfo"] == {"name": "kerasbert-fine-tune"}
 
 
+def test_a_schedule_starts_one_run_at_a_time(compiled, wire):
+    requests, answer = wire
+    name = "projects/1/locations/us-central1/schedules/7"
+    answer["body"] = {"name": name, "displayName": "kerasbert-fine-tune"}
+    schedule = submit_to_vertex.submit(compiled, SETTINGS, {"epochs": 5}, schedule="TZ=Europe/Berlin 0 3 * * *")
+    assert schedule.resource_name == name
+    (request,) = [request for request in requests if request["method"].upper() == "POST"]
+    assert request["url"].partition("?")[0].endswith("/projects/a-project/locations/us-central1/schedules")
+    body = request["body"]
+    assert (body["cron"], body["maxConcurrentRunCount"]) == ("TZ=Europe/Berlin 0 3 * * *", "1")
+    job = body["createPipelineJobRequest"]["pipelineJob"]
+    assert job["runtimeConfig"]["parameterValues"]["epochs"] == 5
+    assert job["serviceAccount"] == "runner@a-project.example"
+
+
 def test_numbers_that_yaml_reads_as_text_are_converted(compiled, wire):
     requests, _ = wire
     submit_to_vertex.submit(compiled, SETTINGS, {"learning_rate": "1e-4", "epochs": "7"})

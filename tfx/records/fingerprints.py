@@ -18,8 +18,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     """Returns a hash of a file's content, or of the names and contents of all files in a folder.
 
     Args:
-        path: A file or a folder, on this machine or in a bucket. Any other local path means the files whose names begin
-            with it, e.g. the `model.ckpt` of a TensorFlow checkpoint. A path that does not exist has a hash too.
+        path: A file, a folder or a prefix, as for `files_of`. A path that does not exist has a hash too.
 
     Example:
         >>> import tempfile
@@ -27,11 +26,21 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         >>> empty == fingerprint("/nowhere/at/all")
         True
     """
-    root = os.fspath(path).rstrip("/")
     digest = hashlib.sha256()
-    for name, file in _remote_files(root) if is_remote(root) else _local_files(Path(root)):
+    for name, file in files_of(path):
         digest.update(f"{name} {_content_hash(file)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def files_of(path: str | os.PathLike[str]) -> list[tuple[str, Any]]:
+    """Returns the relative name and the path of each file of an address, in order.
+
+    Args:
+        path: A file (whose relative name is ".") or a folder, on this machine or in a bucket. Anything else means the
+            files whose names begin with it and a dot, e.g. the `model.ckpt` of a TensorFlow checkpoint.
+    """
+    root = os.fspath(path).rstrip("/")
+    return _remote_files(root) if is_remote(root) else _local_files(Path(root))
 
 
 def setting_fingerprint(path: str | None) -> str:
@@ -64,7 +73,6 @@ def files_fingerprint(paths: Iterable[str]) -> str:
 
 
 def _local_files(root: Path) -> list[tuple[str, Any]]:
-    """Returns the name relative to `root` and the path of each file."""
     if root.is_file():
         files = [root]
     elif root.is_dir():
@@ -77,7 +85,11 @@ def _local_files(root: Path) -> list[tuple[str, Any]]:
 
 def _remote_files(root: str) -> list[tuple[str, Any]]:
     if not tf.io.gfile.isdir(root):
-        return [(".", root)] if tf.io.gfile.exists(root) else []
+        if tf.io.gfile.exists(root):
+            return [(".", root)]
+        parent, _, prefix = root.rpartition("/")
+        names = tf.io.gfile.listdir(parent) if tf.io.gfile.isdir(parent) else []
+        return [(name, f"{parent}/{name}") for name in sorted(names) if name.startswith(f"{prefix}.")]
     files = [f"{folder.rstrip('/')}/{name}" for folder, _, names in tf.io.gfile.walk(root) for name in names if name]
     return [(file.removeprefix(f"{root}/"), file) for file in sorted(files)]
 

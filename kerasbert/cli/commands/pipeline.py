@@ -11,7 +11,7 @@ class PipelineGroup(LazyGroup):
     subcommands = {  # noqa: RUF012 (read by nobody but the group)
         "run": "Run a pipeline on this machine.",
         "compile": "Write a pipeline for Vertex AI or Kubeflow Pipelines.",
-        "submit": "Start a compiled pipeline on Vertex AI.",
+        "submit": "Start a compiled pipeline on Vertex AI or Kubeflow Pipelines.",
         "schema": "Print the JSON schema of a pipeline's settings, for editors.",
     }
     module_prefix = "pipeline_"
