@@ -46,9 +46,10 @@ def for_kubeflow(job: dict[str, Any], settings: PipelineSettings) -> dict[str, A
     for task in spec["root"]["dag"]["tasks"].values():
         _keep_placeholders(task)
     _add_input_check(spec, {name: tasks for name, tasks in readers.items() if tasks}, settings)
-    for component, executor in _containers(spec):
-        if executor["container"]["command"][-1] != _module("kubeflow_input_check"):
-            _start_with_our_entry_point(component, executor["container"])
+    for name, component in spec["components"].items():
+        if name != INPUT_CHECK:
+            container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+            _start_with_our_entry_point(name, component, container)
     return job
 
 
@@ -71,12 +72,6 @@ def kubernetes_resource(accelerator: str) -> str:
 
 def _module(name: str) -> str:
     return f"{__package__}.{name}"
-
-
-def _containers(spec: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yields each component with its executor."""
-    for component in spec["components"].values():
-        yield component, spec["deploymentSpec"]["executors"][component["executorLabel"]]
 
 
 def _address(settings: PipelineSettings, name: str) -> str | None:
@@ -194,13 +189,13 @@ def _define_inputs(spec: dict[str, Any], defined: dict[str, Any]) -> None:
                 declared[name] = {"parameterType": source.get("parameterType", "STRING")}
 
 
-def _start_with_our_entry_point(component: dict[str, Any], container: dict[str, Any]) -> None:
+def _start_with_our_entry_point(name: str, component: dict[str, Any], container: dict[str, Any]) -> None:
     """Makes a container run our entry point with the arguments of TFX's, and with what the backend withholds."""
     args = container["args"]
     spec_index = args.index("--json_serialized_inputs_spec_args") + 1
     args[spec_index] = json.dumps(component.get("inputDefinitions", {}), sort_keys=True)
     outputs = sorted(component.get("outputDefinitions", {}).get("artifacts", {}))
-    extra = ["--outputs", json.dumps(outputs)]
+    extra = ["--name", name, "--outputs", json.dumps(outputs)]
     if container.pop("lifecycle", None):
         extra.append("--resolve_input_files")
     if is_distributed(args[spec_index + 1 :]):

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(options, beam_arguments)
     except BadInputError as error:
-        sys.exit(f"{options.executor_class_path.rpartition('.')[2].removesuffix('Executor')}: {error}")
+        sys.exit(f"{options.name}: {error}")
 
 
 def _run(options: argparse.Namespace, beam_arguments: list[str]) -> None:
@@ -146,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--executor_class_path", required=True, help="The class that does the work.")
     parser.add_argument("--json_serialized_invocation_args", required=True, help="The backend's executor input.")
     parser.add_argument("--json_serialized_inputs_spec_args", required=True, help="The component's inputs, as JSON.")
+    parser.add_argument("--name", required=True, help="The component's id, for messages.")
     parser.add_argument("--outputs", type=json.loads, required=True, help="The component's outputs, as a JSON list.")
     parser.add_argument("--resolve_input_files", action="store_true", help="Run TFX's driver of ExampleGens first.")
     parser.add_argument(

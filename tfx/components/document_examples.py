@@ -8,7 +8,6 @@ shuffles the text in memory.
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -41,6 +40,7 @@ from kerasbert_tfx.records.document_records import (
 from kerasbert_tfx.records.fingerprints import files_fingerprint
 from kerasbert_tfx.records.input_files import find_files, folder_and_pattern
 from kerasbert_tfx.records.record_files import record_writer
+from kerasbert_tfx.records.split_planning import SplitPlanning
 from kerasbert_tfx.records.text_ranges import TextRange, find_ranges, read_range
 
 # Part of the documents -> TFX's name of the split.
@@ -130,24 +130,15 @@ def _statistics_of(
     return document_statistics(read_range(TextRange(*element[1]), text_column, ReadReport(), table_format))
 
 
-class _Planning(beam.CombineFn):
+class _Planning(SplitPlanning):
     """Plans the split of all documents, as `kerasbert.recipes.pretrain` does."""
 
     def __init__(self, held_out_share: float) -> None:
         self._held_out_share = held_out_share
 
-    def create_accumulator(self) -> SplitStatistics:
-        return SplitStatistics()
-
     def add_input(self, statistics: SplitStatistics, other: SplitStatistics) -> SplitStatistics:
         statistics.merge(other)
         return statistics
-
-    def merge_accumulators(self, statistics: Iterable[SplitStatistics]) -> SplitStatistics:
-        merged = SplitStatistics()
-        for part in statistics:
-            merged.merge(part)
-        return merged
 
     def extract_output(self, statistics: SplitStatistics) -> DocumentSplit:
         return DocumentSplit.of(statistics, self._held_out_share)

@@ -31,6 +31,7 @@ from kerasbert_tfx.records.fingerprints import files_fingerprint
 from kerasbert_tfx.records.input_files import matching_files
 from kerasbert_tfx.records.labelled_reading import rows_of_file
 from kerasbert_tfx.records.labelled_records import Columns, classes_of, split_key
+from kerasbert_tfx.records.split_planning import SplitPlanning
 
 # TFX's own split configuration has whole numbers of buckets. Only the names of the splits are used.
 _BUCKETS = 10_000
@@ -187,25 +188,16 @@ class _ReadRows(beam.DoFn):
         yield beam.pvalue.TaggedOutput(self.REPORTS, report)
 
 
-class _Planning(beam.CombineFn):
+class _Planning(SplitPlanning):
     """Plans the split of all rows, as `LabelledTexts.split` does."""
 
     def __init__(self, columns: Columns, shares: Mapping[str, float]) -> None:
         self._columns = columns
         self._shares = dict(shares)
 
-    def create_accumulator(self) -> SplitStatistics:
-        return SplitStatistics()
-
     def add_input(self, statistics: SplitStatistics, row: tf.train.Example) -> SplitStatistics:
         statistics.add(split_key(self._columns, row), classes_of(self._columns, row))
         return statistics
-
-    def merge_accumulators(self, statistics: Iterable[SplitStatistics]) -> SplitStatistics:
-        merged = SplitStatistics()
-        for part in statistics:
-            merged.merge(part)
-        return merged
 
     def extract_output(self, statistics: SplitStatistics) -> SplitPlan:
         return statistics.plan(self._shares)
