@@ -17,11 +17,26 @@ from kerasbert_serving.server.tensors import tensor_protos
 
 def predict(spec: Any, prediction: Prediction) -> bytes:
     """Encodes a `PredictResponse`. `spec` is the `ModelSpec` of the request."""
+    parts: list[bytes] = []
+    for name, output in prediction.outputs.items():
+        tensor = list(tensor_protos.encoded(output))
+        key = name.encode()
+        # An entry of the map `outputs` (field 1) is a message with the key (field 1) and the value (field 2).
+        start = _header(1, len(key)) + key + _header(2, sum(map(len, tensor)))
+        parts += [_header(1, len(start) + sum(map(len, tensor))), start, *tensor]
     response = protos.PredictResponse()
     _fill_spec(response.model_spec, spec, prediction.version)
-    for name, output in prediction.outputs.items():
-        tensor_protos.write(response.outputs[name], output)
-    return response.SerializeToString()
+    return b"".join([*parts, response.SerializeToString()])
+
+
+def _header(field: int, length: int) -> bytes:
+    """What precedes the bytes of a string or message in protobuf's encoding: the field's tag, and the length."""
+    header = bytearray([field << 3 | 2])
+    while length > 0x7F:
+        header.append(length & 0x7F | 0x80)
+        length >>= 7
+    header.append(length)
+    return bytes(header)
 
 
 def classify(spec: Any, version: int, classes: Classes) -> bytes:
