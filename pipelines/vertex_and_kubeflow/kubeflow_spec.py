@@ -20,6 +20,8 @@ from kerasbert_tfx.records.remote_folders import is_remote
 
 # The backend downloads and uploads artifacts of these stores.
 STORES = ("gs", "s3", "minio")
+# Those that steps cannot read, because TensorFlow does not know them.
+_LAUNCHER_ONLY = ("s3", "minio")
 INPUT_CHECK = "InputCheck"
 # Prefix of the inputs that only serve the cache: a changed fingerprint is a changed input.
 FINGERPRINT_PREFIX = "fingerprint--"
@@ -217,13 +219,13 @@ def check_stores(settings: PipelineSettings) -> None:
             f"pipeline_root={settings.pipeline_root!r}. For example, `pipeline_root: gs://bucket/kerasbert` or "
             "`pipeline_root: minio://mlpipeline/v2/artifacts`."
         )
-    if scheme != "gs" and settings.push_folder.startswith(f"{scheme}://"):
+    if scheme in _LAUNCHER_ONLY and settings.push_folder.startswith(f"{scheme}://"):
         raise BadInputError(
             "Steps push models with TensorFlow, which must know the file system. Received: "
             f"push_folder={settings.push_folder!r}. Set `push_folder` to a bucket of Cloud Storage (gs://), or to a "
             "path on a volume that all steps mount."
         )
-    if scheme != "gs" and is_distributed(settings.beam_pipeline_args):
+    if scheme in _LAUNCHER_ONLY and is_distributed(settings.beam_pipeline_args):
         raise BadInputError(
             "Workers of a Beam runner read artifacts from `pipeline_root`, which Beam and TensorFlow must both know. "
             f"Received: pipeline_root={settings.pipeline_root!r}. Use a bucket of Cloud Storage (gs://), or remove "
