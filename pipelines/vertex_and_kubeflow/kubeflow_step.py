@@ -133,11 +133,14 @@ def remove_folder_objects(address: str) -> None:
     Args:
         address: A folder in a bucket that Beam knows.
     """
+    import tensorflow as tf
     from apache_beam.io.filesystems import FileSystems
 
+    # Beam lists these objects, which TensorFlow hides. But it would also delete everything below a name with a slash.
     (found,) = FileSystems.match([f"{address.rstrip('/')}/**"])
-    if folders := [file.path for file in found.metadata_list if file.path.endswith("/") and not file.size_in_bytes]:
-        FileSystems.delete(folders)
+    for file in found.metadata_list:
+        if file.path.endswith("/") and not file.size_in_bytes:
+            tf.io.gfile.remove(file.path)
 
 
 def _parser() -> argparse.ArgumentParser:

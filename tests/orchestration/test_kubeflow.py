@@ -16,11 +16,16 @@ from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import ComponentResources
 from kerasbert_pipelines.vertex_and_kubeflow import kubeflow_input_check, kubeflow_spec
 from kerasbert_pipelines.vertex_and_kubeflow.compile import compiled_job
-from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_step import corrected_output, prepared_input
+from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_step import (
+    corrected_output,
+    prepared_input,
+    remove_folder_objects,
+)
 from kerasbert_tfx.components.model_import import ModelImportExecutor
 from kerasbert_tfx.records.pushed_versions import newest_version, pushed_versions
 from kerasbert_tfx.records.remote_folders import copied_to_local
 
+from .bucket_filesystem import objects
 from .compiled_settings import FACTORIES, write_rows
 from .kubeflow_backend import Backend, BackendError, ObjectStore
 
@@ -182,6 +187,19 @@ def test_the_model_to_start_from_is_copied(address, bucket, tmp_path):
         BadInputError, match=r"`start_from` must be a model that exists\. Received: start_from='/nowhere'"
     ):
         executor.Do({}, {"result": [result]}, {"artifact_uri": "/nowhere", "output_key": "result"})
+
+
+def test_only_the_empty_objects_of_folders_are_removed(bucket):
+    tf.io.gfile.makedirs(f"{bucket}/out/inner/empty")
+    for name in ("out/a", "out/inner/b"):
+        with tf.io.gfile.GFile(f"{bucket}/{name}", "w") as file:
+            file.write(name)
+    assert f"{bucket}/out/inner/" in objects()
+    remove_folder_objects(f"{bucket}/out")
+    assert [name for name in objects() if "/out/" in name] == [
+        f"{bucket}/out/a",
+        f"{bucket}/out/inner/b",
+    ]
 
 
 # === Both pipelines, end to end ===
