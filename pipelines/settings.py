@@ -31,6 +31,9 @@ from kerasbert.settings.setting_types import (
 )
 from kerasbert_pipelines.settings_reader import read_yaml
 
+Target = Literal["vertex", "kubeflow"]
+# Artifact stores that only Kubeflow's launcher reads: TensorFlow, with which steps read files, does not know them.
+LAUNCHER_ONLY = ("s3://", "minio://")
 # Setting -> environment variable.
 ENVIRONMENT = {
     "pipeline_root": "KERASBERT_PIPELINE_ROOT",
@@ -146,12 +149,8 @@ class PipelineSettings:
 
     @property
     def shared_folder(self) -> str:
-        """The folder of the files that steps share with later runs: the pipeline's root if steps can read it.
-
-        On Kubeflow, only the backend reads s3:// and minio://.
-        """
-        in_a_store = self.pipeline_root.startswith(("s3://", "minio://"))
-        return (self.push_folder if in_a_store else self.pipeline_root).rstrip("/")
+        """The folder of the files that steps share with later runs: the pipeline's root if steps can read it."""
+        return (self.push_folder if self.pipeline_root.startswith(LAUNCHER_ONLY) else self.pipeline_root).rstrip("/")
 
     def resources_of(self, component: str) -> ComponentResources:
         """Returns the resources of a component."""

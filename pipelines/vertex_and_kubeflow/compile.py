@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 import yaml
@@ -20,17 +20,19 @@ from tfx.orchestration.pipeline import Pipeline
 
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
-from kerasbert_pipelines.settings import ComponentResources, PipelineSettings
-from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import check_stores, for_kubeflow, kubernetes_resource
+from kerasbert_pipelines.settings import ComponentResources, PipelineSettings, Target
+from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import (
+    INPUT_SETTINGS,
+    address_of,
+    check_stores,
+    for_kubeflow,
+    kubernetes_resource,
+)
 from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import add_run_parameters
 
 PipelineFactory = Callable[[Any], Pipeline]
-# Settings that are addresses of files or folders.
-_PLACES = (
-    *("pipeline_root", "push_folder", "texts", "data", "schema", "vocabulary", "start_from"),
-    *("model", "bulk_inference"),
-)
-Target = Literal["vertex", "kubeflow"]
+# Settings that are addresses which steps read or write.
+_PLACES = ("push_folder", *INPUT_SETTINGS)
 TARGETS: dict[Target, tuple[str, ...]] = {"vertex": (".json",), "kubeflow": (".yaml", ".yml")}
 
 ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
@@ -74,12 +76,10 @@ def compile_pipeline(
 
 def local_places(settings: PipelineSettings) -> dict[str, str]:
     """Returns the settings whose files are not in a bucket. The container image must contain these files."""
-    given = {name: getattr(settings, name, None) for name in _PLACES}
+    given = {name: address_of(settings, name) for name in ("pipeline_root", *_PLACES)}
+    # Vertex AI mounts buckets under /gcs.
     return {
-        name: value
-        for name, value in given.items()
-        # A model may be a named size. Vertex AI mounts buckets under /gcs.
-        if value and "://" not in value and not value.startswith("/gcs/") and (name != "model" or "." in value)
+        name: value for name, value in given.items() if value and "://" not in value and not value.startswith("/gcs/")
     }
 
 
@@ -184,7 +184,7 @@ def _check_settings(settings: PipelineSettings, target: Target) -> None:
         )
     if target == "kubeflow":
         check_stores(settings)
-    for name in _PLACES if target == "vertex" else _PLACES[1:]:
+    for name in ("pipeline_root", *_PLACES) if target == "vertex" else _PLACES:
         scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
         if sign and scheme not in tf.io.gfile.get_registered_schemes():
             raise BadInputError(

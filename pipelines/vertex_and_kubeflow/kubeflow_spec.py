@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.settings import PipelineSettings
+from kerasbert_pipelines.settings import LAUNCHER_ONLY, PipelineSettings
 from kerasbert_pipelines.vertex_and_kubeflow.resources import is_distributed
 from kerasbert_tfx.records.input_files import folder_and_pattern
 from kerasbert_tfx.records.remote_folders import is_remote
 
 # The backend downloads and uploads artifacts of these stores.
 STORES = ("gs", "s3", "minio")
-# Those that steps cannot read, because TensorFlow does not know them.
-_LAUNCHER_ONLY = ("s3", "minio")
 INPUT_CHECK = "InputCheck"
 # Prefix of the inputs that only serve the cache: a changed fingerprint is a changed input.
 FINGERPRINT_PREFIX = "fingerprint--"
@@ -40,18 +38,21 @@ def for_kubeflow(job: dict[str, Any], settings: PipelineSettings) -> dict[str, A
     """
     job = copy.deepcopy(job)
     spec = job["pipelineSpec"]
-    readers = {name: list(_readers(spec, name, settings)) for name in INPUT_SETTINGS if _address(settings, name)}
-    for component in spec["components"].values():
-        executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
-        if "importer" in executor:
-            _replace_importer(component, executor, settings)
+    readers = {
+        name: list(_readers(spec, name, address))
+        for name in INPUT_SETTINGS
+        if (address := address_of(settings, name)) is not None
+    }
     for task in spec["root"]["dag"]["tasks"].values():
         _keep_placeholders(task)
     _add_input_check(spec, {name: tasks for name, tasks in readers.items() if tasks}, settings)
+    _define_inputs(spec)
     for name, component in spec["components"].items():
+        executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
+        if "importer" in executor:
+            _replace_importer(component, executor, settings)
         if name != INPUT_CHECK:
-            container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
-            _start_with_our_entry_point(name, component, container)
+            _start_with_our_entry_point(name, component, executor["container"])
     return job
 
 
@@ -76,15 +77,14 @@ def _module(name: str) -> str:
     return f"{__package__}.{name}"
 
 
-def _address(settings: PipelineSettings, name: str) -> str | None:
-    """The address that a setting holds. `model` may be a named size instead."""
+def address_of(settings: PipelineSettings, name: str) -> str | None:
+    """Returns the address that a setting holds. `model` may be a named size instead."""
     value = getattr(settings, name, None)
     return None if not value or (name == "model" and "." not in value) else value
 
 
-def _readers(spec: dict[str, Any], name: str, settings: PipelineSettings) -> Iterator[str]:
+def _readers(spec: dict[str, Any], name: str, address: str) -> Iterator[str]:
     """Yields the tasks that read the files of a setting."""
-    address = _address(settings, name) or ""
     written = json.dumps(address)[1:-1]
     for task_name, task in spec["root"]["dag"]["tasks"].items():
         values = task.get("inputs", {}).get("parameters", {})
@@ -115,11 +115,10 @@ def _replace_importer(component: dict[str, Any], executor: dict[str, Any], setti
     del executor["importer"]
     executor["container"] = {
         "image": settings.image,
-        "command": ["python", "-m", "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"],
         "args": [
             *("--executor_class_path", _MODEL_IMPORT),
             *("--json_serialized_invocation_args", "{{$}}"),
-            *("--json_serialized_inputs_spec_args", json.dumps(component["inputDefinitions"])),
+            *("--json_serialized_inputs_spec_args", ""),
         ],
     }
     for output in component["outputDefinitions"]["artifacts"].values():
@@ -165,7 +164,7 @@ def _add_input_check(spec: dict[str, Any], readers: dict[str, list[str]], settin
             "parameters": {
                 name: {"componentInputParameter": name}
                 if name in defined
-                else {"runtimeValue": {"constant": _address(settings, name)}}
+                else {"runtimeValue": {"constant": address_of(settings, name)}}
                 for name in readers
             }
         },
@@ -177,11 +176,11 @@ def _add_input_check(spec: dict[str, Any], readers: dict[str, list[str]], settin
                 "taskOutputParameter": {"producerTask": INPUT_CHECK, "outputParameterKey": name}
             }
             task["dependentTasks"] = sorted({*task.get("dependentTasks", ()), INPUT_CHECK})
-    _define_inputs(spec, defined)
 
 
-def _define_inputs(spec: dict[str, Any], defined: dict[str, Any]) -> None:
+def _define_inputs(spec: dict[str, Any]) -> None:
     """Declares the inputs that were added to tasks in their components."""
+    defined = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     for task in spec["root"]["dag"]["tasks"].values():
         component = spec["components"][task["componentRef"]["name"]]
         for name, value in task.get("inputs", {}).get("parameters", {}).items():
@@ -213,19 +212,20 @@ def check_stores(settings: PipelineSettings) -> None:
         BadInputError: The backend or the steps cannot use one of them.
     """
     scheme = settings.pipeline_root.partition("://")[0]
+    steps_read_root = not settings.pipeline_root.startswith(LAUNCHER_ONLY)
     if not is_remote(settings.pipeline_root) or scheme not in STORES:
         raise BadInputError(
             "Kubeflow Pipelines keeps artifacts in an object store. Received: "
             f"pipeline_root={settings.pipeline_root!r}. For example, `pipeline_root: gs://bucket/kerasbert` or "
             "`pipeline_root: minio://mlpipeline/v2/artifacts`."
         )
-    if scheme in _LAUNCHER_ONLY and settings.push_folder.startswith(f"{scheme}://"):
+    if not steps_read_root and settings.push_folder.startswith(f"{scheme}://"):
         raise BadInputError(
             "Steps push models with TensorFlow, which must know the file system. Received: "
             f"push_folder={settings.push_folder!r}. Set `push_folder` to a bucket of Cloud Storage (gs://), or to a "
             "path on a volume that all steps mount."
         )
-    if scheme in _LAUNCHER_ONLY and is_distributed(settings.beam_pipeline_args):
+    if not steps_read_root and is_distributed(settings.beam_pipeline_args):
         raise BadInputError(
             "Workers of a Beam runner read artifacts from `pipeline_root`, which Beam and TensorFlow must both know. "
             f"Received: pipeline_root={settings.pipeline_root!r}. Use a bucket of Cloud Storage (gs://), or remove "

@@ -11,8 +11,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tensorflow as tf
+from apache_beam.io.filesystems import FileSystems
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import FINGERPRINT_PREFIX, STORES
@@ -44,22 +49,21 @@ def _run(options: argparse.Namespace, beam_arguments: list[str]) -> None:
     options.json_serialized_invocation_args = json.dumps(prepared)
     with contextlib.suppress(FileNotFoundError):
         os.remove(output_file)  # An earlier attempt's, which TFX would take for a driver's.
-    # These imports take seconds.
-    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
-    from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
-
     if options.resolve_input_files:
         driver.main(options)
     kubeflow_v2_run_executor.main((options, beam_arguments))
-    addresses = dict(_addresses(given["outputs"]))
+    addresses = {
+        name: artifacts["artifacts"][0]["uri"]
+        for name, artifacts in given["outputs"].get("artifacts", {}).items()
+        if name in options.outputs
+    }
     if options.keep_addresses:
         for address in addresses.values():
             remove_folder_objects(address)
     with open(output_file, encoding="utf-8") as file:
         written = json.load(file)
-    corrected = corrected_output(written, {name: addresses[name] for name in options.outputs if name in addresses})
     with open(output_file, "w", encoding="utf-8") as file:
-        json.dump(corrected, file)
+        json.dump(corrected_output(written, addresses), file)
 
 
 def prepared_input(
@@ -133,9 +137,6 @@ def remove_folder_objects(address: str) -> None:
     Args:
         address: A folder in a bucket that Beam knows.
     """
-    import tensorflow as tf
-    from apache_beam.io.filesystems import FileSystems
-
     # Beam lists these objects, which TensorFlow hides. But it would also delete everything below a name with a slash.
     (found,) = FileSystems.match([f"{address.rstrip('/')}/**"])
     for file in found.metadata_list:
@@ -167,12 +168,6 @@ def _local_path(artifact: Mapping[str, Any]) -> str:
         if address.startswith(scheme):
             return mount + address.removeprefix(scheme)
     return address
-
-
-def _addresses(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields each output with the address that the backend chose."""
-    for name, artifacts in outputs.get("artifacts", {}).items():
-        yield name, artifacts["artifacts"][0]["uri"]
 
 
 def _filled(values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:

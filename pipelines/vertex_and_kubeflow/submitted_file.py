@@ -1,6 +1,7 @@
 """Reads a compiled pipeline that is about to be started, and checks the values of its inputs."""
 
 import contextlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import yaml
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.vertex_and_kubeflow.compile import Target
+from kerasbert_pipelines.settings import Target
 
 _NAMES: dict[Target, str] = {"vertex": "Vertex AI", "kubeflow": "Kubeflow"}
 # Type of an input in a compiled pipeline -> Python type, and the rule in words.
@@ -31,8 +32,8 @@ def read_compiled(path: str | os.PathLike[str], target: Target) -> dict[str, Any
         BadInputError: The file cannot be read, or it is something else.
     """
     try:
-        # JSON is YAML too.
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        values = json.loads(text) if target == "vertex" else yaml.safe_load(text)
         spec = values["pipelineSpec"] if target == "vertex" else values
         spec["root"]["dag"]
     except (ValueError, KeyError, TypeError, OSError, yaml.YAMLError) as error:

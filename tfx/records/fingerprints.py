@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasbert_tfx.records.remote_folders import is_remote
+from kerasbert_tfx.records.remote_folders import files_with_prefix, is_remote
 
 _CHUNK = 1 << 20
 
@@ -87,9 +87,7 @@ def _remote_files(root: str) -> list[tuple[str, Any]]:
     if not tf.io.gfile.isdir(root):
         if tf.io.gfile.exists(root):
             return [(".", root)]
-        parent, _, prefix = root.rpartition("/")
-        names = tf.io.gfile.listdir(parent) if tf.io.gfile.isdir(parent) else []
-        return [(name, f"{parent}/{name}") for name in sorted(names) if name.startswith(f"{prefix}.")]
+        return [(os.path.basename(file), file) for file in files_with_prefix(root)]
     files = [f"{folder.rstrip('/')}/{name}" for folder, _, names in tf.io.gfile.walk(root) for name in names if name]
     return [(file.removeprefix(f"{root}/"), file) for file in sorted(files)]
 

@@ -63,11 +63,15 @@ def _copy(address: str, target: str) -> None:
     elif tf.io.gfile.exists(address):
         tf.io.gfile.copy(address, target)
     else:
-        # The prefix of a checkpoint's files, such as `model.ckpt`.
-        parent, name = os.path.split(address)
-        for found in tf.io.gfile.listdir(parent) if tf.io.gfile.isdir(parent) else ():
-            if found.startswith(f"{name}."):
-                tf.io.gfile.copy(f"{parent}/{found}", os.path.join(os.path.dirname(target), found))
+        for found in files_with_prefix(address):
+            tf.io.gfile.copy(found, os.path.join(os.path.dirname(target), os.path.basename(found)))
+
+
+def files_with_prefix(address: str) -> list[str]:
+    """Returns the files in a bucket whose names begin with an address and a dot, e.g. `model.ckpt` of a checkpoint."""
+    parent, name = os.path.split(address)
+    names = tf.io.gfile.listdir(parent) if tf.io.gfile.isdir(parent) else []
+    return [f"{parent}/{found}" for found in sorted(names) if found.startswith(f"{name}.")]
 
 
 @contextlib.contextmanager

@@ -22,8 +22,9 @@ def predict(spec: Any, prediction: Prediction) -> bytes:
         tensor = list(tensor_protos.encoded(output))
         key = name.encode()
         # An entry of the map `outputs` (field 1) is a message with the key (field 1) and the value (field 2).
-        start = _header(1, len(key)) + key + _header(2, sum(map(len, tensor)))
-        parts += [_header(1, len(start) + sum(map(len, tensor))), start, *tensor]
+        size = sum(map(len, tensor))
+        start = _header(1, len(key)) + key + _header(2, size)
+        parts += [_header(1, len(start) + size), start, *tensor]
     response = protos.PredictResponse()
     _fill_spec(response.model_spec, spec, prediction.version)
     return b"".join([*parts, response.SerializeToString()])
