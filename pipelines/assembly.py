@@ -1,5 +1,6 @@
 """Parts that both pipelines share. For the parts of one pipeline, see pretrain.py and fine_tune.py."""
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -11,12 +12,16 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types.standard_artifacts import Model
 
+from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.settings import PipelineSettings
+from kerasbert_pipelines.settings import PipelineSettings, shared_values
 from kerasbert_pipelines.vertex_and_kubeflow.resources import with_resources
-from kerasbert_tfx.components.model_pusher import ModelPusher
+from kerasbert_tfx.components.experiment_log import ExperimentLog
+from kerasbert_tfx.components.model_pusher import ModelPusher, VertexTarget
 from kerasbert_tfx.records.fingerprints import setting_fingerprint
 from kerasbert_tfx.records.remote_folders import is_remote
+from kerasbert_tfx.vertex.batch_prediction import BatchTable
+from kerasbert_tfx.vertex.vertex_settings import check_place, model_id
 
 # TFX and Beam read the addresses of artifacts as patterns.
 _PATTERN_CHARACTERS = re.compile(r"[*?\[\]{}\\]")
@@ -71,7 +76,37 @@ def model_pusher(trainer: BaseNode, settings: PipelineSettings, **blessings: Any
     """
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=settings.push_folder)
     destination = pusher_pb2.PushDestination(filesystem=filesystem)
-    return ModelPusher(model=trainer.outputs["model"], push_destination=destination, **blessings)
+    config = {"vertex": dataclasses.asdict(_vertex_target(settings))} if settings.push_to == "vertex" else None
+    return ModelPusher(model=trainer.outputs["model"], push_destination=destination, custom_config=config, **blessings)
+
+
+def _vertex_target(settings: PipelineSettings) -> VertexTarget:
+    """Returns where and how the pushed model goes to Vertex AI."""
+    project, region = check_place(settings.project, settings.region, "`push_to: vertex`")
+    table = BatchTable(
+        text_column=getattr(settings, "text_column", "text"),
+        pair_column=getattr(settings, "pair_column", None),
+        table_format=TableFormat(**shared_values(settings, TableFormat)),
+    )
+    name = model_id(settings.vertex, settings.pipeline_name)
+    return VertexTarget(project, region, name, dataclasses.asdict(settings.vertex), dataclasses.asdict(table))
+
+
+def experiment_nodes(settings: PipelineSettings, trainer: BaseNode, evaluator: BaseNode) -> list[BaseNode]:
+    """Returns the node that logs the run to Vertex AI Experiments, if the settings name an experiment."""
+    if settings.vertex.experiment is None:
+        return []
+    project, region = check_place(settings.project, settings.region, "`vertex.experiment`")
+    log = ExperimentLog(
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        pipeline_name=settings.pipeline_name,
+        experiment=settings.vertex.experiment,
+        tensorboard=settings.vertex.tensorboard or "",
+        project=project,
+        region=region,
+    )
+    return [log]
 
 
 def unfinished_folder(settings: PipelineSettings) -> str:

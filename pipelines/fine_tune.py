@@ -18,7 +18,7 @@ from tfx.proto import trainer_pb2
 from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
 from kerasbert.settings import FineTuningSettings
-from kerasbert_pipelines.assembly import assembled, model_importer, model_pusher, unfinished_folder
+from kerasbert_pipelines.assembly import assembled, experiment_nodes, model_importer, model_pusher, unfinished_folder
 from kerasbert_pipelines.fine_tune_evaluation import eval_config
 from kerasbert_pipelines.fine_tune_serving import bulk_inference_nodes, infra_validator, wants_infra_validator
 from kerasbert_pipelines.settings import FineTuneSettings, shared_values
@@ -28,10 +28,13 @@ from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen
 from kerasbert_tfx.components.labelled_schema_gen import MOST_LABELS, LabelledSchemaGen
 from kerasbert_tfx.components.schema_import import SchemaImport
 from kerasbert_tfx.components.skew_check import SkewCheck
+from kerasbert_tfx.components.vertex_tuner import VertexTuner
 from kerasbert_tfx.evaluation import evaluation_views
 from kerasbert_tfx.records.fingerprints import setting_fingerprint
 from kerasbert_tfx.records.input_files import folder_and_pattern
 from kerasbert_tfx.records.labelled_records import Columns
+from kerasbert_tfx.vertex.tuning_job import TrialJobs
+from kerasbert_tfx.vertex.vertex_settings import check_place
 
 _MODULE = "kerasbert_tfx.modules.fine_tuning"
 # Settings of training that the rows or the pipeline's own artifacts replace.
@@ -73,6 +76,7 @@ def create_pipeline(settings: FineTuneSettings) -> Pipeline:
     nodes.append(pusher)
     if settings.bulk_inference:
         nodes += bulk_inference_nodes(settings, columns, trainer, evaluator)
+    nodes += experiment_nodes(settings, trainer, evaluator)
     return assembled(nodes, settings)
 
 
@@ -156,13 +160,34 @@ def _training_nodes(
         shared["base_model"] = start.outputs["result"]
     best = None
     if settings.tune:
-        tuner = Tuner(
-            tuner_fn=f"{_MODULE}.tuner_fn", custom_config={**config, "trials": settings.tuner_trials}, **shared
-        )
+        tuner = _tuner(settings, config, shared)
         nodes.append(tuner)
         best = tuner.outputs["best_hyperparameters"]
     trainer = Trainer(run_fn=f"{_MODULE}.run_fn", hyperparameters=best, custom_config=config, **shared)
     return trainer, [*nodes, trainer]
+
+
+def _tuner(settings: FineTuneSettings, config: dict[str, Any], shared: dict[str, Any]) -> BaseNode:
+    """Returns the node that searches for hyperparameters, in its own step or with jobs on Vertex AI."""
+    config = {**config, "trials": settings.tuner_trials}
+    function = f"{_MODULE}.tuner_fn"
+    if settings.tuner == "keras_tuner":
+        return Tuner(tuner_fn=function, custom_config=config, **shared)
+    project, region = check_place(settings.project, settings.region, "`tuner: vertex`")
+    vertex = settings.vertex
+    jobs = TrialJobs(
+        project=project,
+        region=region,
+        image=str(settings.resources_of("Tuner").image or settings.image),
+        machine_type=vertex.tuner_machine_type,
+        accelerator=vertex.tuner_accelerator,
+        accelerator_count=vertex.tuner_accelerator_count,
+        parallel_trials=vertex.tuner_parallel_trials,
+        service_account=settings.service_account,
+        labels=vertex.labels or {},
+    )
+    config["vertex_trials"] = dataclasses.asdict(jobs)
+    return VertexTuner(tuner_fn=function, custom_config=config, **shared).with_id("Tuner")
 
 
 def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, Any]:

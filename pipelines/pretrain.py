@@ -17,7 +17,7 @@ from tfx.proto import trainer_pb2
 from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
 from kerasbert.settings import PretrainingSettings
-from kerasbert_pipelines.assembly import assembled, model_importer, model_pusher, unfinished_folder
+from kerasbert_pipelines.assembly import assembled, experiment_nodes, model_importer, model_pusher, unfinished_folder
 from kerasbert_pipelines.settings import PretrainSettings, shared_values
 from kerasbert_tfx.components.document_check import DocumentCheck
 from kerasbert_tfx.components.document_examples import DocumentExamples
@@ -94,6 +94,7 @@ def create_pipeline(settings: PretrainSettings) -> Pipeline:
     )
     pusher = model_pusher(trainer, settings, model_blessing=evaluator.outputs["blessing"])
     nodes = [examples, *data_nodes, preprocessing, instances, *training_nodes, evaluator, pusher]
+    nodes += experiment_nodes(settings, trainer, evaluator)
     return assembled(nodes, settings)
 
 

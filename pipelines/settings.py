@@ -27,9 +27,11 @@ from kerasbert.settings.setting_types import (
     Text,
     Texts,
     VocabularySize,
+    hyphens_too,
     yes_or_no,
 )
 from kerasbert_pipelines.settings_reader import read_yaml
+from kerasbert_tfx.vertex.vertex_settings import VertexSettings, check_place, check_push_folder, model_id
 
 Target = Literal["vertex", "kubeflow"]
 # Artifact stores that only Kubeflow's launcher reads: TensorFlow, with which steps read files, does not know them.
@@ -42,6 +44,9 @@ ENVIRONMENT = {
     "region": "GOOGLE_CLOUD_REGION",
     "service_account": "KERASBERT_SERVICE_ACCOUNT",
 }
+
+# Settings under `vertex` that a push to a folder would ignore.
+_PUSH_SETTINGS = ("endpoint", "batch_input", "parent_model")
 
 # The maximum that Kubeflow and Vertex AI allow.
 _PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -121,6 +126,15 @@ class PipelineSettings:
     resources: dict[str, ComponentResources] = Field(
         default_factory=dict, description="Resources of components, by component id."
     )
+    push_to: Literal["folder", "vertex"] = Field(
+        default="folder",
+        description="What is done with a blessed model: `folder` pushes it to `push_folder` only; `vertex` then also "
+        "uploads it to Vertex AI, as the settings under `vertex` say.",
+    )
+    vertex: VertexSettings = Field(
+        default_factory=VertexSettings,
+        description="Model Registry, endpoint, batch prediction, experiment and trials on Vertex AI.",
+    )
 
     def __post_init__(self) -> None:
         # Set defaults that depend on other settings. After this, the instance is frozen.
@@ -141,6 +155,22 @@ class PipelineSettings:
                 "`pipeline_name` must be lower-case letters, digits and hyphens, 128 at most. "
                 f"Received: pipeline_name={name!r}. For example, '{self.default_name}'."
             )
+
+        self._check_vertex()
+
+    def _check_vertex(self) -> None:
+        """Checks that Vertex AI can do what the settings ask for, before anything runs."""
+        if self.push_to == "vertex":
+            check_place(self.project, self.region, "`push_to: vertex`")
+            check_push_folder(self.push_folder)
+            model_id(self.vertex, self.pipeline_name)
+        elif given := [name for name in _PUSH_SETTINGS if getattr(self.vertex, name)]:
+            raise BadInputError(
+                f"`vertex.{given[0]}` has an effect only with `push_to: vertex`. Received: push_to='folder', "
+                f"vertex.{given[0]}={getattr(self.vertex, given[0])!r}. Set `push_to: vertex`, or remove it."
+            )
+        if self.vertex.experiment:
+            check_place(self.project, self.region, "`vertex.experiment`")
 
     @property
     def accepted_schema(self) -> str:
@@ -248,9 +278,14 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     )
     tune: Flag = Field(
         default=False,
-        description="Whether keras-tuner first searches for the best learning rate, batch size and dropout.",
+        description="Whether several trials first search for the best learning rate, batch size and dropout.",
     )
     tuner_trials: Count = Field(default=8, description="Number of trials of the search.")
+    tuner: Annotated[Literal["keras_tuner", "vertex"], BeforeValidator(hyphens_too)] = Field(
+        default="keras_tuner",
+        description="Where the trials run, with `tune`: in the Tuner's own step, with keras-tuner's random search; or "
+        "as jobs of a HyperparameterTuningJob on Vertex AI, with its Bayesian search.",
+    )
     metric: Text | None = Field(
         default=None, description="Metric that the thresholds apply to. The default depends on the task."
     )
@@ -268,6 +303,17 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
     bulk_inference: PathText | None = Field(
         default=None, description="A file, a folder or a glob pattern of tables to label with the blessed model."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tune and self.tuner == "vertex":
+            check_place(self.project, self.region, "`tuner: vertex`")
+            if not (self.image and self.pipeline_root.startswith("gs://")):
+                raise BadInputError(
+                    "Trials on Vertex AI run in the pipeline's image and read its artifacts from Cloud Storage. "
+                    f"Received: image={self.image!r}, pipeline_root={self.pipeline_root!r}. Set `image`, and "
+                    "`pipeline_root` to an address such as 'gs://bucket/kerasbert', or `tuner: keras_tuner`."
+                )
 
 
 # A compiled pipeline contains its settings, so submission only needs to know where to run it.

@@ -57,6 +57,7 @@ def command_reference() -> str:
 def settings_reference() -> str:
     """Returns the page that describes every setting."""
     from kerasbert_pipelines.settings import ComponentResources, FineTuneSettings, PipelineSettings, PretrainSettings
+    from kerasbert_tfx.vertex.vertex_settings import VertexSettings
 
     sections = [
         ("Training", "Used by `pretrain`, `fine-tune` and both pipelines.", TrainingSettings),
@@ -74,6 +75,11 @@ def settings_reference() -> str:
         ("Pretraining: the command's data", "Used by `pretrain`.", PretrainingSettings),
         ("Pipelines", "Used by both pipelines.", PipelineSettings),
         ("Pipelines: resources", "Used for each component, under `resources`.", ComponentResources),
+        (
+            "Pipelines: Vertex AI",
+            "Used under `vertex`, and by `pipeline push-to-vertex`. See [Pushing to Vertex AI](vertex_ai_push.md).",
+            VertexSettings,
+        ),
         (
             "The fine-tuning pipeline",
             "In addition to the settings for training, tables and pipelines.",

@@ -65,7 +65,7 @@ def _type_in_words(info: SettingInfo) -> str:
         return info.own_rule.text
     if info.choices:
         return ", ".join(f"`{choice}`" for choice in info.choices)
-    words = "path" if info.is_path else _TYPES[info.kind]
+    words = "path" if info.is_path else _TYPES.get(info.kind, "mapping")
     words = f"list of {words}s" if info.is_list else words
     bounds = [f"{_SIGNS[bound]} {value}" for bound, value in info.bounds.items() if value < _LARGE]
     return f"{words}, {' and '.join(bounds)}" if bounds else words
@@ -75,7 +75,7 @@ def _default_in_words(info: SettingInfo) -> str:
     """A setting's default; nothing where the meaning says what is done without a value."""
     if info.default is dataclasses.MISSING:
         return "required"
-    if info.default in (None, "", (), {}):
+    if info.default in (None, "", (), {}) or info.kind is info.item_class:
         return ""
     text = {True: "true", False: "false"}.get(info.default) if info.kind is bool else str(info.default)
     return f"`{text}`"

@@ -24,7 +24,7 @@ class SettingInfo:
     Attributes:
         name: the setting's name in Python and YAML.
         kind: `int`, `float`, `bool`, `str`, `dict`, or another settings class.
-        item_class: the settings class of a mapping's values, if it is one.
+        item_class: the settings class of a mapping's values, or that of the mapping itself, which then is `kind` too.
         is_list: whether it takes several values.
         is_optional: whether it may be None.
         is_path: whether a text is a path.
@@ -89,12 +89,15 @@ class SettingInfo:
     @property
     def example(self) -> Any:
         """A value that would be accepted: the default where that says something."""
-        if self.default not in (None, "", (), {}, dataclasses.MISSING):
+        if self.default not in (None, "", (), {}, dataclasses.MISSING) and self.kind is not self.item_class:
             return self.default
         if self.own_rule or self.choices:
             return self.own_rule.example if self.own_rule else self.choices[0]
         if self.kind in _NUMBERS:
             return self.kind(self.bounds.get("ge", self.bounds.get("gt", 0) + 0.1 if self.kind is float else 1))
+        if self.kind is self.item_class:
+            first = next(iter(settings_of(self.kind).values()))
+            return {first.name: first.example}
         examples: dict[type, Any] = {bool: True, dict: {"Trainer": {"cpu": 4}}}
         return examples.get(self.kind, self.name)
 

@@ -140,6 +140,11 @@ def yes_or_no(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def hyphens_too(value: Any) -> Any:
+    """Converts the name of a choice, e.g. of a package, that is written with hyphens: "keras-tuner"."""
+    return value.strip().replace("-", "_") if isinstance(value, str) else value
+
+
 def class_weights(value: Any) -> Any:
     """Converts text to class weights: "balanced", "label=weight,label=weight" or a JSON object.
 
@@ -182,6 +187,7 @@ _WHOLE, _NUMBER = BeforeValidator(whole_number), BeforeValidator(finite_number)
 Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT), _WHOLE]
 Length = Annotated[int, Field(ge=8, le=_LARGEST_COUNT), _WHOLE]
 VocabularySize = Annotated[int, Field(ge=7, le=_LARGEST_COUNT), _WHOLE]
+Percent = Annotated[int, Field(ge=0, le=100), _WHOLE]
 Seed = Annotated[int, Field(ge=0, le=_LARGEST_SEED), _WHOLE]
 Finite = Annotated[float, _NUMBER]
 Positive = Annotated[float, Field(gt=0), _NUMBER]

@@ -164,11 +164,12 @@ def _source_of(kind: type, name: str) -> Source:
 
 
 def _owner(kind: type, path: Sequence[str]) -> type:
-    """The settings class that the last name of a path belongs to, e.g. that of `resources.Trainer.cpu`."""
-    if len(path) < 3:
+    """The settings class that has the last name of a path, e.g. of `resources.Trainer.cpu` or `vertex.endpoint`."""
+    info = settings_of(kind).get(path[0])
+    inner = info.item_class if info else None
+    if info is None or inner is None:
         return kind
-    inner = settings_of(kind)[path[0]].item_class
-    return inner or kind
+    return inner if len(path) > (1 if info.kind is inner else 2) else kind
 
 
 def _suggestion(owner: type, path: Sequence[str]) -> str:

@@ -184,6 +184,11 @@ def _check_settings(settings: PipelineSettings, target: Target) -> None:
         )
     if target == "kubeflow":
         check_stores(settings)
+        if getattr(settings, "tune", False) and getattr(settings, "tuner", "") == "vertex":
+            raise BadInputError(
+                "Trials on Vertex AI read artifacts from Cloud Storage, and steps on Kubeflow see local files. "
+                "Received: tuner='vertex' for target kubeflow. Set `tuner: keras_tuner`, or compile for vertex."
+            )
     for name in ("pipeline_root", *_PLACES) if target == "vertex" else _PLACES:
         scheme, sign, _ = (getattr(settings, name, None) or "").partition("://")
         if sign and scheme not in tf.io.gfile.get_registered_schemes():

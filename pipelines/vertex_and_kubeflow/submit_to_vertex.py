@@ -7,6 +7,7 @@ from typing import Any
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.settings import PipelineSettings
 from kerasbert_pipelines.vertex_and_kubeflow.submitted_file import check_schedule, read_compiled, run_values
+from kerasbert_tfx.vertex.vertex_settings import check_place
 
 
 def submit(
@@ -15,6 +16,7 @@ def submit(
     parameters: Mapping[str, Any] | None = None,
     job_id: str | None = None,
     schedule: str | None = None,
+    experiment: str | None = None,
 ) -> Any:
     """Starts a run of a compiled pipeline, or creates a schedule of runs, and returns immediately.
 
@@ -25,6 +27,7 @@ def submit(
         job_id: A name for the run. By default the client makes one from the time.
         schedule: A cron expression with five fields, e.g. "TZ=Europe/Berlin 0 3 * * *". At most one run at a time is
             started. None starts one run now.
+        experiment: An experiment of Vertex AI to which the run belongs. It is created if it does not exist.
 
     Returns:
         The client's `PipelineJob` or `PipelineJobSchedule`, with its name, state and page.
@@ -36,11 +39,12 @@ def submit(
     job = read_compiled(path, "vertex")
     given = run_values(path, job["pipelineSpec"], parameters or {})
     check_schedule(schedule, 5, "'0 3 * * *'")
-    if not (settings.project and settings.region):
+    check_place(settings.project, settings.region, "Vertex AI")
+    if experiment is not None and schedule is not None:
         raise BadInputError(
-            f"Vertex AI needs a project and a region. Received: project={settings.project!r}, "
-            f"region={settings.region!r}. Set `project` and `region`, or the environment variables "
-            "GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_REGION."
+            "Only a run that starts now can be put into an experiment. Received: "
+            f"experiment={experiment!r}, schedule={schedule!r}. Set `vertex.experiment` before the pipeline is "
+            "compiled, so that each run logs itself."
         )
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
@@ -65,7 +69,7 @@ def submit(
                 max_concurrent_run_count=1,
                 service_account=settings.service_account,
             )
-        run.submit(service_account=settings.service_account)
+        run.submit(service_account=settings.service_account, experiment=experiment)
     except GoogleAuthError as error:
         raise BadInputError(
             f"Vertex AI needs credentials. Received: {error}. Run `gcloud auth application-default login`, or set "
@@ -74,5 +78,10 @@ def submit(
     except GoogleAPICallError as error:
         raise BadInputError(
             f"Vertex AI refused the run. Received: {error.code} {error.message}. Fix the problem that it names."
+        ) from error
+    except RuntimeError as error:
+        # What the client makes of an error of the experiment.
+        raise BadInputError(
+            f"Vertex AI refused the experiment. Received: {error} ({error.__cause__}). Use another `experiment`."
         ) from error
     return run

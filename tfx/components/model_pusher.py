@@ -4,8 +4,13 @@ TFX's own Pusher copies file by file into the final folder, and pushes an unchan
 This component writes a version to a temporary folder and renames it, numbers it above all existing versions, and does
 nothing if the newest version has the same content. A bucket cannot rename folders: there `saved_model.pb`, without
 which no server loads a version, is copied last.
+
+With `custom_config={"vertex": ...}`, a pushed version is then uploaded to Vertex AI: see tfx/vertex/pushing.py. If that
+fails, the version stays in the folder, and the next attempt continues from there.
 """
 
+import dataclasses
+import json
 import time
 from typing import Any
 
@@ -19,12 +24,18 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
+from kerasbert.data import TableFormat
 from kerasbert.errors import BadInputError
 from kerasbert.export.version_folders import next_version_folder
 from kerasbert.files import write_folder_aside
+from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.fingerprints import fingerprint
 from kerasbert_tfx.records.pushed_versions import pushed_versions, version_folder
 from kerasbert_tfx.records.remote_folders import is_remote
+from kerasbert_tfx.vertex.batch_prediction import BatchTable
+from kerasbert_tfx.vertex.client import Vertex
+from kerasbert_tfx.vertex.pushing import VertexPush, push_to_vertex
+from kerasbert_tfx.vertex.vertex_settings import VertexSettings
 
 _COPIED_LAST = "saved_model.pb"
 
@@ -41,7 +52,8 @@ class ModelPusherExecutor(Executor):
         """Pushes the model if it is blessed.
 
         Raises:
-            BadInputError: If the folder cannot be written. The versions pushed before are unchanged.
+            BadInputError: If the folder cannot be written: the versions pushed before are unchanged. Or if Vertex AI
+                refuses or fails: the new version is in the folder.
         """
         destination = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
@@ -62,7 +74,37 @@ class ModelPusherExecutor(Executor):
                 "Free space, change its permissions, or choose another `push_folder`."
             ) from error
         io_utils.copy_dir(model, pushed.uri)
+        config = json.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null")
+        if config:
+            outcome = VertexTarget(**config["vertex"]).push(version)
+            write_metrics(pushed.uri, dict(outcome.lines()))
+            pushed.set_string_custom_property("vertex_model", outcome.version.name)
         self._MarkPushed(pushed, pushed_destination=version, pushed_version=version.rpartition("/")[2])
+
+
+@dataclasses.dataclass(frozen=True)
+class VertexTarget:
+    """Where and how a pushed version goes to Vertex AI, as JSON values.
+
+    Attributes:
+        project: Google Cloud project.
+        region: Google Cloud region.
+        model_id: The model's id in Model Registry.
+        settings: The fields of `VertexSettings`.
+        table: The fields of `BatchTable`, with `table_format` as the fields of `TableFormat`.
+    """
+
+    project: str
+    region: str
+    model_id: str
+    settings: dict[str, Any]
+    table: dict[str, Any]
+
+    def push(self, version: str) -> VertexPush:
+        """Does what the settings say with a pushed version."""
+        table = BatchTable(**{**self.table, "table_format": TableFormat(**self.table["table_format"])})
+        place = Vertex(self.project, self.region)
+        return push_to_vertex(version, self.model_id, VertexSettings(**self.settings), table, place)
 
 
 class ModelPusher(Pusher):

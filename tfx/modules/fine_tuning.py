@@ -2,7 +2,8 @@
 
 The training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config`
 contains `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` without the paths of data),
-`starts_from_model`, `unfinished` (see training_folder.py) and, for the Tuner, `trials`.
+`starts_from_model`, `unfinished` (see training_folder.py) and, for the Tuner, `trials`. On Vertex AI, trials are
+separate jobs: see `kerasbert_tfx.vertex.tuning_trial`.
 """
 
 import contextlib
@@ -61,14 +62,61 @@ def run_fn(fn_args: FnArgs) -> None:
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """Searches for the best learning rate, batch size and dropout by the monitored validation metric."""
+    return TunerFnResult(tuner=FineTuningTuner(fn_args, trial_rows(fn_args)), fit_kwargs={})
+
+
+def trial_rows(fn_args: FnArgs) -> FineTuningRows:
+    """Returns the rows that trials train on and are compared by.
+
+    Raises:
+        BadInputError: If the vocabulary does not fit the rows.
+    """
     config = fn_args.custom_config
     rows = _rows(fn_args, Columns(**config["columns"]))
     # Checked only once, because all trials have the same vocabulary.
     with _local_inputs(fn_args) as paths:
         settings = _settings(config, {}, **{**paths, "output": ""})
         check_vocabulary(settings, make_backbone(settings, settings.sequence_length)[1], rows.train)
-    tuner = FineTuningTuner(fn_args, FineTuningRows(rows.train, rows.validation))
-    return TunerFnResult(tuner=tuner, fit_kwargs={})
+    return FineTuningRows(rows.train, rows.validation)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """What a search looks for, whoever runs it.
+
+    Attributes:
+        space: The hyperparameters.
+        metric: The metric that trials are compared by.
+        is_error: Whether a lower metric is better.
+        seed: A seed for the choice of values.
+    """
+
+    space: keras_tuner.HyperParameters
+    metric: str
+    is_error: bool
+    seed: int
+
+
+def search_of(config: Mapping[str, Any]) -> Search:
+    """Returns the search that a Tuner's `custom_config` describes."""
+    settings = _settings(config, {}, output="", start_from=None)
+    space = keras_tuner.HyperParameters()
+    rate = settings.learning_rate
+    space.Float("learning_rate", rate / 5, rate * 5, sampling="log", default=rate)
+    sizes = sorted({max(1, settings.batch_size // 2), settings.batch_size, settings.batch_size * 2})
+    space.Choice("batch_size", sizes, default=settings.batch_size)
+    space.Choice("dropout", [0.0, 0.1, 0.2], default=0.1)
+    metric = monitored_metric(settings)
+    return Search(space, metric, metric == "loss", settings.seed)
+
+
+def run_trial(fn_args: FnArgs, rows: FineTuningRows, values: Mapping[str, Any]) -> float:
+    """Fine-tunes with the values of one trial, and returns the metric that trials are compared by."""
+    with tempfile.TemporaryDirectory() as folder, _local_inputs(fn_args) as paths:
+        settings = _settings(fn_args.custom_config, values, **{**paths, "output": folder})
+        metrics = fine_tune(settings, rows=rows).metrics
+    keras.backend.clear_session()
+    return float(metrics[monitored_metric(settings)])
 
 
 class FineTuningTuner(keras_tuner.RandomSearch):
@@ -82,25 +130,14 @@ class FineTuningTuner(keras_tuner.RandomSearch):
     def __init__(self, fn_args: FnArgs, rows: FineTuningRows) -> None:
         self._fn_args = fn_args
         self._rows = rows
-        settings = _settings(fn_args.custom_config, {}, output="", start_from=None)
-        self._metric = monitored_metric(settings)
-        space = keras_tuner.HyperParameters()
-        space.Float(
-            "learning_rate",
-            settings.learning_rate / 5,
-            settings.learning_rate * 5,
-            sampling="log",
-            default=settings.learning_rate,
-        )
-        sizes = sorted({max(1, settings.batch_size // 2), settings.batch_size, settings.batch_size * 2})
-        space.Choice("batch_size", sizes, default=settings.batch_size)
-        space.Choice("dropout", [0.0, 0.1, 0.2], default=0.1)
+        search = search_of(fn_args.custom_config)
+        self._metric = search.metric
         super().__init__(
             hypermodel=None,
-            objective=keras_tuner.Objective(self._metric, "min" if self._metric == "loss" else "max"),
+            objective=keras_tuner.Objective(search.metric, "min" if search.is_error else "max"),
             max_trials=fn_args.custom_config["trials"],
-            seed=settings.seed,
-            hyperparameters=space,
+            seed=search.seed,
+            hyperparameters=search.space,
             tune_new_entries=False,
             directory=fn_args.working_dir,
             project_name="fine_tuning",
@@ -108,12 +145,7 @@ class FineTuningTuner(keras_tuner.RandomSearch):
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Fine-tunes with the values of one trial."""
-        values = dict(trial.hyperparameters.values)
-        with tempfile.TemporaryDirectory() as folder, _local_inputs(self._fn_args) as paths:
-            settings = _settings(self._fn_args.custom_config, values, **{**paths, "output": folder})
-            metrics = fine_tune(settings, rows=self._rows).metrics
-        keras.backend.clear_session()
-        return {self._metric: float(metrics[self._metric])}
+        return {self._metric: run_trial(self._fn_args, self._rows, trial.hyperparameters.values)}
 
 
 def _rows(fn_args: FnArgs, columns: Columns) -> FineTuningRows:

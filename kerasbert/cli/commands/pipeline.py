@@ -12,6 +12,7 @@ class PipelineGroup(LazyGroup):
         "run": "Run a pipeline on this machine.",
         "compile": "Write a pipeline for Vertex AI or Kubeflow Pipelines.",
         "submit": "Start a compiled pipeline on Vertex AI or Kubeflow Pipelines.",
+        "push-to-vertex": "Upload a model to Vertex AI, deploy it, and predict a batch with it.",
         "schema": "Print the JSON schema of a pipeline's settings, for editors.",
     }
     module_prefix = "pipeline_"

@@ -10,7 +10,7 @@ from kerasbert.errors import BadInputError
 # Options of one backend only.
 _ONLY = {
     "vertex": ("project", "region", "job_id"),
-    "kubeflow": ("host", "namespace", "experiment", "run_name"),
+    "kubeflow": ("host", "namespace", "run_name"),
 }
 
 
@@ -28,7 +28,7 @@ _ONLY = {
 @click.option("--job-id", help="Vertex AI: name of the run. By default, the pipeline's name with the time.")
 @click.option("--host", help="Kubeflow: address of the API, e.g. http://localhost:8080. Required.")
 @click.option("--namespace", help="Kubeflow: namespace, if the cluster has several users.")
-@click.option("--experiment", help="Kubeflow: experiment of the run. By default, Default.")
+@click.option("--experiment", help="Experiment of the run. On Kubeflow, Default by default.")
 @click.option("--run-name", help="Kubeflow: name of the run or the schedule. By default, the pipeline's name.")
 @click.option(
     "--schedule",
@@ -79,7 +79,7 @@ def submit(
     if target == "vertex":
         from kerasbert_pipelines.vertex_and_kubeflow.submit_to_vertex import submit as submit_to_vertex
 
-        run = submit_to_vertex(file, settings, values, given["job_id"], given["schedule"])
+        run = submit_to_vertex(file, settings, values, given["job_id"], given["schedule"], given["experiment"])
         click.echo(f"{'Schedule' if given['schedule'] else 'Run'}: {run.resource_name}")
         click.echo(f"Page: {run._dashboard_uri()}")
         return

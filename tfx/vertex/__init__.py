@@ -1,0 +1,1 @@
+"""Vertex AI for the components of a pipeline and for commands: registry, endpoints, jobs, experiments."""
