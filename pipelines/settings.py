@@ -31,6 +31,7 @@ from kerasbert.settings.setting_types import (
     yes_or_no,
 )
 from kerasbert_pipelines.settings_reader import read_yaml
+from kerasbert_tfx.vertex.setting_forms import is_in_store
 from kerasbert_tfx.vertex.vertex_settings import VertexSettings, check_place, check_push_folder, model_id
 
 Target = Literal["vertex", "kubeflow"]
@@ -308,7 +309,7 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
         super().__post_init__()
         if self.tune and self.tuner == "vertex":
             check_place(self.project, self.region, "`tuner: vertex`")
-            if not (self.image and self.pipeline_root.startswith("gs://")):
+            if not (self.image and is_in_store(self.pipeline_root)):
                 raise BadInputError(
                     "Trials on Vertex AI run in the pipeline's image and read its artifacts from Cloud Storage. "
                     f"Received: image={self.image!r}, pipeline_root={self.pipeline_root!r}. Set `image`, and "

@@ -88,6 +88,8 @@ def log_run(
     points = 0
     instance = place.full_name("tensorboards", tensorboard) if tensorboard else None
     with _errors(), _as_quiet():
+        # Some of the client's requests go to its default region, whatever region they are about.
+        aiplatform.init(**where)
         aiplatform.Experiment.get_or_create(experiment, **where)
         logged = aiplatform.ExperimentRun.get(run, experiment=experiment, **where)
         if logged is None:
@@ -123,13 +125,13 @@ def _errors() -> Iterator[None]:
 @contextlib.contextmanager
 def _as_quiet() -> Iterator[None]:
     """Keeps Google's client from printing a line for each request."""
-    logger = logging.getLogger("google.cloud.aiplatform")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    disabled = logging.root.manager.disable
+    # Each of its modules has a logger with a level of its own.
+    logging.disable(max(disabled, logging.INFO))
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logging.disable(disabled)
 
 
 def _parameter(value: Any) -> float | int | str:

@@ -30,7 +30,7 @@ def read_curves(folder: str) -> dict[str, list[Point]]:
     Args:
         folder: The folder, on any file system. A missing one has no curves.
     """
-    # After a run was resumed, the later file repeats steps of an earlier one: the later value counts.
+    # After a run was resumed, a later file repeats steps of an earlier one: the later value counts.
     curves: dict[str, dict[int, Point]] = {}
     for place, name in _event_files(folder.rstrip("/")):
         prefix = place.removeprefix(folder.rstrip("/")).strip("/")
@@ -38,7 +38,8 @@ def read_curves(folder: str) -> dict[str, list[Point]]:
             for value in event.summary.value:
                 if (number := _scalar(value)) is not None:
                     curve = curves.setdefault(f"{prefix}/{value.tag}".strip("/"), {})
-                    curve[event.step] = Point(event.step, number, event.wall_time)
+                    point = Point(event.step, number, event.wall_time)
+                    curve[event.step] = max(curve.get(event.step, point), point, key=lambda point: point.wall_time)
     return {name: [curve[step] for step in sorted(curve)] for name, curve in sorted(curves.items())}
 
 
@@ -73,7 +74,7 @@ def upload_curves(curves: Mapping[str, Sequence[Point]], run: str, place: Vertex
 
 
 def _event_files(folder: str) -> Iterator[tuple[str, str]]:
-    """Yields folder and name of each event file, in the order in which they were written."""
+    """Yields folder and name of each event file."""
     if not tf.io.gfile.isdir(folder):
         return
     for place, _, names in tf.io.gfile.walk(folder):
