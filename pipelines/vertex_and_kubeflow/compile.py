@@ -77,6 +77,7 @@ def compile_pipeline(
 def local_places(settings: PipelineSettings) -> dict[str, str]:
     """Returns the settings whose files are not in a bucket. The container image must contain these files."""
     given = {name: address_of(settings, name) for name in ("pipeline_root", *_PLACES)}
+    given["vertex.batch_input"] = settings.vertex.batch_input
     # Vertex AI mounts buckets under /gcs.
     return {
         name: value for name, value in given.items() if value and "://" not in value and not value.startswith("/gcs/")

@@ -69,7 +69,7 @@ def submit(
                 max_concurrent_run_count=1,
                 service_account=settings.service_account,
             )
-        run.submit(service_account=settings.service_account, experiment=experiment)
+        _start(run, settings, experiment)
     except GoogleAuthError as error:
         raise BadInputError(
             f"Vertex AI needs credentials. Received: {error}. Run `gcloud auth application-default login`, or set "
@@ -79,9 +79,25 @@ def submit(
         raise BadInputError(
             f"Vertex AI refused the run. Received: {error.code} {error.message}. Fix the problem that it names."
         ) from error
-    except RuntimeError as error:
-        # What the client makes of an error of the experiment.
-        raise BadInputError(
-            f"Vertex AI refused the experiment. Received: {error} ({error.__cause__}). Use another `experiment`."
-        ) from error
     return run
+
+
+def _start(run: Any, settings: PipelineSettings, experiment: str | None) -> None:
+    """Starts a run, and puts it into an experiment."""
+    try:
+        run.submit(service_account=settings.service_account, experiment=experiment)
+    except RuntimeError as error:
+        # What the client makes of an error of the experiment, before or after it starts the run.
+        started = _resource_name(run)
+        raise BadInputError(
+            f"{f'The run {started} was started, but ' if started else ''}Vertex AI refused the experiment. Received: "
+            f"{error} ({error.__cause__}). Use another `experiment`."
+        ) from error
+
+
+def _resource_name(run: Any) -> str | None:
+    """Returns the name of a run, or None if it was not started."""
+    try:
+        return str(run.resource_name)
+    except RuntimeError:
+        return None

@@ -62,14 +62,15 @@ def wire(aiplatform, monkeypatch):
     """The intercepted requests, and the answer that they get."""
     requests = []
     body = {"name": "projects/1/locations/us-central1/pipelineJobs/run-1", "state": 1, "projectNumber": "1"}
-    answer = {"status": 200, "body": body}
+    answer = {"status": 200, "body": body, "routes": {}}
 
     def request(self, method, url, data=None, headers=None, **kwargs):
         requests.append({"method": method, "url": url, "body": json.loads(data or "{}")})
         response = Response()
         response.request = Request(method, url).prepare()
         response.status_code = answer["status"]
-        response._content = json.dumps(answer["body"]).encode()
+        ends = [end for end in answer["routes"] if url.partition("?")[0].endswith(end)]
+        response._content = json.dumps(answer["routes"][ends[0]] if ends else answer["body"]).encode()
         response.headers["content-type"] = "application/json"
         return response
 
@@ -115,6 +116,33 @@ def test_a_schedule_starts_one_run_at_a_time(compiled, wire):
     job = body["createPipelineJobRequest"]["pipelineJob"]
     assert job["runtimeConfig"]["parameterValues"]["epochs"] == 5
     assert job["serviceAccount"] == "runner@a-project.example"
+
+
+def test_a_run_may_belong_to_an_experiment(compiled, wire):
+    requests, answer = wire
+    contexts = "projects/a-project/locations/us-central1/metadataStores/default/contexts"
+    run = {**answer["body"], "jobDetail": {"pipelineRunContext": {"name": f"{contexts}/run-1"}}}
+    answer["routes"] = {
+        "/contexts/questions": {"name": f"{contexts}/questions", "schemaTitle": "system.Experiment", "metadata": {}},
+        "/pipelineJobs": run,
+        "/pipelineJobs/run-1": run,
+        "/contexts/run-1": {"name": f"{contexts}/run-1", "schemaTitle": "system.PipelineRun"},
+        "/metadataStores/default": {"name": contexts.removesuffix("/contexts")},
+    }
+    submit_to_vertex.submit(compiled, SETTINGS, job_id="run-1", experiment="questions")
+    posts = [request for request in requests if request["method"].upper() == "POST"]
+    assert [request["url"].partition("?")[0].rpartition("/")[2] for request in posts] == [
+        "pipelineJobs",
+        "questions:addContextChildren",
+    ]
+    assert posts[1]["body"]["childContexts"] == [f"{contexts}/run-1"]
+
+
+def test_an_experiment_and_a_schedule_exclude_each_other(compiled, wire):
+    requests, _ = wire
+    with pytest.raises(BadInputError, match=r"Only a run that starts now .* Received: experiment='e', schedule='0 3 "):
+        submit_to_vertex.submit(compiled, SETTINGS, schedule="0 3 * * *", experiment="e")
+    assert requests == []
 
 
 def test_numbers_that_yaml_reads_as_text_are_converted(compiled, wire):

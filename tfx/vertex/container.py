@@ -31,15 +31,21 @@ num_batch_threads { value: 4 }
 """
 
 
-def serving_image(image: str | None, place: Vertex) -> str:
+def serving_image(image: str | None, place: Vertex, accelerator: str | None = None) -> str:
     """Returns the given image, or TensorFlow Serving's in the project's mirror of Docker Hub.
+
+    Args:
+        image: The image of the settings.
+        place: Project and region.
+        accelerator: The accelerator of the machines. The image for CPUs would ignore it.
 
     Example:
         >>> serving_image(None, Vertex("my-project", "europe-west4"))
         'europe-west4-docker.pkg.dev/my-project/docker-hub/tensorflow/serving:2.20.0'
     """
     # Artifact Registry writes the colon of a project's domain as a slash.
-    return image or f"{place.region}-docker.pkg.dev/{place.project.replace(':', '/')}/docker-hub/{SERVING_TAG}"
+    mirror = f"{place.region}-docker.pkg.dev/{place.project.replace(':', '/')}/docker-hub"
+    return image or f"{mirror}/{SERVING_TAG}{'-gpu' if accelerator else ''}"
 
 
 def serving_arguments(name: str) -> list[str]:

@@ -55,7 +55,7 @@ def register(pushed: str, model_id: str, settings: VertexSettings, place: Vertex
     Raises:
         BadInputError: The parent model does not exist, or Vertex AI refuses or fails.
     """
-    container = container_spec(model_id, serving_image(settings.serving_image, place))
+    container = container_spec(model_id, serving_image(settings.serving_image, place, settings.accelerator))
     content = _fingerprint(pushed, container)
     models = place.service("ModelService")
     parent = place.full_name("models", settings.parent_model or model_id)

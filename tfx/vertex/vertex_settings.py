@@ -79,7 +79,8 @@ class VertexSettings:
     serving_image: ServingImage | None = Field(
         default=None,
         description=f"TensorFlow Serving's image. By default, REGION-docker.pkg.dev/PROJECT/docker-hub/{SERVING_TAG}: "
-        "an Artifact Registry repository named `docker-hub` that mirrors Docker Hub.",
+        "an Artifact Registry repository named `docker-hub` that mirrors Docker Hub. With `accelerator`, the tag ends "
+        "in `-gpu`.",
     )
     serving_account: Account | None = Field(
         default=None, description="Service account of the deployed model's container. By default, Vertex AI's own."
