@@ -9,5 +9,15 @@ from kerasbert.layers.encoder_block import EncoderBlock
 from kerasbert.layers.feed_forward import FeedForward
 from kerasbert.layers.masked_lm_head import MaskedLMHead
 from kerasbert.layers.pooling import Pooling
+from kerasbert.layers.token_layout import TokenLayout, token_layout
 
-__all__ = ["BertEmbeddings", "EncoderBlock", "FeedForward", "MaskedLMHead", "Pooling", "SelfAttention"]
+__all__ = [
+    "BertEmbeddings",
+    "EncoderBlock",
+    "FeedForward",
+    "MaskedLMHead",
+    "Pooling",
+    "SelfAttention",
+    "TokenLayout",
+    "token_layout",
+]

@@ -8,8 +8,9 @@ from keras import ops
 
 from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
 from kerasbert.errors import BadInputError
+from kerasbert.layers.token_layout import TokenLayout
 
-# B batch, T tokens, H hidden size, N heads, D head size = H / N
+# B batch, T tokens, F tokens of a flat list, H hidden size, N heads, D head size = H / N
 
 # Added to the scores of padding positions, in at least float32: their probability is then exactly 0 if the row has any
 # real position, and a row of only padding still has finite scores. (The largest float16 number is 65504.)
@@ -30,9 +31,10 @@ class SelfAttention(keras.layers.Layer):
         padding_mask: `[B, T]`, 0 at padding tokens and another value at real tokens. Defaults to the Keras mask of
             `hidden`; without one, every token is real.
         return_attention_scores: also return the attention probabilities `[B, N, T, T]` before dropout.
+        layout: the `TokenLayout` of hidden states that are a flat list `[F, H]`. It has the padding mask.
 
     Returns:
-        Hidden states `[B, T, H]`; with `return_attention_scores`, a pair of these and the probabilities.
+        Hidden states of the same shape; with `return_attention_scores`, a pair of these and the probabilities.
 
     Raises:
         BadInputError: an argument is invalid, H is not divisible by the number of heads, or the mask is not `[B, T]`.
@@ -87,18 +89,26 @@ class SelfAttention(keras.layers.Layer):
         return_attention_scores: bool = False,
         training: bool | None = None,
         mask: Any = None,
+        layout: TokenLayout | None = None,
     ) -> Any:
-        """Return hidden states [B, T, H]."""
-        batch, tokens, hidden_size = ops.shape(hidden)
+        """Return hidden states [B, T, H], or [F, H] with a layout."""
+        shape = ops.shape(hidden)
         # On CPUs, one product over all tokens of the batch is faster than one product per row.
-        flat = ops.reshape(hidden, (-1, hidden_size))  # [B, T, H] -> [B*T, H]
+        flat = ops.reshape(hidden, (-1, shape[-1]))  # [B, T, H] -> [B*T, H]
+        scale = 1.0 / math.sqrt(self._head_size)
+        query, key, value = self.query(flat) * scale, self.key(flat), self.value(flat)
+        if layout is None:
+            batch, tokens = shape[:2]
+        else:
+            batch, tokens = ops.shape(layout.padding_mask)
+            padding_mask = layout.padding_mask
+            query, key, value = (layout.to_rows(part, fill=False) for part in (query, key, value))
         split = (batch, tokens, self.num_attention_heads, self._head_size)
-        query = ops.reshape(self.query(flat) * (1.0 / math.sqrt(self._head_size)), split)
-        key = ops.reshape(self.key(flat), split)
-        value = ops.reshape(self.value(flat), split)
+        query, key, value = (ops.reshape(part, split) for part in (query, key, value))
 
-        # [B, N, T, D] x [B, N, D, T] -> [B, N, T, T]
-        scores = ops.matmul(ops.transpose(query, (0, 2, 1, 3)), ops.transpose(key, (0, 2, 3, 1)))
+        query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))  # [B, N, T, D]
+        # TensorFlow folds a transpose of the last two dimensions into the product.
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # [B, N, T, T]
         scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
         padding_mask = mask if padding_mask is None else padding_mask
         if padding_mask is not None:
@@ -108,9 +118,10 @@ class SelfAttention(keras.layers.Layer):
         weights = ops.cast(self.dropout_layer(probabilities, training=training), self.compute_dtype)
 
         # [B, N, T, T] x [B, N, T, D] -> [B, N, T, D] -> [B, T, N, D] -> [B*T, H]
-        context = ops.transpose(ops.matmul(weights, ops.transpose(value, (0, 2, 1, 3))), (0, 2, 1, 3))
-        output = self.output_dense(ops.reshape(context, (-1, hidden_size)))
-        output = ops.reshape(output, (batch, tokens, hidden_size))
+        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        context = ops.reshape(context, (batch, tokens, shape[-1]))
+        flat = ops.reshape(context, (-1, shape[-1])) if layout is None else layout.to_flat(context)
+        output = ops.reshape(self.output_dense(flat), shape)
         return (output, probabilities) if return_attention_scores else output
 
     def _padding_scores(self, padding_mask: Any, dtype: str) -> Any:

@@ -10,6 +10,7 @@ from keras import ops
 
 from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
 from kerasbert.errors import BadInputError
+from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, H hidden size
 
@@ -30,9 +31,10 @@ class BertEmbeddings(keras.layers.Layer):
     Call arguments:
         token_ids: int32 `[B, T]`.
         segment_ids: int32 `[B, T]`. Defaults to 0 everywhere.
+        layout: a `TokenLayout`. With it, only the tokens of its flat list are embedded.
 
     Returns:
-        Hidden states `[B, T, H]`.
+        Hidden states `[B, T, H]`, or `[F, H]` with a layout.
 
     Raises:
         BadInputError: an argument is invalid, or the input is longer than `max_position_embeddings`. If the length is
@@ -86,10 +88,20 @@ class BertEmbeddings(keras.layers.Layer):
             initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
         )
 
-    def call(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
-        """Return hidden states [B, T, H] for token ids [B, T]."""
+    def call(
+        self,
+        token_ids: Any,
+        segment_ids: Any = None,
+        training: bool | None = None,
+        layout: TokenLayout | None = None,
+    ) -> Any:
+        """Return hidden states [B, T, H] for token ids [B, T], or [F, H] with a layout."""
         length = checked_length(token_ids, self.max_position_embeddings)
         positions = ops.slice(ops.convert_to_tensor(self.position_embeddings), (0, 0), (length, self.hidden_size))
+        if layout is not None:
+            positions = ops.take(positions, layout.positions, axis=0)  # [T, H] -> [F, H]
+            token_ids = layout.to_flat(token_ids)
+            segment_ids = None if segment_ids is None else layout.to_flat(segment_ids)
         # [V, H] indexed by [B, T] -> [B, T, H]; positions [T, H] are the same for all rows of the batch
         hidden = ops.take(self.word_embeddings, token_ids, axis=0)
         if segment_ids is None:
@@ -98,7 +110,7 @@ class BertEmbeddings(keras.layers.Layer):
             hidden = hidden + positions + ops.take(self.segment_embeddings, segment_ids, axis=0)
         return self.dropout_layer(self.layer_norm(hidden), training=training)
 
-    def compute_output_spec(self, token_ids: Any, segment_ids: Any = None, training: bool | None = None) -> Any:
+    def compute_output_spec(self, token_ids: Any, segment_ids: Any = None, **kwargs: Any) -> Any:
         """Return [B, T, H] for [B, T] without tracing `call`: JAX cannot slice a table at an unknown length."""
         checked_length(token_ids, self.max_position_embeddings)
         return keras.KerasTensor((*token_ids.shape, self.hidden_size), dtype=self.compute_dtype)

@@ -8,8 +8,9 @@ from kerasbert.argument_checks import check_positive_integer, check_positive_num
 from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
 from kerasbert.layers.attention import SelfAttention
 from kerasbert.layers.feed_forward import FeedForward
+from kerasbert.layers.token_layout import TokenLayout
 
-# B batch, T tokens, H hidden size, N heads
+# B batch, T tokens, F tokens of a flat list, H hidden size, N heads
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
@@ -29,9 +30,10 @@ class EncoderBlock(keras.layers.Layer):
         hidden: hidden states `[B, T, H]`.
         padding_mask: `[B, T]`, 0 at padding tokens and another value at real tokens. See `SelfAttention`.
         return_attention_scores: also return the attention probabilities `[B, N, T, T]`.
+        layout: the `TokenLayout` of hidden states that are a flat list `[F, H]`. It has the padding mask.
 
     Returns:
-        Hidden states `[B, T, H]`; with `return_attention_scores`, a pair of these and the probabilities.
+        Hidden states of the same shape; with `return_attention_scores`, a pair of these and the probabilities.
 
     Raises:
         BadInputError: an argument is invalid.
@@ -96,10 +98,13 @@ class EncoderBlock(keras.layers.Layer):
         return_attention_scores: bool = False,
         training: bool | None = None,
         mask: Any = None,
+        layout: TokenLayout | None = None,
     ) -> Any:
-        """Return hidden states [B, T, H] for hidden states [B, T, H]."""
+        """Return hidden states of the same shape: [B, T, H], or [F, H] with a layout."""
         padding_mask = mask if padding_mask is None else padding_mask
-        attended, scores = self.attention(hidden, padding_mask, return_attention_scores=True, training=training)
+        attended, scores = self.attention(
+            hidden, padding_mask, return_attention_scores=True, training=training, layout=layout
+        )
         attended = self.attention_output_dropout(attended, training=training)
         hidden = self.attention_norm(hidden + attended)
         widened = self.feed_forward_dropout(self.feed_forward(hidden), training=training)

@@ -1,6 +1,7 @@
 """Functional Keras models built from `kerasbert.layers`, one task per file."""
 
 from kerasbert.models.backbone import BertBackbone
+from kerasbert.models.flat_tokens import flat_tokens
 from kerasbert.models.multiple_choice import BertMultipleChoice
 from kerasbert.models.position_resize import resize_positions
 from kerasbert.models.pretraining import BertPretrainer
@@ -17,5 +18,6 @@ __all__ = [
     "BertSequenceClassifier",
     "BertSpanPredictor",
     "BertTokenClassifier",
+    "flat_tokens",
     "resize_positions",
 ]

@@ -9,12 +9,13 @@ import keras
 
 from kerasbert.config import BertConfig
 from kerasbert.layers import BertEmbeddings, EncoderBlock, Pooling
+from kerasbert.models.flat_tokens import FlatTokens
 
 # B batch, T tokens, H hidden size
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
-class BertBackbone(keras.Model):
+class BertBackbone(FlatTokens, keras.Model):
     """BERT's encoder, for any batch size and any length up to `max_position_embeddings`.
 
     Inputs: a dict of `token_ids`, `segment_ids` and `padding_mask` (1 at real tokens), each int32 `[B, T]`.

@@ -6,11 +6,12 @@ import keras
 
 from kerasbert.errors import BadInputError
 from kerasbert.models.backbone import BertBackbone
+from kerasbert.models.flat_tokens import FlatTokens
 
 Task = TypeVar("Task", bound="BackboneTask")
 
 
-class BackboneTask(keras.Model):
+class BackboneTask(FlatTokens, keras.Model):
     """A functional model whose constructor takes `backbone` as its first argument. Subclasses add further arguments.
 
     The model's dtype policy is the backbone's, so `compile` adds loss scaling to the optimizer for `"mixed_float16"`,

@@ -1,8 +1,8 @@
 """Runs a model without dropout, compiled once, for batches of any size and length.
 
 Calling a Keras model directly runs it operation by operation, and `predict` compiles again for new shapes. Here
-TensorFlow traces one graph with open dimensions. JAX needs fixed shapes: batches are padded to a few sizes, so that a
-handful of compilations serve all batches.
+TensorFlow traces one graph with open dimensions, which does no work on padding. JAX needs fixed shapes: batches are
+padded to a few sizes, so that a handful of compilations serve all batches.
 """
 
 import weakref
@@ -14,6 +14,7 @@ import numpy as np
 from keras import tree
 
 from kerasbert.layers.embeddings import checked_length
+from kerasbert.models.flat_tokens import flat_tokens
 
 # B batch, T tokens
 
@@ -56,7 +57,8 @@ def _tensorflow_forward(model: keras.Model) -> Forward:
 
     @tf.function(input_signature=[signature])
     def run(inputs: Any) -> Any:
-        return _alive(reference)(inputs, training=False)
+        with flat_tokens():
+            return _alive(reference)(inputs, training=False)
 
     def forward(inputs: Any) -> Any:
         inputs = _named_inputs(signature, inputs)

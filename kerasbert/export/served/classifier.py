@@ -34,7 +34,7 @@ class ServedClassifier(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """The best label with its probability [B], all of them [B, C] with the best first, and the raw logits."""
-        logits = tf.cast(self.model(inputs, training=False), tf.float32)
+        logits = tf.cast(self.answer(inputs), tf.float32)
         sorted_probabilities, order = tf.math.top_k(self.model.scores(logits), k=len(self.labels))
         labels = tf.gather(tf.constant(self.labels, tf.string), order)
         return {

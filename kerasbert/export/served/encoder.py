@@ -19,7 +19,7 @@ class ServedBackbone(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """Hidden states [B, T, H], the pooled output [B, H] if there is a pooler, and the padding mask [B, T]."""
-        encoded = self.model(inputs, training=False)
+        encoded = self.answer(inputs)
         names = ("sequence_output", "pooled_output") if self.has_pooler else ("sequence_output",)
         outputs = {name: tf.cast(encoded[name], tf.float32) for name in names}
         return {**outputs, "padding_mask": inputs["padding_mask"]}
@@ -36,7 +36,7 @@ class ServedSentenceEncoder(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """The vector of each text, [B, E]."""
-        return {"embedding": tf.cast(self.model(inputs, training=False), tf.float32)}
+        return {"embedding": tf.cast(self.answer(inputs), tf.float32)}
 
     @property
     def takes_pairs(self) -> bool:

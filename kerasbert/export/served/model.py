@@ -21,7 +21,8 @@ from kerasbert.export.graph.client_ids import INPUTS_SPEC, check_range, checked_
 from kerasbert.export.graph.text_inputs import Inputs, TextInputs
 from kerasbert.export.signature_tensors import Tensor
 from kerasbert.export.signatures import SIGNATURES
-from kerasbert.layers import Pooling
+from kerasbert.layers import Pooling, token_layout
+from kerasbert.models import flat_tokens
 from kerasbert.preprocessing.traced_once import TracedOnce
 
 Outputs = dict[str, tf.Tensor]
@@ -73,6 +74,7 @@ class ServedModel(abc.ABC):
         self.labels: list[str] | None = None
         self._mean = Pooling("mean", dtype="float32")
         self._encoded = TracedOnce(self._encode, INPUTS_SPEC)
+        self._hidden = TracedOnce(self._encode_flat, INPUTS_SPEC)
 
     @abc.abstractmethod
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -111,10 +113,15 @@ class ServedModel(abc.ABC):
         config = self.backbone.bert_config
         return checked_inputs(inputs, config.vocab_size, config.type_vocab_size, self.text_inputs.vocabulary.cls_id)
 
+    def answer(self, inputs: Inputs) -> Any:
+        """The model's outputs, without dropout and without work on padding."""
+        with flat_tokens():
+            return self.model(inputs, training=False)
+
     def _embed(self, text: tf.Tensor) -> Outputs:
         """Return the mean hidden state of each text's tokens and, if there is a pooler, BERT's pooled output."""
         inputs = self.text_inputs.of_texts(text)
-        hidden, _ = self._encoded(inputs)
+        hidden = self._hidden(inputs)
         embedding = self._mean(tf.cast(hidden, tf.float32), inputs["padding_mask"])
         if not self.has_pooler:
             return {"embedding": embedding}
@@ -149,6 +156,14 @@ class ServedModel(abc.ABC):
         """The `pieces` of the packed rows and their `padding_mask`, [B, T]."""
         pieces = self.text_inputs.text_to_inputs.tokenizer.pieces(inputs["token_ids"])
         return {"pieces": pieces, "padding_mask": inputs["padding_mask"]}
+
+    def _encode_flat(self, inputs: Inputs) -> tf.Tensor:
+        """The hidden states [B, T, H] after the last block, 0 at padding."""
+        layout = token_layout(inputs["padding_mask"])
+        hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False, layout=layout)
+        for block in self.backbone.encoder_blocks:
+            hidden = block(hidden, training=False, layout=layout)
+        return layout.to_rows(hidden)
 
     def _encode(self, inputs: Inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The hidden states [B, T, H] after the last block, and the attention [B, N, T, T] of each block."""

@@ -64,7 +64,7 @@ class ServedMultipleChoice(ServedModel):
         return {"logits": self.run({name: tf.reshape(values, shape) for name, values in rows.items()})}
 
     def _logits(self, inputs: Inputs) -> tf.Tensor:
-        return tf.cast(self.model(inputs, training=False), tf.float32)
+        return tf.cast(self.answer(inputs), tf.float32)
 
     def _chosen(self, text: tf.Tensor, choices: tf.Tensor, is_choice: tf.Tensor) -> Outputs:
         """Return the best choice with its index and probability [B], and the scores of all choices [B, C].

@@ -32,13 +32,13 @@ class ServedPretrainer(ServedTextModel):
         In rows with fewer than P masks, the rest is filled with empty pieces of probability 0.
         """
         positions, mask_counts = self._mask_positions(inputs["token_ids"])
-        return self._candidates(self.model({**inputs, "mask_positions": positions}, training=False), mask_counts)
+        return self._candidates(self.answer({**inputs, "mask_positions": positions}), mask_counts)
 
     def _by_sentence_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
         """The same as `outputs`, with the probability [B] that the second text follows the first."""
         inputs = self.text_inputs.of_pairs(text, text_pair)
         positions, mask_counts = self._mask_positions(inputs["token_ids"])
-        logits = self.model({**inputs, "mask_positions": positions}, training=False)
+        logits = self.answer({**inputs, "mask_positions": positions})
         is_next = tf.nn.softmax(tf.cast(logits["next_sentence"], tf.float32))[:, 0]
         return {**self._candidates(logits, mask_counts), "is_next_probability": is_next}
 
@@ -56,7 +56,7 @@ class ServedPretrainer(ServedTextModel):
             ),
         ]
         with tf.control_dependencies(checks):
-            logits = self.model({**inputs, "mask_positions": tf.identity(positions)}, training=False)
+            logits = self.answer({**inputs, "mask_positions": tf.identity(positions)})
         next_sentence = tf.cast(logits["next_sentence"], tf.float32)
         return {"masked_lm": self._of_pieces(logits["masked_lm"]), "next_sentence": next_sentence}
 

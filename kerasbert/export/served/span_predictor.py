@@ -78,7 +78,7 @@ class ServedSpanPredictor(ServedModel):
         return self.run(self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask))
 
     def _logits(self, inputs: Inputs) -> Outputs:
-        logits = self.model(inputs, training=False)
+        logits = self.answer(inputs)
         return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}
 
     def _answers(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:

@@ -62,7 +62,7 @@ class ServedTokenClassifier(ServedModel):
         return {"logits": self.run(inputs), "padding_mask": inputs["padding_mask"]}
 
     def _logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(self.model(inputs, training=False), tf.float32)
+        return tf.cast(self.answer(inputs), tf.float32)
 
     def _entities(self, text: tf.Tensor) -> Outputs:
         """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerasbert.models.flat_tokens import flat_tokens
 from kerasbert.training.run.data_parallel import own_rows
 
 Batch = tuple[Any, ...]
@@ -62,12 +63,17 @@ class TrainStep:
             import tensorflow as tf
 
             signature = None if specification is None else [specification]
-            return tf.function(self.model.train_step, input_signature=signature, jit_compile=self.model.jit_compile)
+            return tf.function(self._step, input_signature=signature, jit_compile=self.model.jit_compile)
         if self._backend == "jax":
             import jax
 
             return jax.jit(self.model.train_step) if self.model.jit_compile else self.model.train_step
         return self.model.train_step
+
+    def _step(self, batch: Batch) -> Any:
+        """Run one step without work on padding, unless XLA compiles it, which needs fixed shapes."""
+        with flat_tokens(not self.model.jit_compile):
+            return self.model.train_step(batch)
 
     def __call__(self, batch: Batch) -> dict[str, float]:
         """Update the model by one batch, and return the running metrics since the last `reset_metrics`."""
