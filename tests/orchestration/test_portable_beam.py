@@ -5,9 +5,11 @@ tests but files, as on Flink and Spark.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +43,12 @@ from .conftest import documents, write_documents
 
 LOCAL = ("--runner=DirectRunner",)
 Hashes = Callable[[Path], dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TFX's executors read the options of the process, where `-v` means another thing than to pytest."""
+    monkeypatch.setattr(sys, "argv", ["pytest"])
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +89,17 @@ def make_statistics(arguments: Sequence[str], documents_folder: Path, folder: Pa
     return folder
 
 
+def rounded(statistics: Path) -> dict[str, str]:
+    """Returns split -> statistics, without the last digits of numbers, which depend on the order of sums."""
+    read = {}
+    for path in statistics.glob("Split-*/FeatureStats.pb"):
+        text = str(tfdv.load_stats_binary(str(path)))
+        read[path.parent.name.removeprefix("Split-")] = re.sub(
+            r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.9g}", text
+        )
+    return read
+
+
 def make_pairs(
     arguments: Sequence[str], documents_folder: Path, preprocessing: Path, folder: Path, **values: Any
 ) -> Path:
@@ -105,9 +124,9 @@ def test_all_steps_are_equal_in_two_other_processes(
 ) -> None:
     source = make_documents(LOCAL, texts, tmp_path / "documents")
     assert file_hashes(make_documents(cluster.arguments, texts, tmp_path / "portable_documents")) == file_hashes(source)
-    expected = file_hashes(make_statistics(LOCAL, source, tmp_path / "statistics"))
-    assert file_hashes(make_statistics(cluster.arguments, source, tmp_path / "portable_statistics")) == expected
-    assert set(expected) == {"Split-train/FeatureStats.pb", "Split-eval/FeatureStats.pb"}
+    expected = rounded(make_statistics(LOCAL, source, tmp_path / "statistics"))
+    assert rounded(make_statistics(cluster.arguments, source, tmp_path / "portable_statistics")) == expected
+    assert set(expected) == {"train", "eval"}
     values = {"masked": True, "predictions": {"short": 4, "long": 7}}
     pairs = file_hashes(make_pairs(LOCAL, source, preprocessing, tmp_path / "pairs", **values))
     portable = make_pairs(cluster.arguments, source, preprocessing, tmp_path / "portable_pairs", **values)
