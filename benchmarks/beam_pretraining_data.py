@@ -41,15 +41,15 @@ def main() -> None:
         source = write_python_documentation(folder).texts["train"]
         for factor in map(float, arguments.factors.split(",")):
             work = Path(folder, f"{factor:g}x")
-            write_corpus(source, work, arguments.megabytes * factor * 1e6)
+            write_corpus(source, work / "texts", arguments.megabytes * factor * 1e6)
+            write_preprocessing(source, work / "preprocessing")
             metrics[f"{factor:g}x"] = measured_apart(work, arguments)
     print(json.dumps(metrics, indent=2))
 
 
-def write_corpus(source: Path, folder: Path, size: float) -> None:
-    """Writes text of a given size in files of 2 MB, and the preprocessing."""
+def write_corpus(source: Path, texts: Path, size: float) -> None:
+    """Writes text of a given size in files of 2 MB."""
     documents = list(read_documents(source))
-    texts = folder / "texts"
     texts.mkdir(parents=True)
     written = 0
     copies = (
@@ -66,8 +66,12 @@ def write_corpus(source: Path, folder: Path, size: float) -> None:
             (texts / f"part-{file:05d}.txt").write_text(part, encoding="utf-8")
         if written >= size:
             break
-    vocabulary = learn_vocabulary(itertools.chain.from_iterable(documents), 8000)
-    TextToInputs(WordPieceTokenizer(vocabulary)).save(folder / "preprocessing")
+
+
+def write_preprocessing(source: Path, folder: Path) -> None:
+    """Writes the preprocessing with a vocabulary of the text."""
+    vocabulary = learn_vocabulary(itertools.chain.from_iterable(read_documents(source)), 8000)
+    TextToInputs(WordPieceTokenizer(vocabulary)).save(folder)
 
 
 def measured_apart(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
@@ -85,8 +89,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, float]:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from kerasbert_tfx.components.document_examples import write_document_examples
     from kerasbert_tfx.records.component_metrics import read_metrics
+    from kerasbert_tfx.records.document_making import write_document_examples
     from kerasbert_tfx.records.document_records import read_counts
     from kerasbert_tfx.records.instance_making import make_instances
 

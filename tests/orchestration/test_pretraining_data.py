@@ -16,8 +16,8 @@ from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
 from kerasbert_pipelines.local.peak_memory import PeakMemory
-from kerasbert_tfx.components.document_examples import write_document_examples
 from kerasbert_tfx.records.component_metrics import read_metrics
+from kerasbert_tfx.records.document_making import write_document_examples
 from kerasbert_tfx.records.document_records import SplitCounts, document_files, read_counts, read_document_texts
 from kerasbert_tfx.records.instance_making import InstanceSettings, make_instances
 
@@ -126,7 +126,7 @@ def test_pairs_follow_the_rules(tmp_path: Path, texts: Path, preprocessing: Path
         assert 0.35 < share < 0.75
         assert metrics[f"train_{phase}_pairs"] == len(pairs)
     assert metrics["eval_short_pairs"] < metrics["train_short_pairs"] / 4
-    assert not list(output.glob("spills-*"))
+    assert not list(output.glob("unfinished-*"))
 
 
 def test_static_masks_differ_between_passes(tmp_path: Path, texts: Path, preprocessing: Path) -> None:

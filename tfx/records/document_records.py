@@ -104,7 +104,8 @@ def read_counts(uri: str) -> tuple[dict[str, SplitCounts], ReadReport]:
     """Returns the sums of all workers' counts."""
     sums = {split: Counter[str]() for split in SPLITS}
     report = ReadReport()
-    for path in tf.io.gfile.glob(os.path.join(uri, _COUNTS_FOLDER, "*.json")):
+    # The name of a file that a killed worker left incomplete begins with a dot.
+    for path in tf.io.gfile.glob(os.path.join(uri, _COUNTS_FOLDER, "documents-*.json")):
         with tf.io.gfile.GFile(path) as file:
             noted = json.loads(file.read())
         report.add(ReadReport(**noted["report"]))

@@ -27,7 +27,7 @@ from kerasbert.recipes.pretraining import EVALUATION_SEED, HELD_OUT_DUPE_FACTOR,
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
 from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import SplitCounts, document_files, read_document_texts, split_folder
-from kerasbert_tfx.records.record_files import record_writer
+from kerasbert_tfx.records.record_files import record_writer, unfinished_folder
 from kerasbert_tfx.records.remote_folders import copied_to_local
 from kerasbert_tfx.records.token_spills import Document, Spill, keyed, read_bucket, write_spill
 
@@ -96,8 +96,6 @@ def make_instances(
         OSError: If a file cannot be written.
     """
     settings = InstanceSettings(**values)
-    spill_folder = f"{output_uri}/spills-{uuid.uuid4().hex}"
-    tf.io.gfile.makedirs(spill_folder)
     buckets = {split: settings.num_buckets(counted) for split, counted in counts.items()}
     files = [(split, path) for split in counts for path in document_files(documents_uri, split)]
     tasks = [
@@ -106,24 +104,22 @@ def make_instances(
         for phase in settings.lengths
         for bucket in range(number)
     ]
-    try:
-        with plain_beam_errors(), pipeline:
-            spills = (
-                pipeline
-                | "Documents" >> beam.Create(files)
-                | "SpreadDocuments" >> beam.Reshuffle()
-                | "Tokenize" >> beam.ParDo(_SpillTokens(spill_folder, preprocessing, buckets, settings))
-            )
-            _ = (
-                pipeline
-                | "Buckets" >> beam.Create(tasks)
-                | "SpreadBuckets" >> beam.Reshuffle()
-                | "Pair" >> beam.ParDo(_WritePairs(output_uri, preprocessing, settings), beam.pvalue.AsList(spills))
-                | "Count" >> beam.CombineGlobally(_sums)
-                | "WriteCounts" >> beam.Map(lambda sums: write_metrics(output_uri, sums))
-            )
-    finally:
-        tf.io.gfile.rmtree(spill_folder)
+    with unfinished_folder(output_uri) as unfinished, plain_beam_errors(), pipeline:
+        spills = (
+            pipeline
+            | "Documents" >> beam.Create(files)
+            | "SpreadDocuments" >> beam.Reshuffle()
+            | "Tokenize" >> beam.ParDo(_SpillTokens(unfinished, preprocessing, buckets, settings))
+        )
+        write = _WritePairs(output_uri, unfinished, preprocessing, settings)
+        _ = (
+            pipeline
+            | "Buckets" >> beam.Create(tasks)
+            | "SpreadBuckets" >> beam.Reshuffle()
+            | "Pair" >> beam.ParDo(write, beam.pvalue.AsList(spills))
+            | "Count" >> beam.CombineGlobally(_sums)
+            | "WriteCounts" >> beam.Map(lambda sums: write_metrics(output_uri, sums))
+        )
 
 
 class _SpillTokens(beam.DoFn):
@@ -157,8 +153,9 @@ class _SpillTokens(beam.DoFn):
 class _WritePairs(beam.DoFn):
     """Pairs the documents of one bucket at one length, and writes one file."""
 
-    def __init__(self, uri: str, preprocessing: str, settings: InstanceSettings) -> None:
+    def __init__(self, uri: str, unfinished: str, preprocessing: str, settings: InstanceSettings) -> None:
         self._uri = uri
+        self._unfinished = unfinished
         self._preprocessing = preprocessing
         self._settings = settings
 
@@ -175,7 +172,7 @@ class _WritePairs(beam.DoFn):
         counts = {f"{split}_{phase}_{name}": 0 for name in ("pairs", "random_pairs", "tokens")}
         is_masked = self._settings.masked and split != _EVAL
         path = f"{split_folder(self._uri, split)}/{phase}/pairs-{bucket:05d}-of-{num_buckets:05d}.tfrecord"
-        with record_writer(path) as writer:
+        with record_writer(path, self._unfinished) as writer:
             pairs = _counted(self._pairs(documents, split, phase, bucket), counts, f"{split}_{phase}")
             for example in self._masked(pairs, phase, bucket) if is_masked else map(to_example, pairs):
                 writer.write(example.SerializeToString(deterministic=True))
