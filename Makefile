@@ -83,6 +83,10 @@ test-latest: $(LATEST)/.installed  ## the tests on Python 3.11 with the newest T
 test-trixie:  ## the tests on Debian 13 with its Python, in .trixie; needs root and debootstrap
 	@tests/on_debian_13/run.sh
 
+.PHONY: test-image
+test-image: $(VENV)/.installed  ## both images, built and run in a chroot; needs root, buildah, debootstrap and 20 GB of disk
+	$(BIN)/$(PYTEST) -m slow tests/images
+
 # === Habits ===
 
 .PHONY: format

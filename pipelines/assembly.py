@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
-from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types.standard_artifacts import Model
@@ -118,4 +118,8 @@ def _metadata_connection(settings: PipelineSettings) -> Any:
     """The SQLite file of local runs, or None for an address in a bucket, where the backend has its own records."""
     if is_remote(settings.metadata_path):
         return None
-    return metadata.sqlite_metadata_connection_config(settings.metadata_path)
+    # TFX's own function would also create the folder, which a pipeline that is only compiled does not need.
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = settings.metadata_path
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return config

@@ -76,6 +76,16 @@ def test_the_yaml_for_kubeflow_is_a_component(kind, make_settings, tmp_path):
     assert set(component.component_spec.inputs) == set(run_parameters(path))
 
 
+@pytest.mark.parametrize("kind", FACTORIES)
+def test_compiling_writes_nothing_but_the_file(kind, make_settings, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    settings = make_settings(kind)
+    before = set(tmp_path.rglob("*"))
+    compile_pipeline(FACTORIES[kind], settings, "vertex", tmp_path / "pipeline.json")
+    assert set(tmp_path.rglob("*")) - before == {tmp_path / "pipeline.json"}
+
+
 def test_inputs_of_a_run_override_settings(make_settings):
     job = compiled_job(fine_tune.create_pipeline, make_settings("fine-tune"), "vertex")
     definitions = job["pipelineSpec"]["root"]["inputDefinitions"]["parameters"]

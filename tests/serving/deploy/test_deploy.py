@@ -129,7 +129,7 @@ def instructions():
 
 def test_the_image_uses_files_that_exist():
     found = instructions()
-    assert found[0] == ["FROM", "tensorflow/serving:2.20.0"]
+    assert found[:2] == [["ARG", "BASE=tensorflow/serving:2.20.0"], ["FROM", "${BASE}"]]
     sources = [
         word for name, rest in found if name == "COPY" for word in rest.split()[:-1] if not word.startswith("--")
     ]
