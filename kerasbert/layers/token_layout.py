@@ -23,6 +23,11 @@ class TokenLayout(NamedTuple):
         source: int32 `[F]`, the index of each token of the list among the B*T positions of the batch, in order.
         place: int32 `[B*T]`, the index of each position in the list; at padding, of a token before it.
         is_kept: bool `[B*T]`, whether a position is in the list.
+
+    Example:
+        >>> layout = token_layout(ops.array([[1, 1, 1], [1, 0, 0]]))
+        >>> ops.convert_to_numpy(layout.positions).tolist()
+        [0, 1, 2, 0]
     """
 
     padding_mask: Any
