@@ -68,6 +68,13 @@ def cluster(image: Path) -> Iterator[PortableBeam]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def one_worker(image: Path) -> Iterator[PortableBeam]:
+    """A job server with one worker for each job."""
+    with portable_beam(import_from=image) as started:
+        yield started
+
+
 def make_documents(arguments: Sequence[str], texts: Path, folder: Path) -> Path:
     pipeline = beam.Pipeline(options=PipelineOptions(list(arguments)))
     write_document_examples(pipeline, str(folder), str(texts), 0.2, None, range_bytes=2_000)
@@ -110,11 +117,11 @@ def make_pairs(
     return folder
 
 
-def test_documents_are_equal_in_another_process(image: Path, tmp_path: Path, texts: Path, file_hashes: Hashes) -> None:
+def test_documents_are_equal_in_another_process(
+    one_worker: PortableBeam, tmp_path: Path, texts: Path, file_hashes: Hashes
+) -> None:
     expected = file_hashes(make_documents(LOCAL, texts, tmp_path / "local"))
-    with portable_beam(import_from=image) as one_worker:
-        portable = make_documents(one_worker.arguments, texts, tmp_path / "portable")
-    assert file_hashes(portable) == expected
+    assert file_hashes(make_documents(one_worker.arguments, texts, tmp_path / "portable")) == expected
     assert len([name for name in expected if name.startswith("Split-train")]) > 2
 
 
@@ -150,27 +157,31 @@ def test_labelled_rows_are_equal_in_other_processes(cluster: PortableBeam, tmp_p
         )
         LabelledExampleGenExecutor(context).Do({}, {"examples": [examples]}, dict(component.exec_properties))
         files = {split: sorted(map(str, (tmp_path / name / f"Split-{split}").iterdir())) for split in splits}
-        return {
-            split: sorted(tf.data.TFRecordDataset(found, "GZIP").as_numpy_iterator()) for split, found in files.items()
-        }
+        return {split: sorted(_examples(found)) for split, found in files.items()}
 
     expected = read(LOCAL, "local")
     assert read(cluster.arguments, "portable") == expected
     assert len(expected["train"]) + len(expected["eval"]) == len(rows)
 
 
+def _examples(files: list[str]) -> Iterator[bytes]:
+    """Yields the examples with their features in order, which TFX writes in any."""
+    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+        yield tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+
+
 @pytest.mark.slow
-def test_the_error_of_a_worker_in_another_process_is_one_line(cluster: PortableBeam, tmp_path: Path) -> None:
+def test_the_error_of_a_worker_in_another_process_is_one_line(one_worker: PortableBeam, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_bytes(b"one\ntwo\n\nthree\n\0\xff")
     with pytest.raises(BadInputError, match=r"^A text file must be in UTF-8") as error:
-        make_documents(cluster.arguments, tmp_path / "texts.txt", tmp_path / "documents")
+        make_documents(one_worker.arguments, tmp_path / "texts.txt", tmp_path / "documents")
     assert len(str(error.value).splitlines()) == 1
     assert not list((tmp_path / "documents").glob("unfinished-*"))
 
 
 @pytest.mark.slow
 def test_a_killed_worker_fails_the_job_and_a_second_run_gives_equal_files(
-    cluster: PortableBeam, tmp_path: Path, preprocessing: Path, file_hashes: Hashes
+    one_worker: PortableBeam, tmp_path: Path, preprocessing: Path, file_hashes: Hashes
 ) -> None:
     """Beam's own job server tries nothing twice. Flink, Spark and Dataflow do, in the same folder."""
     texts = write_documents(tmp_path / "texts.txt", documents(4_000, seed=5))
@@ -178,13 +189,13 @@ def test_a_killed_worker_fails_the_job_and_a_second_run_gives_equal_files(
     values = {"bucket_characters": 20_000, "dupe_factor": 5}
     expected = file_hashes(make_pairs(LOCAL, source, preprocessing, tmp_path / "local", **values))
     output = tmp_path / "portable"
-    killer = threading.Thread(target=_kill_workers, args=(cluster.pool, output / "Split-train"), daemon=True)
+    killer = threading.Thread(target=_kill_workers, args=(one_worker.pool, output / "Split-train"), daemon=True)
     killer.start()
     with pytest.raises(RuntimeError):
-        make_pairs(cluster.arguments, source, preprocessing, output, **values)
+        make_pairs(one_worker.arguments, source, preprocessing, output, **values)
     killer.join()
     assert 0 < len(list(output.rglob("pairs-*"))) < len(expected)
-    assert file_hashes(make_pairs(cluster.arguments, source, preprocessing, output, **values)) == expected
+    assert file_hashes(make_pairs(one_worker.arguments, source, preprocessing, output, **values)) == expected
 
 
 def _kill_workers(pool: int, split: Path) -> None:
