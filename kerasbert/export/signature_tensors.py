@@ -81,7 +81,7 @@ TRUNCATED = Tensor(
 # === The answer of each form ===
 
 BACKBONE_ANSWER = {
-    "sequence_output": Tensor("float32 [batch, tokens, hidden]", "The last hidden state of each token, 0 at padding."),
+    "sequence_output": Tensor("float32 [batch, tokens, hidden]", "The last hidden state of each token."),
     "pooled_output": Tensor(
         "float32 [batch, hidden]",
         "BERT's pooled output, computed from [CLS]. Missing if the model was trained without BERT's pooler.",

@@ -19,7 +19,7 @@ class ServedBackbone(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """Hidden states [B, T, H], the pooled output [B, H] if there is a pooler, and the padding mask [B, T]."""
-        encoded = self.answer(inputs)
+        encoded = self.answer(inputs, at_padding=True)
         names = ("sequence_output", "pooled_output") if self.has_pooler else ("sequence_output",)
         outputs = {name: tf.cast(encoded[name], tf.float32) for name in names}
         return {**outputs, "padding_mask": inputs["padding_mask"]}

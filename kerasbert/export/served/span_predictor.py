@@ -6,6 +6,7 @@ widened to whole words.
 Shapes: `B` batch, `W` windows of all contexts, `T` tokens of the longest window, `N` candidates, `K` answers.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,7 @@ class ServedSpanPredictor(ServedModel):
         super().__init__(**kwargs)
         self._search = search
         self.run = TracedOnce(self._logits, INPUTS_SPEC)
+        self.run_on_ids = TracedOnce(functools.partial(self._logits, at_padding=True), INPUTS_SPEC)
         self.find = TracedOnce(self._answers, TEXT_SPEC, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -75,10 +77,10 @@ class ServedSpanPredictor(ServedModel):
         return self.find(*(parsed[name] for name in names))
 
     def _by_token_ids(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor) -> Outputs:
-        return self.run(self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask))
+        return self.run_on_ids(self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask))
 
-    def _logits(self, inputs: Inputs) -> Outputs:
-        logits = self.answer(inputs)
+    def _logits(self, inputs: Inputs, at_padding: bool = False) -> Outputs:
+        logits = self.answer(inputs, at_padding)
         return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}
 
     def _answers(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:

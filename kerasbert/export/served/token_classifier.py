@@ -4,6 +4,7 @@ Shapes: `B` batch, `T` tokens of the longest row, `C` labels, `E` entities of th
 pieces and `W` words of all rows, one after the other.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class ServedTokenClassifier(ServedModel):
         self._scheme = [parsed_tag(label) for label in self.labels]
         self._types = sorted({kind for _, kind in self._scheme if kind != OUTSIDE})
         self.run = TracedOnce(self._logits, INPUTS_SPEC)
+        self.run_on_ids = TracedOnce(functools.partial(self._logits, at_padding=True), INPUTS_SPEC)
         self.find = TracedOnce(self._entities, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -59,10 +61,10 @@ class ServedTokenClassifier(ServedModel):
 
     def _by_token_ids(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor) -> Outputs:
         inputs = self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask)
-        return {"logits": self.run(inputs), "padding_mask": inputs["padding_mask"]}
+        return {"logits": self.run_on_ids(inputs), "padding_mask": inputs["padding_mask"]}
 
-    def _logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.cast(self.answer(inputs), tf.float32)
+    def _logits(self, inputs: dict[str, tf.Tensor], at_padding: bool = False) -> tf.Tensor:
+        return tf.cast(self.answer(inputs, at_padding), tf.float32)
 
     def _entities(self, text: tf.Tensor) -> Outputs:
         """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].
