@@ -56,7 +56,9 @@ class FlatTokens:
     method with which every functional model runs its graph.
     """
 
-    def _run_through_graph(self, inputs: Any, operation_fn: Callable[[Any], Operation], call_fn: Any = None) -> Any:
+    def _run_through_graph(
+        self, inputs: Any, operation_fn: Callable[[Any], Operation] = lambda operation: operation, call_fn: Any = None
+    ) -> Any:
         run = super()._run_through_graph  # type: ignore[misc]
         if not _IS_ON.get() or call_fn is not None:
             return run(inputs, operation_fn, call_fn)

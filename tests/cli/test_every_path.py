@@ -42,6 +42,7 @@ REFUSALS = {
     "pipeline run": "fine-tune --config {settings.yaml}",
     "pipeline compile": "fine-tune --config {settings.yaml} --target vertex --output {>pipeline.json}",
     "pipeline submit": "{pipeline.json} --project a --region b",
+    "pipeline push-to-vertex": "{model} --project a --region us-central1 --model-name questions",
     "demo": "--output {>out}",
 }
 # Arguments that are no paths.

@@ -28,7 +28,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types.standard_artifacts import Examples, ExampleStatistics
 
 import kerasbert
-import kerasbert_tfx
+import kerasbert_tfx.records
 from kerasbert.errors import BadInputError
 from kerasbert_pipelines.local.portable_beam import PortableBeam, portable_beam
 from kerasbert_tfx.components.labelled_example_gen import LabelledExampleGen, LabelledExampleGenExecutor
@@ -55,9 +55,10 @@ def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with copies of the two packages, as in the workers' container."""
     folder = tmp_path_factory.mktemp("image")
-    for package in (kerasbert, kerasbert_tfx):
-        (source,) = [path for path in map(Path, package.__path__) if path.is_dir()]
-        shutil.copytree(source.resolve(), folder / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
+    # Where packages are installed as links, a namespace package has no folder of its own.
+    sources = {"kerasbert": Path(kerasbert.__path__[0]), "kerasbert_tfx": Path(kerasbert_tfx.records.__path__[0], "..")}
+    for name, source in sources.items():
+        shutil.copytree(source.resolve(), folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 

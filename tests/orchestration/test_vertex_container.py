@@ -102,7 +102,7 @@ def test_every_argument_is_a_flag_of_the_server_that_is_deployed_elsewhere(spec:
     flags = {argument.partition("=")[0].removeprefix("--") for argument in spec.args}
     assert flags <= OPTIONS.keys()
     dockerfile = (ROOT / "serving/deploy/docker/Dockerfile").read_text(encoding="utf-8")
-    (image,) = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    (image,) = re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
     assert spec.image_uri.endswith(f"/docker-hub/{image}")
 
 

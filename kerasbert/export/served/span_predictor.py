@@ -6,7 +6,6 @@ widened to whole words.
 Shapes: `B` batch, `W` windows of all contexts, `T` tokens of the longest window, `N` candidates, `K` answers.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +46,7 @@ class ServedSpanPredictor(ServedModel):
         super().__init__(**kwargs)
         self._search = search
         self.run = TracedOnce(self._logits, INPUTS_SPEC)
-        self.run_on_ids = TracedOnce(functools.partial(self._logits, at_padding=True), INPUTS_SPEC)
+        self.run_on_ids = TracedOnce(self._logits_at_padding, INPUTS_SPEC)
         self.find = TracedOnce(self._answers, TEXT_SPEC, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -82,6 +81,9 @@ class ServedSpanPredictor(ServedModel):
     def _logits(self, inputs: Inputs, at_padding: bool = False) -> Outputs:
         logits = self.answer(inputs, at_padding)
         return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}
+
+    def _logits_at_padding(self, inputs: Inputs) -> Outputs:
+        return self._logits(inputs, at_padding=True)
 
     def _answers(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         """Return the best answer [B] and the best K answers [B, K] with scores, probabilities and byte offsets.

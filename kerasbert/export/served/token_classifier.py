@@ -4,7 +4,6 @@ Shapes: `B` batch, `T` tokens of the longest row, `C` labels, `E` entities of th
 pieces and `W` words of all rows, one after the other.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,7 +39,7 @@ class ServedTokenClassifier(ServedModel):
         self._scheme = [parsed_tag(label) for label in self.labels]
         self._types = sorted({kind for _, kind in self._scheme if kind != OUTSIDE})
         self.run = TracedOnce(self._logits, INPUTS_SPEC)
-        self.run_on_ids = TracedOnce(functools.partial(self._logits, at_padding=True), INPUTS_SPEC)
+        self.run_on_ids = TracedOnce(self._logits_at_padding, INPUTS_SPEC)
         self.find = TracedOnce(self._entities, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
@@ -65,6 +64,9 @@ class ServedTokenClassifier(ServedModel):
 
     def _logits(self, inputs: dict[str, tf.Tensor], at_padding: bool = False) -> tf.Tensor:
         return tf.cast(self.answer(inputs, at_padding), tf.float32)
+
+    def _logits_at_padding(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return self._logits(inputs, at_padding=True)
 
     def _entities(self, text: tf.Tensor) -> Outputs:
         """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].
