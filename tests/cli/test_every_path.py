@@ -42,7 +42,8 @@ REFUSALS = {
     "pipeline run": "fine-tune --config {settings.yaml}",
     "pipeline compile": "fine-tune --config {settings.yaml} --target vertex --output {>pipeline.json}",
     "pipeline submit": "{pipeline.json} --project a --region b",
-    "pipeline push-to-vertex": "{model} --project a --region us-central1 --model-name questions",
+    "pipeline push-to-vertex": "{model} --project my-project --region us-central1 --model-name questions "
+    "--batch-input {lines.txt} --batch-output gs://bucket/answers",
     "demo": "--output {>out}",
 }
 # Arguments that are no paths.

@@ -85,7 +85,6 @@ def _pushed(model: str, push_folder: str | None) -> str:
     """
     import tensorflow as tf
 
-    from kerasbert_tfx.components.model_pusher import push
     from kerasbert_tfx.records.pushed_versions import newest_version
     from kerasbert_tfx.vertex.setting_forms import is_in_store
     from kerasbert_tfx.vertex.vertex_settings import bucket_address, check_push_folder
@@ -107,5 +106,8 @@ def _pushed(model: str, push_folder: str | None) -> str:
             "`push_folder`. For example, `push_folder=gs://bucket/models/questions`."
         )
     check_push_folder(push_folder)
+    # Imports TFX, for which errors do not need to wait.
+    from kerasbert_tfx.components.model_pusher import push
+
     click.echo(f"Pushing to {push_folder}", err=True)
     return push(found, push_folder)

@@ -78,12 +78,11 @@ class ServedSpanPredictor(ServedModel):
     def _by_token_ids(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor) -> Outputs:
         return self.run_on_ids(self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask))
 
-    def _logits(self, inputs: Inputs, at_padding: bool = False) -> Outputs:
-        logits = self.answer(inputs, at_padding)
-        return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}
+    def _logits(self, inputs: Inputs) -> Outputs:
+        return _as_float32(self.answer(inputs))
 
     def _logits_at_padding(self, inputs: Inputs) -> Outputs:
-        return self._logits(inputs, at_padding=True)
+        return _as_float32(self.answer(inputs, at_padding=True))
 
     def _answers(self, question: tf.Tensor, context: tf.Tensor) -> Outputs:
         """Return the best answer [B] and the best K answers [B, K] with scores, probabilities and byte offsets.
@@ -174,3 +173,7 @@ def _of_words(values: tf.Tensor, numbers: tf.Tensor, tokens: tf.Tensor) -> tf.Te
     safe = tf.where(is_token, tokens, tf.size(numbers))
     values, numbers = tf.concat([values, [0]], axis=0), tf.concat([numbers, [tf.size(values)]], axis=0)
     return tf.gather(values, tf.gather(numbers, safe))
+
+
+def _as_float32(logits: Outputs) -> Outputs:
+    return {name: tf.cast(logits[name], tf.float32) for name in ("start_logits", "end_logits")}

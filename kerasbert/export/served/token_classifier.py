@@ -62,11 +62,11 @@ class ServedTokenClassifier(ServedModel):
         inputs = self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask)
         return {"logits": self.run_on_ids(inputs), "padding_mask": inputs["padding_mask"]}
 
-    def _logits(self, inputs: dict[str, tf.Tensor], at_padding: bool = False) -> tf.Tensor:
-        return tf.cast(self.answer(inputs, at_padding), tf.float32)
+    def _logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.cast(self.answer(inputs), tf.float32)
 
     def _logits_at_padding(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        return self._logits(inputs, at_padding=True)
+        return tf.cast(self.answer(inputs, at_padding=True), tf.float32)
 
     def _entities(self, text: tf.Tensor) -> Outputs:
         """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].
