@@ -18,8 +18,8 @@ TESTS = [f"{ROOT}/tests/{name}:/tests/{name}:ro" for name in ("images", "orchest
 
 @pytest.fixture
 def places(tmp_path):
-    """Folders of this machine that the containers mount at /work, /gcs and /minio."""
-    places = {name: tmp_path / name for name in ("work", "gcs", "minio")}
+    """Folders of this machine that the containers mount at /files, /gcs and /minio."""
+    places = {name: tmp_path / name for name in ("files", "gcs", "minio")}
     for place in places.values():
         place.mkdir()
     return places
@@ -43,9 +43,9 @@ def run_pipeline(run, places, show):
 
     def run_pipeline(kind, target, **settings):
         values = {"image": "example.com/image:cpu", "show_progress": False, **TINY, **settings}
-        (places["work"] / "settings.yaml").write_text(yaml.safe_dump(values))
-        file = "/work/pipeline.json" if target == "vertex" else "/work/pipeline.yaml"
-        command = ("compile", kind, "--config", "/work/settings.yaml", "--target", target, "--output", file)
+        (places["files"] / "settings.yaml").write_text(yaml.safe_dump(values))
+        file = "/files/pipeline.json" if target == "vertex" else "/files/pipeline.yaml"
+        command = ("compile", kind, "--config", "/files/settings.yaml", "--target", target, "--output", file)
         run("kerasbert", "pipeline", *command)
         start = time.monotonic()
         tasks = json.loads(run("python", "/tests/images/steps_in_image.py", target, file).splitlines()[-1])
@@ -63,25 +63,25 @@ def write_model(folder):
 def test_pretraining_compiled_for_kubeflow(run_pipeline, run, places):
     from ..orchestration.conftest import documents, write_documents
 
-    write_documents(places["work"] / "texts" / "a.txt", documents(150))
-    write_model(places["work"])
+    write_documents(places["files"] / "texts" / "a.txt", documents(150))
+    write_model(places["files"])
     tasks = run_pipeline(
         *("pretrain", "kubeflow"),
-        texts="/work/texts",
-        model="/work/config.json",
+        texts="/files/texts",
+        model="/files/config.json",
         vocabulary_size=100,
         dupe_factor=2,
         held_out_share=0.2,
         steps=20,
         long_sequence_length=48,
         pipeline_root="minio://mlpipeline/v2/artifacts",
-        push_folder="/work/pushed",
+        push_folder="/files/pushed",
     )
     assert {"InputCheck", "DocumentExamples", "PretrainingInstances", "Trainer", "ModelPusher"} <= tasks
     code = """
 import glob
 from kerasbert import checkpoints
-(folder,) = glob.glob("/work/pushed/[0-9]*")
+(folder,) = glob.glob("/files/pushed/[0-9]*")
 print(checkpoints.load(folder).text_to_inputs is not None)
 """
     assert run("python", "-c", code).splitlines()[-1] == "True"
