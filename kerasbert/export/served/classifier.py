@@ -12,7 +12,6 @@ import tensorflow as tf
 from kerasbert.export.graph.text_inputs import Inputs
 from kerasbert.export.served.model import Outputs
 from kerasbert.export.served.text_model import ServedTextModel
-from kerasbert.models import flat_tokens
 
 
 class ServedClassifier(ServedTextModel):
@@ -70,8 +69,7 @@ class ServedRegressor(ServedTextModel):
 
     def outputs(self, inputs: Inputs) -> Outputs:
         """The predicted number [B], or numbers [B, C], and the raw logits [B, C]."""
-        with flat_tokens():
-            answer = self._with_logits(inputs, training=False)
+        answer = self.answer(inputs, model=self._with_logits)
         prediction, logits = (tf.cast(answer[name], tf.float32) for name in ("prediction", "logits"))
         return {"prediction": prediction[:, 0] if self._is_single else prediction, "logits": logits}
 

@@ -113,16 +113,17 @@ class ServedModel(abc.ABC):
         config = self.backbone.bert_config
         return checked_inputs(inputs, config.vocab_size, config.type_vocab_size, self.text_inputs.vocabulary.cls_id)
 
-    def answer(self, inputs: Inputs, at_padding: bool = False) -> Any:
+    def answer(self, inputs: Inputs, at_padding: bool = False, model: keras.Model | None = None) -> Any:
         """The model's outputs, without dropout.
 
         Args:
             inputs: the packed inputs.
             at_padding: whether outputs have the Keras model's values at padding too, for signatures that return an
                 array of all tokens, which clients compare as a whole. Without it, there is no work on padding.
+            model: another model on the same inputs. By default, the served one.
         """
         with flat_tokens(not at_padding):
-            return self.model(inputs, training=False)
+            return (model or self.model)(inputs, training=False)
 
     def _embed(self, text: tf.Tensor) -> Outputs:
         """Return the mean hidden state of each text's tokens and, if there is a pooler, BERT's pooled output."""
