@@ -196,6 +196,7 @@ def _custom_config(settings: FineTuneSettings, columns: Columns) -> dict[str, An
     config: dict[str, Any] = {
         "columns": dataclasses.asdict(columns),
         "settings": {name: value for name, value in values.items() if name not in _NOT_FOR_TRAINING},
+        "serving_precision": settings.serving_precision,
         "starts_from_model": settings.start_from is not None,
         "unfinished": unfinished_folder(settings),
     }

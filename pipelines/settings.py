@@ -20,6 +20,7 @@ from kerasbert.settings.setting_types import (
     Count,
     Finite,
     Flag,
+    InferencePrecision,
     Megabytes,
     PathText,
     Positive,
@@ -286,6 +287,11 @@ class FineTuneSettings(FineTuningParameters, PipelineSettings):
         default="keras_tuner",
         description="Where the trials run, with `tune`: in the Tuner's own step, with keras-tuner's random search; or "
         "as jobs of a HyperparameterTuningJob on Vertex AI, with its Bayesian search.",
+    )
+    serving_precision: InferencePrecision = Field(
+        default="float32",
+        description="Precision of the exported model, which is the one that is evaluated and pushed: see `kerasbert "
+        "export --precision`. `auto` measures on the machine that trains.",
     )
     metric: Text | None = Field(
         default=None, description="Metric that the thresholds apply to. The default depends on the task."

@@ -1,4 +1,4 @@
-"""Shows a progress bar while a command reads text files, and a note on what could not be read."""
+"""What commands that read and answer texts say on standard error: a progress bar, and notes on what was found."""
 
 import contextlib
 import sys
@@ -13,6 +13,7 @@ from kerasbert.cli.options.option_names import named_as_options, options_of
 if TYPE_CHECKING:
     from kerasbert.data import ReadReport
     from kerasbert.data.read_report import Progress
+    from kerasbert.models.precision_choice import Chosen
 
 
 @contextlib.contextmanager
@@ -37,3 +38,9 @@ def echo_warning(report: "ReadReport") -> None:
     if warning := report.warning():
         options = options_of(click.get_current_context().command)
         click.echo(f"Note: {named_as_options(warning, options)}.", err=True)
+
+
+def echo_precision(chosen: "Chosen | None") -> None:
+    """Prints how a lower precision changes the answers on standard error."""
+    if chosen and chosen.comparison:
+        click.echo(f"Precision {chosen.text}.", err=True)

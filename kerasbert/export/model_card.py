@@ -21,6 +21,7 @@ from kerasbert.export.served.model import ServedModel
 from kerasbert.export.serving_compatibility import first_serving_version
 from kerasbert.export.signature_tensors import Tensor
 from kerasbert.export.signatures import SIGNATURES, TITLES
+from kerasbert.models.precision_choice import Comparison, precision_text
 from kerasbert.version import __version__
 
 JSON_FILE = Path("assets") / "model_card.json"
@@ -87,6 +88,7 @@ def _card(served: ServedModel, facts: Mapping[str, Any], folder: Path) -> dict[s
             "kind": type(served.model).__name__,
             "parameters": int(served.model.count_params()),
             "labels": served.labels,
+            "precision": _precision(served),
             **_vector_size(served),
             **served.backbone.bert_config.to_dict(),
         },
@@ -123,6 +125,21 @@ def _meaning(served: ServedModel, name: str, tensor: Tensor) -> str:
         return tensor.meaning
     features = {served.TEXT_FEATURE: served.text_feature, served.PAIR_FEATURE: served.pair_feature}
     return re.sub(r"`(\w+)`", lambda match: f"`{features.get(match[1], match[1])}`", tensor.meaning)
+
+
+def _precision(served: ServedModel) -> dict[str, Any]:
+    """The precision of the encoder, and how its answers compare with those of float32."""
+    if served.chosen is None:
+        return {"name": str(served.backbone.dtype_policy.name)}
+    comparison = served.chosen.comparison
+    found = comparison._asdict() if comparison else {}
+    compared = {name: value for name, value in found.items() if value is not None}
+    return {"name": served.chosen.reduced.precision, **({"compared_with_float32": compared} if compared else {})}
+
+
+def _precision_text(name: str, compared_with_float32: Mapping[str, Any] | None = None) -> str:
+    """The same in words."""
+    return precision_text(name, Comparison(**compared_with_float32) if compared_with_float32 else None)
 
 
 def _vector_size(served: ServedModel) -> dict[str, int]:
@@ -169,6 +186,7 @@ def _as_text(card: dict[str, Any], title: str) -> str:
         "",
         f"* {model['kind']} with {model['parameters']:,} parameters: {model['num_hidden_layers']} layers, hidden size "
         f"{model['hidden_size']}",
+        f"* Precision: {_precision_text(**model['precision'])}",
         *([f"* Vectors of {model['embedding_size']} numbers"] if "embedding_size" in model else []),
         f"* Needs TF Serving {serving} or later" if serving else "* Has ops that no listed version of TF Serving has",
         f"* Exported on {card['created']} by kerasbert {card['versions']['kerasbert']}",

@@ -8,7 +8,7 @@ compute: see served/.
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,8 @@ def write(
     text_to_inputs: TextToInputs,
     labels: Iterable[str] | None = None,
     *,
+    precision: str | None = None,
+    sample_texts: Sequence[str] = (),
     min_serving_version: str | None = None,
     model_card: Mapping[str, Any] | None = None,
     warm_up: WarmUp | None = WARM_UP,
@@ -104,6 +106,10 @@ def write(
         folder: the folder to write.
         text_to_inputs: see `save`.
         labels: see `save`.
+        precision: "float32", "bfloat16", "int8" or "auto", which is bfloat16 on machines where that is faster, and
+            otherwise float32. By default, that of the model. See `kerasbert.models.in_precision`.
+        sample_texts: typical texts, on which answers in a lower precision are compared with float32. By default,
+            random words of the vocabulary.
         min_serving_version: the oldest TF Serving version that must be able to serve the model, e.g. "2.12".
         model_card: what the model itself does not know, for its model card: `data`, `metrics`, `limits` and more, as
             JSON values.
@@ -115,8 +121,8 @@ def write(
             `BertSpanPredictor`, "choices" for a `BertMultipleChoice`).
 
     Raises:
-        ValueError: as for `save`; or `min_serving_version` lacks an op of the model, `model_card` is not JSON, or there
-            are too many warm-up requests.
+        ValueError: as for `save`; or `precision` changes the answers by more than 10%, `min_serving_version` lacks an
+            op of the model, `model_card` is not JSON, or there are too many warm-up requests.
         OSError: the folder cannot be written. It is unchanged.
 
     Example:
@@ -128,9 +134,8 @@ def write(
         parsed_version(min_serving_version)
     facts = model_card or {}
     check_facts(facts)
-    served = served_model(
-        model, text_to_inputs, labels, answer_search, text_feature=text_feature, pair_feature=pair_feature
-    )
+    features = {"text_feature": text_feature, "pair_feature": pair_feature}
+    served = served_model(model, text_to_inputs, labels, answer_search, precision, sample_texts, **features)
     with write_folder_aside(folder) as aside:
         signatures = served.signatures()
         _write_saved_model(served, signatures, text_to_inputs, aside)
@@ -149,7 +154,9 @@ def _write_saved_model(
     """Write the SavedModel into an empty folder."""
     root = tf.Module(name="served_model")
     # The variables alone, because the Keras model would bring its optimizer along.
-    root.weights = [weight.value for weight in served.model.weights]
+    as_integers = {id(variable) for variable, _ in served.int8_weights}
+    root.weights = [weight.value for weight in served.model.weights if id(weight) not in as_integers]
+    root.int8_weights = [[weight, *weight.stored] for _, weight in served.int8_weights]
     root.text_to_inputs = served.text_inputs.text_to_inputs
     with tempfile.TemporaryDirectory() as temporary:
         root.assets = [tf.saved_model.Asset(str(path)) for path in _assets(served, text_to_inputs, Path(temporary))]

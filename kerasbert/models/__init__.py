@@ -4,6 +4,7 @@ from kerasbert.models.backbone import BertBackbone
 from kerasbert.models.flat_tokens import flat_tokens
 from kerasbert.models.multiple_choice import BertMultipleChoice
 from kerasbert.models.position_resize import resize_positions
+from kerasbert.models.precision import in_precision
 from kerasbert.models.pretraining import BertPretrainer
 from kerasbert.models.sentence_encoder import BertSentenceEncoder
 from kerasbert.models.sequence_classification import BertSequenceClassifier
@@ -19,5 +20,6 @@ __all__ = [
     "BertSpanPredictor",
     "BertTokenClassifier",
     "flat_tokens",
+    "in_precision",
     "resize_positions",
 ]

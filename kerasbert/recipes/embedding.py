@@ -12,6 +12,7 @@ from kerasbert.data import labelled_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertSentenceEncoder
 from kerasbert.models.inference import compiled_forward
+from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import order_by_length, windows
 
@@ -25,10 +26,12 @@ class SentenceEncoder:
     Attributes:
         model: the model.
         text_to_inputs: its preprocessing.
+        chosen: its precision, if one was chosen.
     """
 
     model: BertSentenceEncoder
     text_to_inputs: TextToInputs
+    chosen: Chosen | None = None
 
     @property
     def size(self) -> int:
@@ -37,7 +40,11 @@ class SentenceEncoder:
 
 
 def load_sentence_encoder(
-    path: str | Path, pooling: str | Sequence[str] | None = None, normalize: bool | None = None
+    path: str | Path,
+    pooling: str | Sequence[str] | None = None,
+    normalize: bool | None = None,
+    precision: str | None = None,
+    sample_texts: Sequence[str] = (),
 ) -> SentenceEncoder:
     """Read a model folder of any layout that `checkpoints.load` can read.
 
@@ -47,10 +54,12 @@ def load_sentence_encoder(
             other layouts. The folder's projections are kept.
         normalize: whether to scale vectors to length 1. Defaults to the setting of a sentence-transformers folder, and
             to False in other layouts. Both defaults are those of sentence-transformers for a bare encoder.
+        precision: see `choose_precision`. By default, as Keras's dtype policy says.
+        sample_texts: texts to choose it with.
 
     Raises:
-        BadInputError: the folder contains no checkpoint, its vocabulary is missing, or the pooled vectors do not have
-            the size that the projections expect.
+        BadInputError: the folder contains no checkpoint, its vocabulary is missing, the pooled vectors do not have the
+            size that the projections expect, or the precision changes the vectors too much.
     """
     loaded = checkpoints.load(path, heads=False)
     if loaded.text_to_inputs is None:
@@ -62,7 +71,10 @@ def load_sentence_encoder(
         model = BertSentenceEncoder(getattr(model, "backbone", model), pooling or "mean", bool(normalize))
     elif (pooling, normalize) != (None, None):
         model = _changed(model, pooling, normalize)
-    return SentenceEncoder(model, loaded.text_to_inputs)
+    if precision is None:
+        return SentenceEncoder(model, loaded.text_to_inputs)
+    chosen = choose_precision(model, precision, loaded.text_to_inputs, sample_texts)
+    return SentenceEncoder(chosen.reduced.model, loaded.text_to_inputs, chosen)
 
 
 def _changed(

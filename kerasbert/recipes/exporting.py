@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasbert import checkpoints, export
+from kerasbert.data import read_texts
 from kerasbert.errors import BadInputError
 from kerasbert.run_folder import RunFolder, check_format
 
@@ -23,6 +24,7 @@ def export_model(
     *,
     sequence_length: int | None = None,
     model_card: Mapping[str, Any] | None = None,
+    sample_texts: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Path:
     """Writes `folder/<version>` from a model folder.
@@ -34,6 +36,7 @@ def export_model(
         version: The version number, higher than all existing ones. By default, the next one.
         sequence_length: The maximum number of tokens of a row. Overrides that of the preprocessing.
         model_card: Facts for the model card, which take precedence over those of the run.
+        sample_texts: A text file with typical texts, one per line, for `precision`.
         **options: Options of `kerasbert.export.write`.
 
     Returns:
@@ -55,10 +58,10 @@ def export_model(
         )
     if sequence_length is not None:
         text_to_inputs = text_to_inputs.replace(sequence_length=sequence_length)
+    texts = () if sample_texts is None else [text for text in read_texts([sample_texts]).texts if text.strip()]
     card = {**run_facts(model), **(model_card or {})}
-    return export.save(
-        loaded.model, folder, text_to_inputs, labels=loaded.labels, version=version, model_card=card, **options
-    )
+    options |= {"labels": loaded.labels, "version": version, "model_card": card, "sample_texts": texts}
+    return export.save(loaded.model, folder, text_to_inputs, **options)
 
 
 def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:

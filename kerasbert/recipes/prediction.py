@@ -20,6 +20,7 @@ from kerasbert.models import (
     BertTokenClassifier,
 )
 from kerasbert.models.inference import compiled_forward
+from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import order_by_length, windows
 from kerasbert.recipes.token_classification import evaluate_tokens
@@ -35,11 +36,13 @@ class Classifier:
         model: the model.
         text_to_inputs: its preprocessing.
         labels: its labels; None for regression.
+        chosen: its precision, if one was chosen.
     """
 
     model: BertSequenceClassifier | BertTokenClassifier
     text_to_inputs: TextToInputs
     labels: Labels | None
+    chosen: Chosen | None = None
 
     @property
     def problem_type(self) -> ProblemType:
@@ -52,15 +55,20 @@ class Classifier:
         return isinstance(self.model, BertTokenClassifier)
 
 
-def load_classifier(path: str | Path, of_tokens: bool = False) -> Classifier:
+def load_classifier(
+    path: str | Path, of_tokens: bool = False, precision: str | None = None, sample_texts: Sequence[str] = ()
+) -> Classifier:
     """Read a fine-tuned model folder.
 
     Args:
         path: the folder.
         of_tokens: whether the model may be a token classifier, which `evaluate` measures and `predict` does not take.
+        precision: see `choose_precision`. By default, as Keras's dtype policy says.
+        sample_texts: texts to choose it with.
 
     Raises:
-        BadInputError: the folder contains no text classifier or regression model, or its vocabulary is missing.
+        BadInputError: the folder contains no text classifier or regression model, its vocabulary is missing, or the
+            precision changes the answers too much.
     """
     loaded = checkpoints.load(path)
     wanted = (BertSequenceClassifier, BertTokenClassifier) if of_tokens else (BertSequenceClassifier,)
@@ -72,7 +80,11 @@ def load_classifier(path: str | Path, of_tokens: bool = False) -> Classifier:
         raise BadInputError(
             f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
         )
-    return Classifier(loaded.model, loaded.text_to_inputs, Labels(loaded.labels) if loaded.labels else None)
+    model, chosen = loaded.model, None
+    if precision is not None:
+        chosen = choose_precision(model, precision, loaded.text_to_inputs, sample_texts)
+        model = chosen.reduced.model
+    return Classifier(model, loaded.text_to_inputs, Labels(loaded.labels) if loaded.labels else None, chosen)
 
 
 def _other_way(model: keras.Model, path: str | Path) -> str:

@@ -5,6 +5,7 @@ these classes. Imports neither Keras nor TensorFlow.
 """
 
 from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
+from kerasbert.settings.inference_settings import ExportSettings, InferenceSettings
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
 from kerasbert.settings.setting_info import SettingInfo, settings_of
 from kerasbert.settings.setting_types import PROBLEM_TYPES, ProblemType
@@ -14,9 +15,11 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 __all__ = [
     "PROBLEM_TYPES",
+    "ExportSettings",
     "FineTuningParameters",
     "FineTuningSettings",
     "FormatSettings",
+    "InferenceSettings",
     "PretrainingParameters",
     "PretrainingSettings",
     "ProblemType",

@@ -20,6 +20,7 @@ ProblemType = Literal["single_label_classification", "multi_label_classification
 Task = Literal[ProblemType, "token_classification"]
 Optimizer = Literal["adamw", "original"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"]
+InferencePrecision = Literal["float32", "bfloat16", "int8", "auto"]
 
 PROBLEM_TYPES: tuple[str, ...] = get_args(ProblemType)
 TASKS: tuple[str, ...] = get_args(Task)

@@ -2,8 +2,8 @@
 
 The training itself is `kerasbert.recipes.fine_tune`, as for `kerasbert fine-tune`. The Trainer's `custom_config`
 contains `columns` (the fields of `Columns`), `settings` (those of `FineTuningSettings` without the paths of data),
-`starts_from_model`, `unfinished` (see training_folder.py) and, for the Tuner, `trials`. On Vertex AI, trials are
-separate jobs: see `kerasbert_tfx.vertex.tuning_trial`.
+`serving_precision`, `starts_from_model`, `unfinished` (see training_folder.py) and, for the Tuner, `trials`. On Vertex
+AI, trials are separate jobs: see `kerasbert_tfx.vertex.tuning_trial`.
 """
 
 import contextlib
@@ -53,7 +53,8 @@ def run_fn(fn_args: FnArgs) -> None:
         settings = _settings(config, hyperparameters, **{**paths, "output": str(work)})
         report = ReadReport()
         tuned = fine_tune(settings, report, rows)
-        _export(tuned, columns, fn_args.serving_model_dir)
+        options = {"precision": config["serving_precision"], "sample_texts": rows.validation.texts}
+        _export(tuned, columns, fn_args.serving_model_dir, **options)
         write_training_sample(work, [rows.train, rows.validation], tuned.text_to_inputs)
         keep_run(work, fn_args.model_run_dir, [*RECORDS, MODEL, SAMPLE_FILE])
         note = report.warning()
@@ -209,7 +210,7 @@ def _local_inputs(fn_args: FnArgs) -> Iterator[dict[str, str | None]]:
         yield {"start_from": None, "vocabulary": vocabulary, "model": model}
 
 
-def _export(tuned: FineTuned, columns: Columns, folder: str) -> None:
+def _export(tuned: FineTuned, columns: Columns, folder: str, **options: Any) -> None:
     """Writes the SavedModel to any file system. Its tf.Example signature reads the user's own columns."""
     with tempfile.TemporaryDirectory() as temporary:
         aside = Path(temporary) / "model"
@@ -221,6 +222,7 @@ def _export(tuned: FineTuned, columns: Columns, folder: str) -> None:
             model_card={"metrics": _numbers(tuned.metrics)},
             text_feature=columns.text,
             pair_feature=columns.pair,
+            **options,
         )
         io_utils.copy_dir(str(aside), folder)
 

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from kerasbert.cli.options.settings_options import settings_options
 from kerasbert.cli.options.table_options import format_of
 from kerasbert.cli.options.text_options import read_given_texts, text_options
-from kerasbert.cli.reading_progress import echo_warning
-from kerasbert.settings import FormatSettings, TableSettings, settings_of
+from kerasbert.cli.reading_progress import echo_precision, echo_warning
+from kerasbert.settings import FormatSettings, InferenceSettings, TableSettings, settings_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     "--normalize/--no-normalize", default=None, help="Scale vectors to length 1. By default, as the model specifies."
 )
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
+@settings_options(InferenceSettings)
 def embed(
     model: str,
     texts: tuple[str, ...],
@@ -44,6 +45,7 @@ def embed(
     pooling: str | None,
     normalize: bool | None,
     batch_size: int,
+    precision: str,
     **file_format: Any,
 ) -> None:
     """Compute a vector for each of TEXTS, or for each text in files, with MODEL (a folder in any layout).
@@ -63,7 +65,7 @@ def embed(
         raise click.BadParameter(f"must end in .npy or .jsonl. Received: '{output}'.", param_hint="--output")
     report = ReadReport()
     rows = read_given_texts(texts, files, text_column, None, report, format_of(file_format))
-    encoder = load_sentence_encoder(model, pooling, normalize)
+    encoder = load_sentence_encoder(model, pooling, normalize, precision, rows.texts)
     hidden = not sys.stderr.isatty()
     with tqdm(total=len(rows), unit="text", desc="Embedding", disable=hidden, leave=False) as bar:
 
@@ -74,6 +76,7 @@ def embed(
 
         _write(output, rows.texts, encoder.size, blocks())
     echo_warning(report)
+    echo_precision(encoder.chosen)
     if output:
         click.echo(f"{len(rows)} vectors of {encoder.size} numbers: {output}")
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import click
 
+from kerasbert.cli.options.settings_options import settings_options
+from kerasbert.settings import ExportSettings
+
 _COUNT = click.IntRange(min=1)
 
 
@@ -16,6 +19,7 @@ _COUNT = click.IntRange(min=1)
     "--min-serving-version",
     help="Oldest version of TF Serving to support, e.g. 2.12. Fails if the model needs an op that it does not have.",
 )
+@settings_options(ExportSettings)
 @click.option(
     "--sequence-length",
     type=click.IntRange(min=3),  # [CLS] and two [SEP]

@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from kerasbert.cli.options.settings_options import settings_options
 from kerasbert.cli.options.table_options import format_of, table_options
 from kerasbert.cli.options.text_options import read_given_texts, text_options
-from kerasbert.cli.reading_progress import echo_warning
+from kerasbert.cli.reading_progress import echo_precision, echo_warning
+from kerasbert.settings import InferenceSettings
 
 
 @click.command()
@@ -15,6 +17,7 @@ from kerasbert.cli.reading_progress import echo_warning
 @text_options
 @table_options(with_label=False)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
+@settings_options(InferenceSettings)
 @click.option("--output", "-o", type=click.Path(), help="JSONL file to write. By default, standard output.")
 def predict(
     model: str,
@@ -23,6 +26,7 @@ def predict(
     text_column: str,
     pair_column: str | None,
     batch_size: int,
+    precision: str,
     output: str | None,
     **file_format: Any,
 ) -> None:
@@ -40,7 +44,7 @@ def predict(
 
     report = ReadReport()
     rows = read_given_texts(texts, files, text_column, pair_column, report, format_of(file_format))
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, precision=precision, sample_texts=rows.texts)
     lines = (json.dumps(answer, ensure_ascii=False) for answer in answer_rows(classifier, rows, batch_size))
     if output:
         with write_aside(output) as aside, aside.open("w", encoding="utf-8") as stream:
@@ -49,5 +53,6 @@ def predict(
         for line in lines:
             click.echo(line)
     echo_warning(report)
+    echo_precision(classifier.chosen)
     if output:
         click.echo(f"{len(rows)} answers: {output}")

@@ -8,8 +8,9 @@ Shapes: `B` batch, `T` tokens of the longest row, `H` hidden size, `L` encoder b
 """
 
 import abc
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -18,11 +19,13 @@ import tensorflow as tf
 
 from kerasbert.errors import BadInputError
 from kerasbert.export.graph.client_ids import INPUTS_SPEC, check_range, checked_inputs
+from kerasbert.export.graph.int8_weight import Int8Weight
 from kerasbert.export.graph.text_inputs import Inputs, TextInputs
 from kerasbert.export.signature_tensors import Tensor
 from kerasbert.export.signatures import SIGNATURES
 from kerasbert.layers import Pooling, token_layout
 from kerasbert.models import flat_tokens
+from kerasbert.models.precision_choice import Chosen
 from kerasbert.preprocessing.traced_once import TracedOnce
 
 Outputs = dict[str, tf.Tensor]
@@ -38,6 +41,7 @@ class ServedModel(abc.ABC):
         text_inputs: the functions from raw strings to the model's inputs.
         text_feature: the tf.Example feature that contains the text. By default `TEXT_FEATURE`.
         pair_feature: the tf.Example feature that contains the second text. By default `PAIR_FEATURE`.
+        chosen: the precision of the model, if one was chosen.
 
     Raises:
         BadInputError: both texts would be read from the same feature.
@@ -59,8 +63,12 @@ class ServedModel(abc.ABC):
         text_inputs: TextInputs,
         text_feature: str | None = None,
         pair_feature: str | None = None,
+        chosen: Chosen | None = None,
     ) -> None:
         self.model = model
+        self.chosen = chosen
+        rounded = chosen.reduced.rounded if chosen else ()
+        self.int8_weights = [(variable, Int8Weight(weight)) for variable, weight in rounded]
         self.backbone = backbone
         self.text_inputs = text_inputs
         self.text_feature = text_feature or self.TEXT_FEATURE
@@ -122,7 +130,7 @@ class ServedModel(abc.ABC):
                 array of all tokens, which clients compare as a whole. Without it, there is no work on padding.
             model: another model on the same inputs. By default, the served one.
         """
-        with flat_tokens(not at_padding):
+        with flat_tokens(not at_padding), self._weights():
             return (model or self.model)(inputs, training=False)
 
     def _embed(self, text: tf.Tensor) -> Outputs:
@@ -167,19 +175,30 @@ class ServedModel(abc.ABC):
     def _encode_flat(self, inputs: Inputs) -> tf.Tensor:
         """The hidden states [B, T, H] after the last block, 0 at padding."""
         layout = token_layout(inputs["padding_mask"])
-        hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False, layout=layout)
-        for block in self.backbone.encoder_blocks:
-            hidden = block(hidden, training=False, layout=layout)
+        with self._weights():
+            hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False, layout=layout)
+            for block in self.backbone.encoder_blocks:
+                hidden = block(hidden, training=False, layout=layout)
         return layout.to_rows(hidden)
 
     def _encode(self, inputs: Inputs) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The hidden states [B, T, H] after the last block, and the attention [B, N, T, T] of each block."""
-        hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False)
         attention = []
-        for block in self.backbone.encoder_blocks:
-            hidden, scores = block(hidden, inputs["padding_mask"], return_attention_scores=True, training=False)
-            attention.append(tf.cast(scores, tf.float32))
+        with self._weights():
+            hidden = self.backbone.embeddings(inputs["token_ids"], inputs["segment_ids"], training=False)
+            for block in self.backbone.encoder_blocks:
+                hidden, scores = block(hidden, inputs["padding_mask"], return_attention_scores=True, training=False)
+                attention.append(tf.cast(scores, tf.float32))
         return hidden, attention
+
+    @contextlib.contextmanager
+    def _weights(self) -> Iterator[None]:
+        """Within this context, layers read the weights that are stored as integers from where they are."""
+        if not self.int8_weights:
+            yield
+            return
+        with keras.StatelessScope(state_mapping=[(variable, weight.read()) for variable, weight in self.int8_weights]):
+            yield
 
 
 def signature(function: Callable[..., Outputs], inputs: Mapping[str, Tensor]) -> Signature:

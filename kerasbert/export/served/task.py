@@ -1,6 +1,6 @@
 """Chooses how a model is served, and refuses parts that do not fit together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ from kerasbert.models import (
     BertSpanPredictor,
     BertTokenClassifier,
 )
+from kerasbert.models.precision_choice import choose_precision
 from kerasbert.preprocessing import TextToInputs
 
 _SERVED: dict[type, type[ServedModel]] = {
@@ -43,6 +44,8 @@ def served_model(
     text_to_inputs: TextToInputs,
     labels: Iterable[str] | None = None,
     answer_search: AnswerSearch | None = None,
+    precision: str | None = None,
+    sample_texts: Sequence[str] = (),
     **features: str | None,
 ) -> ServedModel:
     """Make the functions that serve a model.
@@ -52,6 +55,8 @@ def served_model(
         text_to_inputs: its preprocessing.
         labels: the label names of a classifier, in the order of its logits.
         answer_search: how a `BertSpanPredictor` searches for answers.
+        precision: see `choose_precision`. By default, that of the model.
+        sample_texts: texts to choose it with.
         **features: `text_feature` and `pair_feature`, see `ServedModel`.
 
     Raises:
@@ -76,6 +81,10 @@ def served_model(
     if kind in (ServedSpanPredictor, ServedMultipleChoice):
         _check_two_segments(backbone.bert_config, text_to_inputs)
     text_inputs = TextInputs(text_to_inputs, keep_masks=kind is ServedPretrainer)
+    if precision is not None:
+        chosen = choose_precision(model, precision, text_to_inputs, sample_texts)
+        model, arguments["chosen"] = chosen.reduced.model, chosen
+        backbone = model if isinstance(model, BertBackbone) else model.backbone
     return kind(model=model, backbone=backbone, text_inputs=text_inputs, **arguments)
 
 

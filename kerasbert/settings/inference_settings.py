@@ -1,0 +1,39 @@
+"""The settings that say how a trained model answers."""
+
+from pydantic import Field
+
+from kerasbert.settings.setting_types import InferencePrecision, PathText
+from kerasbert.settings.settings_class import settings_class
+
+
+@settings_class
+class InferenceSettings:
+    """The arithmetic of a model that is not trained any more.
+
+    Example:
+        >>> InferenceSettings().precision
+        'float32'
+    """
+
+    precision: InferencePrecision = Field(
+        default="float32",
+        description="Precision of the encoder. `bfloat16` is faster on processors with instructions for it, and takes "
+        "half the space. `int8` weights take a quarter of the space and are as fast as float32. `auto` is bfloat16 "
+        "where it is faster on this machine, and otherwise float32.",
+    )
+
+
+@settings_class
+class ExportSettings(InferenceSettings):
+    """The precision of an exported model.
+
+    Example:
+        >>> ExportSettings(precision="int8", sample_texts="questions.txt").sample_texts
+        'questions.txt'
+    """
+
+    sample_texts: PathText | None = Field(
+        default=None,
+        description="Text file with typical texts, one per line. On these, the answers in another precision are "
+        "compared with float32, and `auto` measures the speed. By default, random words of the vocabulary.",
+    )
