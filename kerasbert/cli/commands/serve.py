@@ -86,6 +86,14 @@ import click
     help="Run a version's warm-up requests before it is served.",
 )
 @click.option(
+    "--tensorflow-runtime",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "c-library", "python"]),
+    help="What runs the models: TensorFlow's C library alone, which starts faster and takes less memory, or its Python "
+    "package. auto is the C library if it is found.",
+)
+@click.option(
     "--rest-api-timeout-in-ms",
     default=30_000,
     show_default=True,
