@@ -26,8 +26,9 @@ class ServerOptions:
         enable_batching: Whether waiting requests run as one batch if their rows are independent.
         max_batch_size: The maximum number of rows of requests that run as one batch.
         max_batch_bytes: The maximum size of requests that run as one batch, in rows times the bytes of the longest row.
-            For texts, this bounds rows times tokens, because texts in a batch are padded to the longest one. A single
-            request may exceed it; it then runs alone.
+            For texts, this bounds rows times tokens, because texts in a batch are padded to the longest one. For token
+            ids and other numbers, a row counts 4 bytes per value of its largest input. A single request may exceed it;
+            it then runs alone.
         max_waiting_requests: The maximum number of requests that wait per signature. Further ones are refused with
             UNAVAILABLE (503).
         max_waiting_bytes: The maximum number of bytes of all requests that are read or wait for a reply. Further ones

@@ -69,7 +69,7 @@ import click
     default=128 * 2**10,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum size of requests that run as one batch: rows times the bytes of the longest row.",
+    help="Maximum size of requests that run as one batch: rows times the bytes of the longest row (4 per token id).",
 )
 @click.option(
     "--batching/--no-batching",

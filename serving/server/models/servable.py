@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert_serving.server.models.batching import Batcher, BatchLimits
+from kerasbert_serving.server.models.batching import Batcher
+from kerasbert_serving.server.models.sharing import BatchLimits
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.options import ServerOptions
 from kerasbert_serving.server.runtimes.runtime import Runtime
