@@ -116,9 +116,9 @@ def bare_asker(model_dir):
     """Returns a function that runs the signature in this process."""
     import numpy as np
 
-    from kerasbert_serving.server.models.saved_model import SavedModel
+    from kerasbert_serving.server.runtimes.runtime import find_runtime
 
-    model = SavedModel(Path(model_dir) / "1")
+    model = find_runtime().load(Path(model_dir) / "1", 0)
     signature = model.signatures["serving_default"]
     [feed] = [info.name for info in signature.inputs.values()]
     fetches = tuple(info.name for info in signature.outputs.values())

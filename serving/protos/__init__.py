@@ -20,6 +20,7 @@ Example:
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def _message(name: str) -> Any:
     return _message_class(_POOL.FindMessageTypeByName(name))
 
 
+def _enum(name: str) -> Any:
+    return IntEnum(name.rpartition(".")[2], {v.name: v.number for v in _POOL.FindEnumTypeByName(name).values})
+
+
 def _methods(service: str) -> dict[str, Method]:
     descriptor = _POOL.FindServiceByName(service)
     return {
@@ -74,12 +79,17 @@ def _methods(service: str) -> dict[str, Method]:
 
 # === tensorflow.proto ===
 
+ConfigProto = _message("tensorflow.ConfigProto")
 Example = _message("tensorflow.Example")
 Feature = _message("tensorflow.Feature")
+MetaGraphDef = _message("tensorflow.MetaGraphDef")
+SavedModel = _message("tensorflow.SavedModel")
 SignatureDef = _message("tensorflow.SignatureDef")
 TensorInfo = _message("tensorflow.TensorInfo")
 TensorProto = _message("tensorflow.TensorProto")
 TensorShapeProto = _message("tensorflow.TensorShapeProto")
+# The enum of the dtypes, e.g. `DataType.DT_FLOAT`.
+DataType = _enum("tensorflow.DataType")
 
 # === serving.proto ===
 

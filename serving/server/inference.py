@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tensorflow.core.framework import types_pb2
 
+from kerasbert_serving.protos import DataType
 from kerasbert_serving.server.models.servable import Call, Servable
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
@@ -109,9 +109,9 @@ def classify_result(signature: Signature, count: int, tensors: Mapping[str, np.n
     classes = tensors[outputs["classes"].name] if "classes" in outputs else None
     scores = tensors[outputs["scores"].name] if "scores" in outputs else None
     if classes is not None:
-        _check_classes(classes, "classes", types_pb2.DT_STRING, count)
+        _check_classes(classes, "classes", DataType.DT_STRING, count)
     if scores is not None:
-        _check_classes(scores, "scores", types_pb2.DT_FLOAT, count)
+        _check_classes(scores, "scores", DataType.DT_FLOAT, count)
     if scores is None:
         assert classes is not None  # `classify_call` requires one of the two
         scores = np.zeros(classes.shape, np.float32)
@@ -153,7 +153,7 @@ def regress_result(signature: Signature, count: int, tensors: Mapping[str, np.nd
         )
     if len(output) != count:
         raise invalid_argument(f"Input batch size did not match output batch size: {count} vs. {len(output)}")
-    if dtypes.of_array(output).number != types_pb2.DT_FLOAT:
+    if dtypes.of_array(output).number != DataType.DT_FLOAT:
         raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {_dtype_text(output)}")
     return output.reshape(-1)
 
@@ -182,9 +182,7 @@ def _check_classes(tensor: np.ndarray, name: str, number: int, count: int) -> No
     if tensor.ndim != 2:
         raise invalid_argument(f"Expected Tensor shape: [batch_size num_classes] but got {_shape_text(tensor)}")
     if dtypes.of_array(tensor).number != number:
-        raise invalid_argument(
-            f"Expected {name} Tensor of {types_pb2.DataType.Name(number)}. Got: {_dtype_text(tensor)}"
-        )
+        raise invalid_argument(f"Expected {name} Tensor of {DataType(number).name}. Got: {_dtype_text(tensor)}")
     if len(tensor) != count:
         raise invalid_argument(f"Expected {name} output batch size of {count}. Got: {len(tensor)}")
 
@@ -194,4 +192,4 @@ def _shape_text(tensor: np.ndarray) -> str:
 
 
 def _dtype_text(tensor: np.ndarray) -> str:
-    return types_pb2.DataType.Name(dtypes.of_array(tensor).number)
+    return DataType(dtypes.of_array(tensor).number).name

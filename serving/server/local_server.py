@@ -21,19 +21,22 @@ def serve(ready: Callable[[str], None] | None = None, **options: Any) -> None:
 
     Args:
         ready: Called with one line that contains both addresses once the server answers. By default, the line is
-            written to standard error.
+            written to standard error, after one that tells what runs the models.
         **options: The fields of `ServerOptions`: `model_dir`, `model_name`, `host`, `rest_port`, `grpc_port`, ...
 
     Raises:
         ServingError: If a model cannot be served.
         PortError: If the server cannot listen on a port. The models are not loaded then.
-        ValueError: If the options contradict each other.
+        ValueError: If the options contradict each other, or if the runtime that they require is not available.
     """
-    say = ready or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201 - the output of the command
-    asyncio.run(_serve_until_signal(ServerOptions(**options), say))
+    asyncio.run(_serve_until_signal(ServerOptions(**options), ready))
 
 
-async def _serve_until_signal(options: ServerOptions, say: Callable[[str], None]) -> None:
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the output of the command
+
+
+async def _serve_until_signal(options: ServerOptions, ready: Callable[[str], None] | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,11 +44,13 @@ async def _serve_until_signal(options: ServerOptions, say: Callable[[str], None]
     server = RunningServer(options)
     try:
         await server.start()
-        # Otherwise, a full garbage collection visits all of TensorFlow's objects, which stops the server for half a
-        # second.
+        # Otherwise, a full garbage collection visits all objects of the imported packages, which stops the server. With
+        # TensorFlow's Python package, this takes half a second.
         gc.collect()
         gc.freeze()
-        say(server.ready_line)
+        if ready is None:
+            _print(server.runtime_line)
+        (ready or _print)(server.ready_line)
         await stop.wait()
     finally:
         await server.stop()

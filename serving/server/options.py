@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+TENSORFLOW_RUNTIMES = ("auto", "c-library", "python")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
@@ -24,8 +26,9 @@ class ServerOptions:
         enable_batching: Whether waiting requests run as one batch if their rows are independent.
         max_batch_size: The maximum number of rows of requests that run as one batch.
         max_batch_bytes: The maximum size of requests that run as one batch, in rows times the bytes of the longest row.
-            For texts, this bounds rows times tokens, because texts in a batch are padded to the longest one. A single
-            request may exceed it; it then runs alone.
+            For texts, this bounds rows times tokens, because texts in a batch are padded to the longest one. For token
+            ids and other numbers, a row counts 4 bytes per value of its largest input. A single request may exceed it;
+            it then runs alone.
         max_waiting_requests: The maximum number of requests that wait per signature. Further ones are refused with
             UNAVAILABLE (503).
         max_waiting_bytes: The maximum number of bytes of all requests that are read or wait for a reply. Further ones
@@ -40,6 +43,9 @@ class ServerOptions:
         rest_api_enable_cors_support: Whether replies have CORS headers.
         enable_signature_method_name_check: Whether classify and regress require the signature's method name.
         allow_version_labels_for_unavailable_models: Whether a new label may name a version that is not served yet.
+        tensorflow_runtime: What runs the models. "c-library" loads TensorFlow's C library without importing its Python
+            package, which starts faster and takes less memory. "python" imports the package. "auto" is the C library if
+            it can be loaded.
         tensorflow_session_parallelism: The number of threads of a session. 0 lets TensorFlow decide.
         prometheus_path: Path of the metrics page. None disables it.
         monitoring_config_file: A `MonitoringConfig` in protobuf text format, instead of `prometheus_path`.
@@ -73,6 +79,7 @@ class ServerOptions:
     rest_api_enable_cors_support: bool = False
     enable_signature_method_name_check: bool = False
     allow_version_labels_for_unavailable_models: bool = False
+    tensorflow_runtime: str = "auto"
     tensorflow_session_parallelism: int = 0
     prometheus_path: str | None = "/monitoring/prometheus/metrics"
     monitoring_config_file: str | Path | None = None
@@ -88,5 +95,10 @@ class ServerOptions:
             port = getattr(self, name)
             if not 0 <= port <= 65535:
                 raise ValueError(f"`{name}` must be between 0 and 65535. Received: {name}={port}. 0 takes a free port.")
+        if self.tensorflow_runtime not in TENSORFLOW_RUNTIMES:
+            raise ValueError(
+                f"`tensorflow_runtime` must be one of {', '.join(TENSORFLOW_RUNTIMES)}. Received: "
+                f"{self.tensorflow_runtime}."
+            )
         if self.rest_port == self.grpc_port != 0:
             raise ValueError(f"`rest_port` and `grpc_port` must differ. Received: {self.rest_port} for both.")

@@ -1,16 +1,16 @@
 """Produces replies of any size without keeping other clients waiting, and refuses those that are too large.
 
 Python formats about a million numbers per second, and a reply can have many millions. On the event loop, this would
-stop the whole server. Therefore, large replies are formatted in a thread, in pieces that each take about a millisecond.
-Between two pieces, the thread lets the event loop run.
+stop the whole server. Therefore, large replies are formatted in threads, in pieces that each take about a millisecond.
+Between two pieces, the thread lets the event loop run. The replies take turns, so a smaller one does not wait until the
+larger ones are complete.
 """
 
 import asyncio
-import threading
+import io
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 from kerasbert_serving.server.statuses import ServingError, invalid_argument
 
@@ -22,8 +22,8 @@ THREADS = 2
 PART_BYTES = 2**18
 # Without a pause, the thread often takes the interpreter lock back before the event loop gets it.
 PAUSE_SECONDS = 1e-4
-
-Result = TypeVar("Result")
+# How long a reply is produced before the next one has its turn.
+TURN_SECONDS = 0.05
 
 
 class Replies:
@@ -50,29 +50,25 @@ class Replies:
         Raises:
             ServingError: INVALID_ARGUMENT if the text is too large, or what `pieces` raises.
         """
-        if values <= LONG_REPLY:
-            return self._collected(pieces(), pause=False)
-        self.check(2 * values)  # each value takes a digit and a separator at least
-        cancelled = threading.Event()
-        try:
-            return await self._in_thread(lambda: self._collected(pieces(), pause=True, cancelled=cancelled))
-        finally:
-            cancelled.set()
+        self.check(2 * values if values > LONG_REPLY else 0)  # each value takes a digit and a separator at least
+        parts: list[bytes] = []
+        await self._work(values, self._encoded(pieces, parts))
+        return parts
 
-    async def message(self, values: int, encode: Callable[[], bytes]) -> bytes:
-        """Encodes a message.
+    async def message(self, values: int, pieces: Callable[[], Iterable[bytes]]) -> bytes:
+        """Joins an encoded message.
 
         Args:
             values: The number of values in the reply, which decides whether a thread is used.
-            encode: Returns the encoded message.
+            pieces: Returns the pieces of the encoded message. An empty one only lets other replies have their turn.
 
         Raises:
-            ServingError: INVALID_ARGUMENT if the message is too large, or what `encode` raises.
+            ServingError: INVALID_ARGUMENT if the message is too large, or what `pieces` raises.
         """
         self.check(values)  # each value takes a byte at least
-        encoded = encode() if values <= LONG_REPLY else await self._in_thread(encode)
-        self.check(len(encoded))
-        return encoded
+        message = io.BytesIO()  # joining all pieces in one call would hold the interpreter lock
+        await self._work(values, self._joined(pieces, message))
+        return message.getvalue()
 
     def check(self, size: int) -> None:
         """Checks the size of a reply in bytes.
@@ -87,12 +83,19 @@ class Replies:
         """Lets the threads end once they are idle."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _work(self, values: int, steps: Iterator[None]) -> None:
+        """Takes all steps, immediately or in threads. A reply whose client is gone takes no further turn."""
+        if values <= LONG_REPLY:
+            for _ in steps:
+                pass
+            return
+        loop = asyncio.get_running_loop()
+        while not await loop.run_in_executor(self._executor, _take_turn, steps):
+            pass  # behind the other replies in the queue of the threads
 
-    def _collected(self, pieces: Iterable[str], pause: bool, cancelled: threading.Event | None = None) -> list[bytes]:
-        parts, part, size = [], bytearray(), 0
-        for piece in pieces:
+    def _encoded(self, pieces: Callable[[], Iterable[str]], parts: list[bytes]) -> Iterator[None]:
+        part, size = bytearray(), 0
+        for piece in pieces():
             encoded = piece.encode("utf-8", "surrogateescape")
             size += len(encoded)
             self.check(size)
@@ -100,14 +103,27 @@ class Replies:
             if len(part) >= PART_BYTES:
                 parts.append(bytes(part))
                 part.clear()
-            if cancelled is not None and cancelled.is_set():
-                return []
-            if pause:
-                time.sleep(PAUSE_SECONDS)
-        return [*parts, bytes(part)]
+            yield
+        parts.append(bytes(part))
+
+    def _joined(self, pieces: Callable[[], Iterable[bytes]], message: io.BytesIO) -> Iterator[None]:
+        for piece in pieces():
+            message.write(piece)
+            self.check(message.tell())
+            yield
 
     def _too_large(self, size: int) -> ServingError:
         return invalid_argument(
             f"The reply must not be larger than {self._max_bytes} bytes (`max_reply_bytes`). Received: a request whose "
             f"reply has {size} bytes or more. Send fewer or shorter rows per request, or request fewer outputs."
         )
+
+
+def _take_turn(steps: Iterator[None]) -> bool:
+    """Takes steps for a while. Returns whether none are left."""
+    end = time.monotonic() + TURN_SECONDS
+    for _ in steps:
+        time.sleep(PAUSE_SECONDS)
+        if time.monotonic() > end:
+            return False
+    return True

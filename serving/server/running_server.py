@@ -31,8 +31,10 @@ from kerasbert_serving.server.options import ServerOptions
 from kerasbert_serving.server.ports import address, listen_for_grpc, listen_for_rest
 from kerasbert_serving.server.rest.http_protocol import BoundedHttpProtocol
 from kerasbert_serving.server.rest.rest_api import rest_application
+from kerasbert_serving.server.runtimes.runtime import Runtime, find_runtime
 from kerasbert_serving.server.serving_core import ServingCore
 from kerasbert_serving.server.statuses import ServingError
+from kerasbert_serving.server.unused_memory import release_unused_memory
 
 log = logging.getLogger("kerasbert_serving")
 
@@ -68,6 +70,7 @@ class RunningServer:
             options.load_retry_interval_seconds,
             options.shutdown_grace_seconds,
         )
+        self._runtime: Runtime | None = None
         self._core = ServingCore(self.store, self.metrics, options)
         self._health = health.aio.HealthServicer()
         self._grpc: Any = None  # a `grpc.aio.Server` once the ports are taken
@@ -82,18 +85,26 @@ class RunningServer:
         host = self.options.host
         return f"Serving REST at http://{address(host, self.rest_port)} and gRPC at {address(host, self.grpc_port)}"
 
+    @property
+    def runtime_line(self) -> str:
+        """One line that tells what runs the models."""
+        return f"Running models with {self._runtime.description if self._runtime else 'nothing yet'}"
+
     async def start(self) -> None:
         """Takes the ports, loads the models, and starts to answer.
 
         Raises:
             PortError: If the server cannot listen on a port. The models are not loaded then.
             ServingError: If a model has no version that can be served.
+        ValueError: If the runtime that the options require is not available.
         """
         listener = listen_for_rest(self.options)
         try:
             self._grpc = self._new_grpc_server()
             self.grpc_port = listen_for_grpc(self.options, self._grpc)
             configs = self._model_configs()
+            self._runtime = await asyncio.to_thread(find_runtime, self.options.tensorflow_runtime)
+            log.info("%s", self.runtime_line)
             await asyncio.to_thread(self.store.start, configs)
             await self._start_grpc()
             await self._start_rest(listener)
@@ -172,9 +183,10 @@ class RunningServer:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _load(self, name: str, number: int, path: Path) -> Servable:
+        assert self._runtime is not None  # `start` finds it first
         start = time.perf_counter()
         try:
-            servable = Servable(name, number, path, self._executor, self.options)
+            servable = Servable(name, number, path, self._executor, self.options, self._runtime)
         except ServingError:
             self.metrics.load(str(path), "fail")
             raise
@@ -187,6 +199,7 @@ class RunningServer:
                 raise
             if records:
                 self.metrics.warmed_up(str(path), "OK", records, time.perf_counter() - start)
+        release_unused_memory()
         return servable
 
     async def _watch_config_file(self) -> None:

@@ -101,10 +101,10 @@ def echo_version(tmp_path_factory):
     return Path(path)
 
 
-@pytest.fixture(scope="session")
-def echo_server(echo_version):
-    """A server with the echo model, named `echo`."""
-    with LocalServer(model_dir=echo_version.parent, model_name="echo") as server:
+@pytest.fixture(scope="session", params=["c-library", "python"])
+def echo_server(echo_version, request):
+    """A server with the echo model, named `echo`, for each runtime."""
+    with LocalServer(model_dir=echo_version.parent, model_name="echo", tensorflow_runtime=request.param) as server:
         yield server
 
 

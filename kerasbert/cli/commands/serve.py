@@ -69,7 +69,7 @@ import click
     default=128 * 2**10,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Maximum size of requests that run as one batch: rows times the bytes of the longest row.",
+    help="Maximum size of requests that run as one batch: rows times the bytes of the longest row (4 per token id).",
 )
 @click.option(
     "--batching/--no-batching",
@@ -84,6 +84,14 @@ import click
     default=True,
     show_default=True,
     help="Run a version's warm-up requests before it is served.",
+)
+@click.option(
+    "--tensorflow-runtime",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "c-library", "python"]),
+    help="What runs the models: TensorFlow's C library alone, which starts faster and takes less memory, or its Python "
+    "package. auto is the C library if it is found.",
 )
 @click.option(
     "--rest-api-timeout-in-ms",

@@ -1,6 +1,6 @@
 """Builds the replies of the gRPC API and encodes them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,25 @@ from kerasbert_serving.server.statuses import Code
 from kerasbert_serving.server.tensors import tensor_protos
 
 
-def predict(spec: Any, prediction: Prediction) -> bytes:
-    """Encodes a `PredictResponse`. `spec` is the `ModelSpec` of the request."""
-    parts: list[bytes] = []
+def predict(spec: Any, prediction: Prediction) -> Iterator[bytes]:
+    """Yields the pieces of an encoded `PredictResponse`. `spec` is the `ModelSpec` of the request.
+
+    The size of a tensor precedes it, so empty pieces are yielded while a tensor is encoded.
+    """
     for name, output in prediction.outputs.items():
-        tensor = list(tensor_protos.encoded(output))
+        tensor = []
+        for part in tensor_protos.encoded(output):
+            tensor.append(part)
+            yield b""
         key = name.encode()
         # An entry of the map `outputs` (field 1) is a message with the key (field 1) and the value (field 2).
         size = sum(map(len, tensor))
         start = _header(1, len(key)) + key + _header(2, size)
-        parts += [_header(1, len(start) + size), start, *tensor]
+        yield _header(1, len(start) + size) + start
+        yield from tensor
     response = protos.PredictResponse()
     _fill_spec(response.model_spec, spec, prediction.version)
-    return b"".join([*parts, response.SerializeToString()])
+    yield response.SerializeToString()
 
 
 def _header(field: int, length: int) -> bytes:

@@ -105,19 +105,19 @@ class GrpcApi:
         spec = request.model_spec
         version, classes = await self._core.classify(target_of(spec), spec.signature_name, request.input)
         return await self._core.replies.message(
-            classes.scores.size, lambda: grpc_replies.classify(spec, version, classes)
+            classes.scores.size, lambda: [grpc_replies.classify(spec, version, classes)]
         )
 
     async def _regress(self, request: Any, size: int) -> bytes:
         spec = request.model_spec
         version, values = await self._core.regress(target_of(spec), spec.signature_name, request.input)
-        return await self._core.replies.message(values.size, lambda: grpc_replies.regress(spec, version, values))
+        return await self._core.replies.message(values.size, lambda: [grpc_replies.regress(spec, version, values)])
 
     async def _multi_inference(self, request: Any, size: int) -> bytes:
         version, results = await self._core.multi_inference(request)
         values = sum(grpc_replies.value_count(result) for result in results)
         return await self._core.replies.message(
-            values, lambda: grpc_replies.multi_inference(request.tasks, version, results)
+            values, lambda: [grpc_replies.multi_inference(request.tasks, version, results)]
         )
 
     async def _metadata(self, request: Any, size: int) -> bytes:

@@ -1,8 +1,8 @@
 """Runs the requests of one signature in batches, without a timer.
 
-When a run ends, the next run takes all waiting requests that may share it. Requests share a run only if the shapes of
-the signature show that no row influences the answer of another one. Everything happens on the event loop, except for
-TensorFlow's runs, which take place in threads.
+When a run ends, the next run takes the waiting requests that `sharing.py` chooses. Requests share a run only if the
+shapes of the signature show that no row influences the answer of another one. Everything happens on the event loop,
+except for TensorFlow's runs, which take place in threads.
 """
 
 import asyncio
@@ -13,26 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbert_serving.server.models.sharing import BatchLimits, choose, row_size
 from kerasbert_serving.server.statuses import Code, ServingError
 
 Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class BatchLimits:
-    """The limits of a shared run and of the queue.
-
-    Attributes:
-        rows: The maximum number of rows in a shared run.
-        run_bytes: The maximum work of a shared run: rows times the bytes of the longest row. The server does not know
-            the tokens of a text, but texts of a batch are padded to the longest one, so this bounds rows times tokens.
-            A single request may exceed it; it then runs alone.
-        waiting: The maximum number of requests that wait.
-    """
-
-    rows: int
-    run_bytes: int
-    waiting: int
 
 
 @dataclass
@@ -40,7 +24,7 @@ class _Waiting:
     arrays: Sequence[np.ndarray]
     kind: object  # requests of the same kind may share a run; None if the request must run alone
     rows: int
-    row_bytes: int  # of the longest row
+    row_bytes: int  # the size of the longest row
     answer: asyncio.Future
 
 
@@ -71,7 +55,7 @@ class Batcher:
         if len(self._waiting) >= self._limits.waiting:
             raise ServingError(Code.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full")
         kind, rows = self._kind(arrays)
-        row_bytes = sum(map(_row_bytes, arrays)) if rows else 0
+        row_bytes = row_size(arrays) if rows else 0
         waiting = _Waiting(arrays, kind, rows, row_bytes, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._worker is None:
@@ -96,26 +80,12 @@ class Batcher:
             self._worker = None
 
     def _take(self) -> list[_Waiting]:
-        """Takes the first request and all others that may share its run."""
-        group: list[_Waiting] = []
-        rows = row_bytes = 0
-        others: deque[_Waiting] = deque()
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if waiting.answer.done():  # the client no longer waits
-                continue
-            longest = max(row_bytes, waiting.row_bytes)
-            if not group or (
-                waiting.kind is not None
-                and waiting.kind == group[0].kind
-                and rows + waiting.rows <= self._limits.rows
-                and (rows + waiting.rows) * longest <= self._limits.run_bytes
-            ):
-                group.append(waiting)
-                rows, row_bytes = rows + waiting.rows, longest
-            else:
-                others.append(waiting)
-        self._waiting = others
+        """Takes the requests of the next run out of the queue."""
+        # Those whose clients no longer wait are left out.
+        waiting = [each for each in self._waiting if not each.answer.done()]
+        group = choose(waiting, self._limits) if waiting else []
+        taken = set(map(id, group))
+        self._waiting = deque(each for each in waiting if id(each) not in taken)
         return group
 
     async def _serve(self, group: list[_Waiting]) -> None:
@@ -156,13 +126,6 @@ class Batcher:
             split.append([output[start : start + waiting.rows] for output in outputs])
             start += waiting.rows
         return split
-
-
-def _row_bytes(array: np.ndarray) -> int:
-    """The bytes of the longest row of an array."""
-    if array.dtype == np.object_:
-        return array[0].size * max(map(len, array.reshape(-1)), default=0) if array.ndim > 1 else max(map(len, array))
-    return array.nbytes // len(array)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

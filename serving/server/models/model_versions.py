@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kerasbert_serving.server.models.servable import Servable
 from kerasbert_serving.server.statuses import ServingError
+from kerasbert_serving.server.unused_memory import release_unused_memory
 
 
 class State(IntEnum):
@@ -89,6 +90,8 @@ class ModelVersion:
             servable, self._servable = self._servable, None
         if servable is not None:
             servable.close()
+            del servable
+            release_unused_memory()
         self.state = State.END
 
 

@@ -3,19 +3,20 @@
 Choosing the version for a request is left to `model_store.py`, converting requests to tensors to `inference.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from kerasbert_serving.server.models.batching import Batcher, BatchLimits
-from kerasbert_serving.server.models.saved_model import SavedModel
+from kerasbert_serving.server.models.batching import Batcher
+from kerasbert_serving.server.models.sharing import BatchLimits
 from kerasbert_serving.server.models.signatures import DEFAULT_SIGNATURE, Signature
 from kerasbert_serving.server.options import ServerOptions
+from kerasbert_serving.server.runtimes.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,25 @@ class Servable:
         path: The version folder.
         executor: The threads in which the model runs.
         options: The options of the server.
+        runtime: What runs the model.
 
     Raises:
         ServingError: If the version cannot be loaded.
     """
 
-    def __init__(self, model_name: str, version: int, path: Path, executor: Executor, options: ServerOptions):
-        threads = options.tensorflow_session_parallelism
-        config = config_pb2.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+    def __init__(
+        self,
+        model_name: str,
+        version: int,
+        path: Path,
+        executor: Executor,
+        options: ServerOptions,
+        runtime: Runtime,
+    ):
         self.model_name = model_name
         self.version = version
         self.path = path
-        self._model = SavedModel(path, config)
+        self._model = runtime.load(path, options.tensorflow_session_parallelism)
         self._signatures = {
             name: Signature(name, definition, self._model.dtypes(info.name for info in definition.inputs.values()))
             for name, definition in self._model.signatures.items()
@@ -65,8 +73,8 @@ class Servable:
         self._options = options
 
     @property
-    def signature_definitions(self) -> dict[str, meta_graph_pb2.SignatureDef]:
-        """The SignatureDefs of the model, by name."""
+    def signature_definitions(self) -> Mapping[str, Any]:
+        """The `SignatureDef`s of the model, by name."""
         return self._model.signatures
 
     def signature(self, name: str) -> Signature | None:

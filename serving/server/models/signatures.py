@@ -5,9 +5,9 @@ Checks the inputs of requests, with TensorFlow Serving's error messages. Running
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from tensorflow.core.protobuf import meta_graph_pb2
 
 from kerasbert_serving.server.statuses import invalid_argument
 from kerasbert_serving.server.tensors import dtypes, tensor_protos
@@ -21,7 +21,7 @@ class Signature:
 
     Attributes:
         name: The name of the signature.
-        definition: The SignatureDef of the model.
+        definition: The `SignatureDef` of the model.
         graph_dtypes: The dtype number of each input tensor, by its name in the graph.
         input_dtypes: The dtype number of each input according to the definition, by input name.
         rows_are_independent: Whether rows of several requests may share a run, as far as the shapes show: the first
@@ -30,7 +30,7 @@ class Signature:
     """
 
     name: str
-    definition: meta_graph_pb2.SignatureDef
+    definition: Any
     graph_dtypes: Mapping[str, int]
     input_dtypes: dict[str, int] = field(init=False)
     rows_are_independent: bool = field(init=False)
@@ -83,7 +83,7 @@ class Signature:
 
     def _check_names(self, inputs: Mapping[str, np.ndarray]) -> None:
         sent, known = set(inputs), set(self.definition.inputs)
-        if len(sent) > len(known) or (len(sent) < len(known) and not _defaults(self.definition)):
+        if len(sent) > len(known) or (len(sent) < len(known) and not self.definition.defaults):
             raise invalid_argument(
                 f"input size does not match signature: {len(sent)}!={len(known)} len({{{_join(sent)}}}) != "
                 f"len({{{_join(known)}}}). Sent extra: {{{_join(sent - known)}}}. Missing but required: "
@@ -91,7 +91,7 @@ class Signature:
             )
 
     def _default(self, alias: str, feed: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        defaults = _defaults(self.definition)
+        defaults = self.definition.defaults
         if alias not in defaults:
             raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {feed}) not found in request and no default value "
@@ -112,11 +112,7 @@ class Signature:
                 )
 
 
-def _defaults(definition: meta_graph_pb2.SignatureDef) -> Mapping[str, object]:
-    return getattr(definition, "defaults", {})  # in TensorFlow 2.14 and later
-
-
-def _has_open_batch(info: meta_graph_pb2.TensorInfo) -> bool:
+def _has_open_batch(info: Any) -> bool:
     shape = info.tensor_shape
     return not shape.unknown_rank and len(shape.dim) > 0 and shape.dim[0].size == -1
 

@@ -4,17 +4,16 @@ The records are `PredictionLog`s in a TFRecord file. As in TensorFlow Serving, a
 served.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from kerasbert_serving import protos
 from kerasbert_serving.server import inference, multi_inference
 from kerasbert_serving.server.models.servable import Servable
-from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
+from kerasbert_serving.server.models.warmup_records import read_records
+from kerasbert_serving.server.statuses import Code, ServingError, invalid_argument
 from kerasbert_serving.server.tensors.request_protos import ProtoInputs, serialized_examples
 
 MAX_RECORDS = 1000
@@ -30,20 +29,13 @@ def warm_up(servable: Servable, iterations: int = 1) -> int:
     if not path.exists():
         return 0
     count = 0
-    try:
-        for record in tf.data.TFRecordDataset(os.fsencode(path)).as_numpy_iterator():
-            log = _parse(record, path)
-            for _ in range(iterations):
-                _run(servable, log)
-            count += 1
-            if count > MAX_RECORDS:
-                raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
-    except tf.errors.DataLossError as error:
-        raise ServingError(
-            Code.DATA_LOSS, f"{error.message}. Please verify your warmup data is in TFRecord format."
-        ) from error
-    except tf.errors.OpError as error:  # the file cannot be read
-        raise from_tensorflow(error) from error
+    for record in read_records(path):
+        log = _parse(record, path)
+        for _ in range(iterations):
+            _run(servable, log)
+        count += 1
+        if count > MAX_RECORDS:
+            raise invalid_argument(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
     return count
 
 

@@ -33,7 +33,6 @@ def model_status(versions: Sequence[ModelVersion]) -> bytes:
 def model_metadata(servable: Servable) -> bytes:
     """Formats the body of a model metadata reply."""
     spec = protos.ModelSpec(name=servable.model_name, version={"value": servable.version})
-    # TensorFlow's own messages are formatted, because ours lack composite tensors.
     signatures = {name: _with_defaults(definition) for name, definition in servable.signature_definitions.items()}
     text = (
         f'{{\n"model_spec":{_text(_with_defaults(spec))}\n,\n'

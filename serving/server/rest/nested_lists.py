@@ -114,7 +114,7 @@ def _check_value(item: Any, level: int, rank: int, number: int) -> None:
             f"level: {rank}"
         )
     dtype = dtypes.BY_NUMBER.get(number)
-    if type(item) is JsonObject and number == dtypes.types_pb2.DT_STRING:
+    if type(item) is JsonObject and number == dtypes.STRING.number:
         _decode_base64(item)
     elif type(item) is JsonObject or (dtype and dtype.json):
         if not _fit([item], number):

@@ -5,7 +5,6 @@ other threads of this process, and with them the other clients, waiting.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +19,6 @@ MAX_RANK = 32
 MAX_BYTES = 2**31
 # The number of values to convert in a single call.
 PIECE = 2**13
-# The pause after each piece of a reply. Large replies are written in a separate thread.
-PAUSE_SECONDS = 1e-4
 
 
 class TensorParseError(ValueError):
@@ -87,7 +84,6 @@ def encoded(array: np.ndarray) -> Iterator[bytes]:
         flat = flat.view(_PARTS[dtype.field])
     for start in range(0, max(len(flat), 1), PIECE):
         if start:
-            time.sleep(PAUSE_SECONDS)  # so that another thread gets the interpreter lock
             proto = protos.TensorProto()
         getattr(proto, dtype.field).extend(flat[start : start + PIECE].tolist())
         yield proto.SerializeToString()

@@ -8,7 +8,10 @@ import sys
 
 @contextlib.contextmanager
 def served(*arguments):
-    """Yields the process, on free ports, and the address of the REST API once it answers."""
+    """Yields the process, on free ports, and the address of the REST API once it answers.
+
+    The attribute `lines` of the process contains what it has written until then.
+    """
     command = [sys.executable, "-m", "kerasbert", "serve", *map(str, arguments), "--port", "0", "--grpc-port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -19,6 +22,7 @@ def served(*arguments):
                 break
         else:
             raise AssertionError("".join(lines))
+        process.lines = lines
         yield process, found.group(1)
     finally:
         process.kill()

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from kerasbert_serving.server import Code, ServingError
-from kerasbert_serving.server.models.batching import Batcher, BatchLimits
+from kerasbert_serving.server.models.batching import Batcher
+from kerasbert_serving.server.models.sharing import BatchLimits, choose, row_size
 
 
 class Model:
@@ -133,8 +135,62 @@ def test_the_work_of_a_run_is_rows_times_the_longest_row(model):
     model.outputs = lambda arrays: [np.array([len(text) for text in arrays[0]])]
     short, long = texts(b"x" * 10), texts(b"x" * 40)
     answers(model, [short, short, long, short, short, short], run_bytes=100)
-    # The long text may share a run with one other text: 2 x 40 bytes, but not 3 x 40.
-    assert [list(map(len, run[0])) for run in model.runs] == [[10], [10, 40], [10, 10, 10]]
+    # The long text would make a run of all others too large: 5 x 40 bytes.
+    assert [list(map(len, run[0])) for run in model.runs] == [[10], [10, 10, 10, 10], [40]]
+
+
+def lengths_of_runs(model, requests, **options):
+    model.outputs = lambda arrays: [np.array([len(text) for text in arrays[0]])]
+    results = answers(model, [texts(b"first"), *requests], **options)
+    assert [result[0].tolist() for result in results[1:]] == [[len(text) for text in each[0]] for each in requests]
+    return [sorted(map(len, run[0])) for run in model.runs[1:]]
+
+
+def test_texts_of_similar_length_share_a_run(model):
+    requests = [texts(b"x" * length) for length in (30, 5000, 35, 4500, 40, 200, 4800)]
+    runs = lengths_of_runs(model, requests, rows=64, run_bytes=10**6)
+    assert runs == [[30, 35, 40, 200], [4500, 4800, 5000]]
+
+
+def test_a_little_padding_is_cheaper_than_another_run(model):
+    requests = [texts(b"x" * length) for length in (10, 100, 20, 150, 40)]
+    assert lengths_of_runs(model, requests, rows=64) == [[10, 20, 40, 100, 150]]
+
+
+def test_the_rows_of_a_request_stay_together(model):
+    requests = [texts(b"x", b"x" * 9000, b"x"), texts(b"x"), texts(b"x" * 8000)]
+    assert lengths_of_runs(model, requests, run_bytes=10**6) == [[1, 1, 8000, 9000], [1]]
+
+
+def test_no_request_waits_for_more_runs_than_there_were_requests_before_it():
+    queue, longest_wait = [], 0
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        # Short texts keep coming, and a long one waits from time to time.
+        for length in rng.choice([20, 30, 20_000], size=5, p=[0.6, 0.3, 0.1]):
+            queue.append(Request(number, len(queue), int(length)))
+        for request in choose(queue, BatchLimits(rows=4, run_bytes=10**6, waiting=10**6)):
+            queue.remove(request)
+            assert number - request.came <= request.before
+            longest_wait = max(longest_wait, number - request.came)
+    assert longest_wait > 10
+
+
+@dataclass(eq=False)
+class Request:
+    came: int
+    before: int
+    row_bytes: int
+    rows: int = 1
+    kind: object = "text"
+
+
+def test_token_ids_count_once_for_all_inputs():
+    ids = np.zeros([3, 128], np.int64)
+    assert row_size([ids, ids, ids.astype(np.int32)]) == 4 * 128
+    assert row_size([np.zeros(3, np.float32)]) == 4
+    assert row_size([*texts(b"ab", b"abc"), *texts(b"abcd", b"")]) == 7
+    assert row_size([*texts(b"ab", b"abc"), np.zeros([2, 5])]) == 3 + 20
 
 
 def test_numbers_count_by_their_bytes(model):

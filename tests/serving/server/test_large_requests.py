@@ -27,15 +27,21 @@ def wide_version(tmp_path_factory):
         def widen(self, x):
             return {"y": x[:, tf.newaxis] / tf.range(3, 3 + COLUMNS, dtype=tf.float32)}
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+        def double(self, x):
+            return {"y": 2 * x}
+
     path = tmp_path_factory.mktemp("wide") / "1"
     module = Wide()
-    tf.saved_model.save(module, str(path), signatures=module.widen)
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.widen, "double": module.double})
     return path
 
 
 @pytest.fixture
 def wide_server(wide_version):
-    with LocalServer(model_dir=wide_version.parent, model_name="wide", rest_api_timeout_in_ms=500_000) as server:
+    # Replies whose clients are gone are not worth waiting for at the end.
+    options = {"rest_api_timeout_in_ms": 500_000, "shutdown_grace_seconds": 1}
+    with LocalServer(model_dir=wide_version.parent, model_name="wide", **options) as server:
         yield server
 
 
@@ -87,6 +93,48 @@ def test_a_status_call_is_answered_before_a_large_grpc_reply(wide_server):
         values = answer.result().outputs["y"].float_val
     assert len(values) == 5 * COLUMNS
     assert values[0] == np.float32(1) / np.float32(3)
+
+
+# So many values that the reply is produced in a thread.
+MEDIUM = {"signature_name": "double", "instances": [1.5] * 5000}
+
+
+def medium_reply(server):
+    reply = httpx.post(f"{server.rest_url}/v1/models/wide:predict", json=MEDIUM, timeout=500)
+    return reply.json()["predictions"]
+
+
+def test_smaller_replies_take_turns_with_many_large_ones(wide_server):
+    connections = [socket.create_connection((wide_server.options.host, wide_server.rest_port)) for _ in range(4)]
+    for connection in connections:
+        connection.sendall(rest_request(b'{"instances": [1, 1]}'))
+    wait_for_the_run(wide_server)
+    for _ in range(3):
+        assert medium_reply(wide_server) == [3.0] * 5000
+    for connection in connections:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):  # none of the large replies is complete
+            connection.recv(1)
+        connection.close()
+
+
+def test_a_client_that_reads_a_large_reply_slowly_delays_nobody(wide_server):
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(500)
+        slow.connect((wide_server.options.host, wide_server.rest_port))
+        slow.sendall(rest_request(b'{"instances": [1]}'))
+        received = len(slow.recv(100))  # the reply is complete, and the server sends it
+        for _ in range(5):
+            start = time.monotonic()
+            assert medium_reply(wide_server) == [3.0] * 5000
+            assert httpx.get(f"{wide_server.rest_url}/v1/models/wide", timeout=100).status_code == 200
+            assert time.monotonic() - start < 30
+            received += len(slow.recv(1000))
+        while not (part := slow.recv(2**20)).endswith(b"]\n    ]\n}"):
+            assert part
+            received += len(part)
+    assert received > 10 * COLUMNS
 
 
 def grpc_predict(server, count):

@@ -1,5 +1,6 @@
 """`kerasbert serve`: settings files, the line that it prints, and shutdown."""
 
+import re
 import signal
 
 import httpx
@@ -37,6 +38,14 @@ def test_settings_files_and_shutdown(echo_version, tmp_path):
         assert ":tensorflow:serving:request_count" in httpx.get(f"{url}/metrics", timeout=60).text
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(("runtime", "name"), [("c-library", "C library"), ("python", "Python package")])
+def test_the_runtime_is_chosen_and_printed(echo_version, runtime, name):
+    with served(echo_version.parent, "--tensorflow-runtime", runtime) as (process, url):
+        assert re.fullmatch(rf"Running models with TensorFlow \S+ \({name}\)\n", process.lines[-2])
+        reply = httpx.post(f"{url}/v1/models/model:predict", json={"instances": [1]}, timeout=60)
+        assert reply.json() == {"predictions": [2.5]}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
-"""Loads a SavedModel into a session and runs it, as TensorFlow Serving does.
+"""Loads a SavedModel into a session of TensorFlow's Python package and runs it, as TensorFlow Serving does.
 
 A session is used instead of `tf.saved_model.load`, because it is the runtime of TensorFlow Serving: it makes the same
-checks with the same messages, and a call takes less time. Names of signatures are left to `signatures.py`.
+checks with the same messages, and a call takes less time. This is the runtime for installations without TensorFlow's C
+library (`c_runtime.py`).
 """
 
 import contextlib
 import importlib
-import re
-import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,10 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework import op_def_registry  # no public function tells whether an op is known
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader  # the public one logs a deprecation
 
+from kerasbert_serving.server.runtimes.saved_model_file import TAG, literal_path, no_serve_graph, require_saved_model
 from kerasbert_serving.server.statuses import Code, ServingError, from_tensorflow, invalid_argument
+
+VERSION: str = tf.__version__
 
 # How many combinations of feeds and fetches stay prepared. Only output filters can lead to more.
 MAX_PREPARED_CALLS = 256
@@ -37,43 +39,40 @@ BROKEN = (
 )
 
 
-class SavedModel:
-    """A loaded SavedModel.
+class PythonModel:
+    """A SavedModel in a session of TensorFlow's Python package.
 
     Args:
         path: The version folder, which contains `saved_model.pb`.
-        session_config: The `ConfigProto` of the session, or None for TensorFlow's defaults.
+        threads: The number of threads of the session. 0 lets TensorFlow decide.
+
+    Attributes:
+        signatures: The `SignatureDef` of each signature, by name.
 
     Raises:
         ServingError: If the folder does not contain a SavedModel that can be loaded with the tag "serve".
     """
 
-    def __init__(self, path: str | Path, session_config: config_pb2.ConfigProto | None = None):
+    def __init__(self, path: str | Path, threads: int = 0):
         self._calls: dict[tuple[tuple[str, ...], tuple[str, ...]], Any] = {}
         self._lock = threading.Lock()
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=session_config)
+        config = config_pb2.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
-            self.meta_graph = self._load(graph, str(path))
+            meta_graph = self._load(graph, str(path))
         except BaseException:
             self._session.close()
             raise
-        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(self.meta_graph.signature_def.items())
+        self.signatures: dict[str, Any] = dict(meta_graph.signature_def.items())
 
     def _load(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
-        if not any((Path(path) / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
-            raise ServingError(
-                Code.NOT_FOUND,
-                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check that the "
-                "directory exists and that you have the right permissions for accessing it.",
-            )
-        with _path_for_tensorflow(path) as opened:
+        require_saved_model(path)
+        with literal_path(path) as opened:
             try:
                 return self._load_serve_graph(graph, opened)
             except tf.errors.OpError as error:
-                raise _with_path(from_tensorflow(error), opened, path) from error
-            except ServingError as error:
-                raise _with_path(error, opened, path) from error
+                raise from_tensorflow(error) from error
 
     def _load_serve_graph(self, graph: tf.Graph, path: str) -> meta_graph_pb2.MetaGraphDef:
         try:
@@ -81,16 +80,12 @@ class SavedModel:
         except (OSError, *BROKEN) as error:
             raise ServingError(Code.DATA_LOSS, f"Can't parse {path}/saved_model.pb as binary proto: {error}") from error
         try:
-            _import_op_libraries(loader.get_meta_graph_def_from_tags(["serve"]))
+            _import_op_libraries(loader.get_meta_graph_def_from_tags([TAG]))
         except RuntimeError as error:
-            raise ServingError(
-                Code.NOT_FOUND,
-                "Could not find meta graph def matching supplied tags: { serve }. To inspect available tag-sets in the "
-                "SavedModel, please use the SavedModel CLI: `saved_model_cli`",
-            ) from error
+            raise no_serve_graph() from error
         try:
             with graph.as_default():
-                return loader.load(self._session, ["serve"])
+                return loader.load(self._session, [TAG])
         except (OSError, *BROKEN) as error:
             raise ServingError(Code.DATA_LOSS, f"Could not load SavedModel at {path}: {error!r}") from error
 
@@ -144,23 +139,3 @@ def _import_op_libraries(meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
     if any(op_def_registry.get(name) is None for name in used):
         with contextlib.suppress(ImportError):
             importlib.import_module("tensorflow_text")
-
-
-# TensorFlow uses the path of a checkpoint as a glob pattern, and requires valid UTF-8.
-_NOT_LITERAL = re.compile(r"[*?\[\]{}\\\udc80-\udcff]")
-
-
-@contextlib.contextmanager
-def _path_for_tensorflow(path: str) -> Iterator[str]:
-    """Yields a path under which TensorFlow can load the model: the path itself, or a temporary link to it."""
-    if not _NOT_LITERAL.search(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / "model"
-        link.symlink_to(Path(path).absolute(), target_is_directory=True)
-        yield str(link)
-
-
-def _with_path(error: ServingError, opened: str, path: str) -> ServingError:
-    return ServingError(error.code, error.message.replace(opened, path))
