@@ -142,6 +142,12 @@ def _precision_text(name: str, compared_with_float32: Mapping[str, Any] | None =
     return precision_text(name, Comparison(**compared_with_float32) if compared_with_float32 else None)
 
 
+def stored_precision(folder: Path) -> str:
+    """The precision of an exported version, and how it compares with float32, in words."""
+    card = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
+    return _precision_text(**card["model"]["precision"])
+
+
 def _vector_size(served: ServedModel) -> dict[str, int]:
     """The size of a sentence encoder's vectors, which may differ from the hidden size."""
     return {"embedding_size": served.model.embedding_size} if hasattr(served.model, "embedding_size") else {}

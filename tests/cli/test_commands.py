@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,17 @@ def test_predict_gives_the_same_answers_for_texts_and_files(command: Command, fi
     assert plain.out == direct.out
     assert output.read_text() == direct.out
     assert named.out == f"2 answers: {output}\n"
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8", "auto"])
+def test_answers_in_other_precisions_say_how_they_compare_with_float32(
+    precision: str, command: Command, fine_tuned: Path
+) -> None:
+    texts = ["the cat and the cow.", "the saw and the drill."]
+    result = command("predict", fine_tuned / "model", *texts, "--precision", precision)
+    assert [json.loads(line)["label"] for line in result.out.splitlines()] == ["animals", "tools"]
+    chosen = "float32|bfloat16" if precision == "auto" else precision
+    assert re.search(rf"^Precision ({chosen})[:,] ", result.err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +133,17 @@ def test_a_run_with_other_settings_in_the_same_folder_is_rejected(
 
 
 def test_export_writes_increasing_versions(command: Command, fine_tuned: Path, tmp_path: Path) -> None:
-    for version in ("1", "2"):
-        result = command("export", fine_tuned / "model", tmp_path / "exported")
-        assert result.out == f"SavedModel: {tmp_path / 'exported' / version}\n"
+    (tmp_path / "texts.txt").write_text("the cat and the cow.\n\nthe saw and the drill.\n")
+    smaller = ("--precision", "int8", "--sample-texts", tmp_path / "texts.txt")
+    sizes = []
+    for version, options in (("1", ()), ("2", smaller)):
+        result = command("export", fine_tuned / "model", tmp_path / "exported", *options)
+        folder = tmp_path / "exported" / version
+        assert result.out == f"SavedModel: {folder}\n"
+        sizes.append(sum(path.stat().st_size for path in folder.glob("variables/*")))
+    assert "Precision int8: on 2 texts, answers differ from float32 by " in result.err
+    assert "100.0% have the same label." in result.err
+    assert sizes[1] < 0.5 * sizes[0]
     lower = command("export", fine_tuned / "model", tmp_path / "exported", "--version", 1)
     assert lower.code == 1
     assert "version" in lower.error

@@ -64,6 +64,7 @@ def export(
       kerasbert export runs/fine-tune/model exported --min-serving-version 2.12
     """
     from kerasbert.export import WarmUp
+    from kerasbert.export.model_card import stored_precision
     from kerasbert.recipes.exporting import export_model
 
     default = WarmUp()
@@ -72,6 +73,8 @@ def export(
         model, folder, model_card=_read_card(model_card), warm_up=None if no_warm_up else warm_up, **options
     )
     click.echo(f"SavedModel: {path}")
+    if options["precision"] != "float32":
+        click.echo(f"Precision {stored_precision(path)}.", err=True)
 
 
 def _read_card(path: str | None) -> dict[str, Any]:

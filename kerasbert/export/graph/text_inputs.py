@@ -7,6 +7,8 @@ position of each piece in the original text. What the model computes from the in
 Shapes: `B` batch, `T` tokens of the longest row.
 """
 
+import weakref
+
 import tensorflow as tf
 
 from kerasbert.preprocessing import AddedToken, TextToInputs, WordPieceTokenizer
@@ -15,6 +17,16 @@ from kerasbert.preprocessing.traced_once import TracedOnce
 MASK = "[MASK]"
 TEXT_SPEC = tf.TensorSpec([None], tf.string)
 Inputs = dict[str, tf.Tensor]
+# The functions of each preprocessing object, by `keep_masks`. Tracing them takes a third of the time of an export.
+_MADE: "weakref.WeakKeyDictionary[TextToInputs, dict[bool, TextInputs]]" = weakref.WeakKeyDictionary()
+
+
+def text_inputs_of(text_to_inputs: TextToInputs, keep_masks: bool = False) -> "TextInputs":
+    """The functions of a preprocessing object, always the same ones for the same object. See `TextInputs`."""
+    made = _MADE.setdefault(text_to_inputs, {})
+    if keep_masks not in made:
+        made[keep_masks] = TextInputs(text_to_inputs, keep_masks)
+    return made[keep_masks]
 
 
 class TextInputs:

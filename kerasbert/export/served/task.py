@@ -8,7 +8,7 @@ import keras
 from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.export.graph.answer_search import AnswerSearch
-from kerasbert.export.graph.text_inputs import TextInputs
+from kerasbert.export.graph.text_inputs import text_inputs_of
 from kerasbert.export.served.classifier import ServedClassifier, ServedRegressor
 from kerasbert.export.served.encoder import ServedBackbone, ServedSentenceEncoder
 from kerasbert.export.served.model import ServedModel
@@ -80,7 +80,7 @@ def served_model(
         arguments["search"] = answer_search or AnswerSearch()
     if kind in (ServedSpanPredictor, ServedMultipleChoice):
         _check_two_segments(backbone.bert_config, text_to_inputs)
-    text_inputs = TextInputs(text_to_inputs, keep_masks=kind is ServedPretrainer)
+    text_inputs = text_inputs_of(text_to_inputs, keep_masks=kind is ServedPretrainer)
     if precision is not None:
         chosen = choose_precision(model, precision, text_to_inputs, sample_texts)
         model, arguments["chosen"] = chosen.reduced.model, chosen
