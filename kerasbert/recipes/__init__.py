@@ -4,7 +4,7 @@ This is the only code path for training. It combines `data`, `preprocessing`, `m
 which do not import each other.
 """
 
-from kerasbert.recipes.exporting import export_model
+from kerasbert.recipes.exporting import export_graph, export_model
 from kerasbert.recipes.fine_tuning import fine_tune
 from kerasbert.recipes.prediction import evaluate, predict
 from kerasbert.recipes.pretraining import pretrain
@@ -16,6 +16,7 @@ __all__ = [
     "PretrainingSettings",
     "RunFolder",
     "evaluate",
+    "export_graph",
     "export_model",
     "fine_tune",
     "predict",

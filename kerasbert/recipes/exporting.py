@@ -1,15 +1,19 @@
-"""Exports a model folder as a SavedModel, with facts of its training run in the model card."""
+"""Exports a model folder: as a SavedModel with facts of its training run in the model card, or for another runtime."""
 
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasbert import checkpoints, export
+from kerasbert.checkpoints.formats.tokenizer_json import write_tokenizer_json
 from kerasbert.data import read_texts
 from kerasbert.errors import BadInputError
+from kerasbert.export.formats import FORMATS, check_available
+from kerasbert.preprocessing import TextToInputs
 from kerasbert.run_folder import RunFolder, check_format
 
 # The settings of a run that name the training data.
@@ -50,18 +54,74 @@ def export_model(
         >>> export_model("runs/fine-tune/model", "exported")  # doctest: +SKIP
         PosixPath('exported/1')
     """
-    loaded = checkpoints.load(model)
-    text_to_inputs = loaded.text_to_inputs
-    if text_to_inputs is None:
-        raise BadInputError(
-            f"Export needs the model's vocabulary. Received: '{model}' without one. Copy its vocab.txt there."
-        )
-    if sequence_length is not None:
-        text_to_inputs = text_to_inputs.replace(sequence_length=sequence_length)
+    loaded, text_to_inputs = _with_preprocessing(model, sequence_length)
     texts = () if sample_texts is None else [text for text in read_texts([sample_texts]).texts if text.strip()]
     card = {**run_facts(model), **(model_card or {})}
     options |= {"labels": loaded.labels, "version": version, "model_card": card, "sample_texts": texts}
     return export.save(loaded.model, folder, text_to_inputs, **options)
+
+
+def export_graph(
+    model: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    format: str,
+    *,
+    sequence_length: int | None = None,
+) -> Path:
+    """Writes a model folder in Hugging Face's layout, with the graph in the format of another runtime inside.
+
+    The folder contains the config, the weights and the tokenizer's files as `kerasbert.checkpoints.save` writes them,
+    `tokenizer.json` and e.g. `onnx/model.onnx`, so other libraries load it as a model. The graph is compared with the
+    model before the folder is put in place.
+
+    Args:
+        model: A folder that `kerasbert.checkpoints.load` reads.
+        folder: The folder to write. The files of an earlier model in it are replaced, including those of other formats.
+        format: "onnx", "openvino" or "litert".
+        sequence_length: The maximum number of tokens of a row. Overrides that of the preprocessing.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        BadInputError: A package is missing, the model has no vocabulary, or it cannot be exported in this format.
+            Nothing is written.
+        OSError: The folder cannot be written. It is unchanged.
+
+    Example:
+        >>> export_graph("runs/fine-tune/model", "exported", "onnx")  # doctest: +SKIP
+        PosixPath('exported')
+    """
+    check_available(format)
+    place, source = Path(folder).resolve(), Path(model).resolve()
+    if place in (source, *source.parents):
+        raise BadInputError(
+            "`folder` must not be the model's own folder or one that contains it. "
+            f"Received: folder={folder}, model={model}. Choose another folder."
+        )
+    loaded, text_to_inputs = _with_preprocessing(model, sequence_length)
+
+    def add_graph(unfinished: Path) -> None:
+        for name in FORMATS:  # of an earlier model
+            shutil.rmtree(unfinished / name, ignore_errors=True)
+        write_tokenizer_json(unfinished, text_to_inputs)
+        export.write_graph(loaded.model, unfinished, format)
+
+    return checkpoints.save(loaded.model, folder, text_to_inputs, loaded.labels, check=add_graph)
+
+
+def _with_preprocessing(
+    model: str | os.PathLike[str], sequence_length: int | None
+) -> tuple[checkpoints.Checkpoint, TextToInputs]:
+    """The checkpoint in a folder, and its preprocessing."""
+    loaded = checkpoints.load(model)
+    if loaded.text_to_inputs is None:
+        raise BadInputError(
+            f"Export needs the model's vocabulary. Received: '{model}' without one. Copy its vocab.txt there."
+        )
+    if sequence_length is None:
+        return loaded, loaded.text_to_inputs
+    return loaded, loaded.text_to_inputs.replace(sequence_length=sequence_length)
 
 
 def run_facts(model: str | os.PathLike[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ WITHOUT_IMPORT = {
     "dill": "Beam pickles with it",
     "kfp": "TFX's Kubeflow runner imports it; the extra tfx[kfp] is empty on Python 3.12 and newer",
     "keras-nlp": "brings keras-hub, which is imported by name to load a preset",
+    "scipy": "Keras' exporter to OpenVINO imports it",
     "kerasbert-client": "the server's own package, in the other distribution",
 }
 # The files that an extra is for.
@@ -30,6 +31,9 @@ FILES = {
     "demo": ["kerasbert/recipes/baseline_comparison.py"],
     "jax": ["kerasbert/training/**/*.py"],
     "keras-nlp": ["kerasbert/checkpoints/formats/keras_hub.py"],
+    "onnx": ["kerasbert/export/formats/onnx.py"],
+    "openvino": ["kerasbert/export/formats/openvino.py"],
+    "litert": ["kerasbert/export/formats/litert.py"],
 }
 FOR_DEVELOPERS = {"test", "docs", "dev"}
 
@@ -62,7 +66,8 @@ def test_an_extra_names_what_its_files_import_and_nothing_else(declared, extra):
 
 def test_the_library_needs_no_extra_elsewhere(declared):
     used = imported("kerasbert/**/*.py")
-    with_extras = declared[""] | declared["report"] | declared["demo"] | declared["jax"]
+    extras = ("report", "demo", "jax", "onnx", "openvino", "litert")
+    with_extras = declared[""].union(*(declared[extra] for extra in extras))
     assert used - with_extras == set(), "imported, and not required"
     everything = used | imported("tfx/**/*.py", "pipelines/**/*.py", "serving/server/**/*.py")
     assert declared[""] - everything - WITHOUT_IMPORT.keys() == set(), "required, and not imported"

@@ -1,4 +1,4 @@
-"""`kerasbert export`: writes a model folder as a SavedModel that takes raw strings."""
+"""`kerasbert export`: writes a model folder as a SavedModel that takes raw strings, or for another runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,22 @@ from kerasbert.cli.options.settings_options import settings_options
 from kerasbert.settings import ExportSettings
 
 _COUNT = click.IntRange(min=1)
+_SAVED_MODEL = "saved_model"
+# The parameters that every format has.
+_SHARED = ("model", "folder", "format", "sequence_length")
 
 
 @click.command()
 @click.argument("model")
 @click.argument("folder")
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice([_SAVED_MODEL, "onnx", "openvino", "litert"]),
+    default=_SAVED_MODEL,
+    show_default=True,
+    help="Format to write. All but the SavedModel take token ids, and allow --sequence-length only.",
+)
 @click.option("--version", type=_COUNT, help="Version number, higher than all existing ones. By default, the next one.")
 @click.option(
     "--min-serving-version",
@@ -48,6 +59,7 @@ _COUNT = click.IntRange(min=1)
 def export(
     model: str,
     folder: str,
+    format: str,
     model_card: str | None,
     lengths: tuple[int, ...],
     batch_sizes: tuple[int, ...],
@@ -59,10 +71,18 @@ def export(
     The version's folder appears complete or not at all, so a server can watch FOLDER. Both TF Serving and `kerasbert
     serve` serve it unchanged.
 
+    In another --format, write a complete model folder in Hugging Face's layout instead, with the graph from token ids
+    to answers as FOLDER/onnx/model.onnx, FOLDER/openvino/openvino_model.xml or FOLDER/litert/model.tflite. The graph is
+    compared with the model before the folder appears.
+
     \b
     Example:
       kerasbert export runs/fine-tune/model exported --min-serving-version 2.12
+      kerasbert export runs/fine-tune/model exported-onnx --format onnx
     """
+    if format != _SAVED_MODEL:
+        _export_graph(model, folder, format, options["sequence_length"])
+        return
     from kerasbert.export import WarmUp
     from kerasbert.export.model_card import stored_precision
     from kerasbert.recipes.exporting import export_model
@@ -75,6 +95,23 @@ def export(
     click.echo(f"SavedModel: {path}")
     if options["precision"] != "float32":
         click.echo(f"Precision {stored_precision(path)}.", err=True)
+
+
+def _export_graph(model: str, folder: str, format: str, sequence_length: int | None) -> None:
+    """Write the model for another runtime. Options of SavedModels are usage errors."""
+    context = click.get_current_context()
+    given = [
+        param.opts[0]
+        for param in context.command.params
+        if param.name not in _SHARED
+        and context.get_parameter_source(str(param.name)) is not click.core.ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)} can be used only with --format {_SAVED_MODEL}.", context)
+    from kerasbert.recipes.exporting import export_graph
+
+    path = export_graph(model, folder, format, sequence_length=sequence_length)
+    click.echo(f"Model folder: {path}")
 
 
 def _read_card(path: str | None) -> dict[str, Any]:
