@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name contains this")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of each row (default: %(default)s)")
-    parser.add_argument("--texts", type=int, default=512, help="texts in batches of 32 and 256 (default: %(default)s)")
+    parser.add_argument("--texts", type=int, default=256, help="texts in batches of 32 and 256 (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of the cases of commands (default: %(default)s)")
     parser.add_argument(
         "--min-seconds", type=float, default=0.5, help="the least time of a run; short jobs are repeated (default: 0.5)"

@@ -74,7 +74,6 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
 
 FILES = {
     **{f"{each}_{kind}": _export(each, kind) for each in (OURS, OURS_LATEST) for kind in PRECISIONS},
-    "keras_hub": Conversion(OURS, ("-m", "kerasbert", "convert", "{model}", "{target}", "--to", "keras_hub")),
     "onnx": Conversion("pytorch", _module("onnx_graph")),
     "onnx_fused": Conversion("onnxruntime", _module("onnxruntime_graph"), ("onnx",)),
     "onnx_int8": Conversion("onnxruntime", _module("onnxruntime_graph", "int8"), ("onnx",)),
@@ -155,15 +154,7 @@ PEERS = [
     _openvino("float32", "onnx", "model.onnx"),
     _openvino("bfloat16", "onnx", "model.onnx"),
     _openvino("int8", "openvino_int8", "model.xml"),
-    Contestant(
-        "keras-hub float32",
-        "keras_hub",
-        "keras_hub_model",
-        _BOTH,
-        "float32",
-        "keras_hub",
-        {"path": "{model}/keras_hub"},
-    ),
+    Contestant("keras-hub float32", "keras_hub", "keras_hub_model", _BOTH, options=_MODEL),
     Contestant(
         "FastEmbed float32",
         "fastembed",

@@ -20,7 +20,11 @@ CLIENTS = (1, 8, 64)
 ROWS = (1, 32)
 SECONDS = 2.0
 TEXTS = 512
-START_SECONDS = 180
+START_SECONDS = 600
+
+
+# Many clients with many texts wait longer than the default limit of a request.
+_SERVE = ("-m", "kerasbert", "serve", "--port", "0", "--grpc-port", "0", "--rest-api-timeout-in-ms", "600000")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def servers() -> list[Server]:
         Server(
             f"kerasbert serve {precision}",
             OURS,
-            ("-m", "kerasbert", "serve", f"{{model}}/{OURS}_{precision}", "--port", "0", "--grpc-port", "0"),
+            (*_SERVE, f"{{model}}/{OURS}_{precision}"),
             ("rest", "grpc"),
             r"REST at http://[\d.]+:(\d+) and gRPC at [\d.]+:(\d+)",
             f"{OURS}_{precision}",

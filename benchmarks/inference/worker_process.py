@@ -83,7 +83,7 @@ class WorkerProcess:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             line = self._replies.get(timeout=self._timeout)
-        except BrokenPipeError:
+        except (OSError, ValueError):  # the process has ended, or was ended after it took too long
             line = ""
         except queue.Empty:
             self.close()

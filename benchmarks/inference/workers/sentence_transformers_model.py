@@ -23,12 +23,12 @@ class SentenceTransformersModel(worker_loop.Worker):
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """Return the vectors of some texts."""
-        vectors = self._model.encode(texts, len(texts), show_progress_bar=False, convert_to_numpy=False)
+        vectors = self._model.encode(texts, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=False)
         return torch.stack(vectors).float().numpy()
 
     def embed(self, texts: list[str], batch_size: int) -> worker_loop.Run:
         """Return a function that encodes all texts. The library sorts them by length."""
-        return lambda: [self._model.encode(texts, batch_size, show_progress_bar=False)]
+        return lambda: [self._model.encode(texts, batch_size=batch_size, show_progress_bar=False)]
 
 
 if __name__ == "__main__":
