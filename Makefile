@@ -108,9 +108,23 @@ types: $(VENV)/.installed  ## mypy
 benchmark: $(VENV)/.installed  ## speed and parity, as JSON under runs/benchmarks
 	$(BIN)/python -m benchmarks --output runs/benchmarks
 
+# Other libraries that `bench-inference` compares with. An environment that cannot be created is a row without numbers.
+BENCH := .venv-bench
+BENCH_STACKS := tokenizers onnxruntime pytorch openvino fastembed keras_hub infinity
+CASES ?= limit,core
+ROUNDS ?= 5
+
+.PHONY: bench-environments
+bench-environments:  ## the environments of the libraries that bench-inference compares with, in .venv-bench (6 GB)
+	@$(MAKE) --no-print-directory --keep-going $(BENCH_STACKS:%=$(BENCH)/%/.installed) $(LATEST)/.installed || true
+
+.PHONY: bench-inference
+bench-inference: $(VENV)/.installed bench-environments  ## inference against other libraries; CASES=limit,core ROUNDS=5
+	$(BIN)/python -m benchmarks.inference --cases $(CASES) --rounds $(ROUNDS) --output runs/benchmarks/inference.json
+
 .PHONY: clean
 clean:  ## remove the environments and build outputs
-	rm -rf $(VENV) $(LATEST) build dist site *.egg-info
+	rm -rf $(VENV) $(LATEST) $(BENCH) build dist site *.egg-info
 	rm -rf --one-file-system .trixie
 
 # === Environments ===
@@ -122,6 +136,12 @@ $(VENV)/.installed: requirements/tfx1.21.txt requirements/tfx1.16.txt requiremen
 $(LATEST)/.installed: requirements/latest.txt requirements/no-deps.txt setup.cfg pyproject.toml \
 		serving/pyproject.toml
 	@TORCH_VERSION=$(TORCH_VERSION) requirements/install.sh $(LATEST) latest $(UV_VERSION)
+
+# PyTorch's own build is chosen by pip; see install.sh.
+$(BENCH)/pytorch/.installed $(BENCH)/infinity/.installed: export TORCH_VERSION := $(TORCH_VERSION)
+
+$(BENCH)/%/.installed: requirements/bench/%.txt
+	@requirements/install.sh $(BENCH)/$* bench/$* $(UV_VERSION)
 
 # The distribution kerasbert-client is this repository's own folder serving/.
 COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --no-emit-index-url --no-annotate --upgrade \
@@ -135,3 +155,8 @@ constraints: $(VENV)/.installed  ## recreate the constraints files from setup.cf
 	$(COMPILE) --universal --python-version 3.11 -o requirements/tfx1.21.txt $(ALL_EXTRAS) requirements/tfx1.21.in
 	$(COMPILE) --python-version 3.10 -o requirements/tfx1.16.txt $(ALL_EXTRAS) requirements/tfx1.16.in
 	$(COMPILE) --universal --python-version 3.11 -o requirements/latest.txt $(LIBRARY_EXTRAS) requirements/latest.in
+	for stack in $(BENCH_STACKS); do \
+		$(BIN)/uv pip compile requirements/bench/$$stack.in --quiet --no-emit-index-url --no-annotate --upgrade \
+			--universal --python-version 3.11 --excludes requirements/bench/no-torch.txt \
+			--custom-compile-command "make constraints" -o requirements/bench/$$stack.txt; \
+	done

@@ -3,6 +3,8 @@
 python -m benchmarks                          # all of them
 python -m benchmarks tokenizer_speed          # one
 python -m benchmarks --compare OLD_FOLDER     # with the ratio of each number to that of an earlier run
+
+The comparison with other libraries is `make bench-inference`; see benchmarks/inference.
 """
 
 import argparse

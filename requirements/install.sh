@@ -3,7 +3,8 @@
 #   requirements/install.sh FOLDER STACK UV_VERSION     (with TORCH_VERSION set: PyTorch too)
 #
 # STACK is the name of a constraints file in this folder, or `auto`: tfx1.21 if the C library is glibc 2.39 or newer and
-# Python 3.13, 3.12 or 3.11 is found, otherwise tfx1.16 on Python 3.10.
+# Python 3.13, 3.12 or 3.11 is found, otherwise tfx1.16 on Python 3.10. The stacks bench/* are other libraries, which
+# benchmarks/inference compares with kerasbert. They do not contain kerasbert itself.
 set -euo pipefail
 
 folder=$1 stack=$2 uv_version=$3
@@ -60,7 +61,9 @@ auto)
     ;;
 tfx1.21) python=$(find_python 3.13 3.12 3.11) || fail "The stack tfx1.21 needs Python 3.11, 3.12 or 3.13 with its venv module." ;;
 tfx1.16) python=$(find_python 3.10) || fail "The stack tfx1.16 needs Python 3.10 with its venv module." ;;
-latest) python=$(find_python 3.11 3.12 3.13) || fail "The stack latest needs Python 3.11, 3.12 or 3.13 with its venv module." ;;
+latest | bench/*)
+    python=$(find_python 3.11 3.12 3.13) || fail "The stack $stack needs Python 3.11, 3.12 or 3.13 with its venv module."
+    ;;
 *) fail "KERASBERT_STACK must be auto, tfx1.21 or tfx1.16. Received: '$stack'." ;;
 esac
 
@@ -93,12 +96,15 @@ then
     # systems this is impossible, and uv would print a warning.
     export UV_LINK_MODE=copy
 fi
-"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --requirement "$constraints"
-"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --requirement requirements/no-deps.txt
-"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable . --editable serving
 if [ -n "${TORCH_VERSION:-}" ]; then
-    # pip rather than uv, because pip also searches the wheel folders that a machine is configured with.
+    # First, so that no other package requires a build that is chosen otherwise. pip rather than uv, because pip also
+    # searches the wheel folders that a machine is configured with.
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "torch==$TORCH_VERSION"
+fi
+"$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --requirement "$constraints"
+if [[ $stack != bench/* ]]; then
+    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --requirement requirements/no-deps.txt
+    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --no-deps --editable . --editable serving
 fi
 touch "$folder/.installed"
 echo "Done: $folder"
