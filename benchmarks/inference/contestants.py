@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # What `kerasbert export --precision` accepts. float32 is written without the option.
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "bfloat16", "int8")
 OURS = "kerasbert"
 # kerasbert in the environment of `make test-latest`, with the newest TensorFlow.
 OURS_LATEST = "kerasbert_latest"
