@@ -148,13 +148,14 @@ COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --no-emit-index-url --no-anno
 	--no-emit-package kerasbert-client \
 	--custom-compile-command "make constraints"
 LIBRARY_EXTRAS := --extra report --extra serving --extra demo --extra keras-nlp --extra jax --extra test
+RUNTIME_EXTRAS := --extra onnx --extra openvino --extra litert
 ALL_EXTRAS := $(LIBRARY_EXTRAS) --extra tfx --extra docs --extra dev
 
 .PHONY: constraints
 constraints: $(VENV)/.installed  ## recreate the constraints files from setup.cfg
 	$(COMPILE) --universal --python-version 3.11 -o requirements/tfx1.21.txt $(ALL_EXTRAS) requirements/tfx1.21.in
 	$(COMPILE) --python-version 3.10 -o requirements/tfx1.16.txt $(ALL_EXTRAS) requirements/tfx1.16.in
-	$(COMPILE) --universal --python-version 3.11 -o requirements/latest.txt $(LIBRARY_EXTRAS) requirements/latest.in
+	$(COMPILE) --universal --python-version 3.11 -o requirements/latest.txt $(LIBRARY_EXTRAS) $(RUNTIME_EXTRAS) requirements/latest.in
 	for stack in $(BENCH_STACKS); do \
 		$(BIN)/uv pip compile requirements/bench/$$stack.in --quiet --no-emit-index-url --no-annotate --upgrade \
 			--universal --python-version 3.11 --excludes requirements/bench/no-torch.txt \
