@@ -76,9 +76,12 @@ def test_multi_label_classification(tmp_path: Path, start: Path) -> None:
         start,
         task="multi_label_classification",
         bulk_inference=str(tmp_path / "bare.csv"),
+        serving_precision="int8",  # All that follows is about the exported model.
     )
     summary = run(create_pipeline, settings)
     assert summary.blessed is True
+    card = json.loads((Path(summary.pushed_to) / "assets" / "model_card.json").read_text())
+    assert card["model"]["precision"]["name"] == "int8"
     columns = Columns(task="multi_label_classification")
     test = held_out_rows(summary, columns)
     true = test.targets(test.label_names())
