@@ -192,8 +192,8 @@ def _as_text(card: dict[str, Any], title: str) -> str:
         "",
         f"* {model['kind']} with {model['parameters']:,} parameters: {model['num_hidden_layers']} layers, hidden size "
         f"{model['hidden_size']}",
-        f"* Precision: {_precision_text(**model['precision'])}",
         *([f"* Vectors of {model['embedding_size']} numbers"] if "embedding_size" in model else []),
+        f"* Precision: {_precision_text(**model['precision'])}",
         f"* Needs TF Serving {serving} or later" if serving else "* Has ops that no listed version of TF Serving has",
         f"* Exported on {card['created']} by kerasbert {card['versions']['kerasbert']}",
         "",

@@ -143,7 +143,7 @@ def test_export_writes_increasing_versions(command: Command, fine_tuned: Path, t
         sizes.append(sum(path.stat().st_size for path in folder.glob("variables/*")))
     assert "Precision int8: on 2 texts, answers differ from float32 by " in result.err
     assert "100.0% have the same label." in result.err
-    assert sizes[1] < 0.5 * sizes[0]
+    assert sizes[1] < 0.6 * sizes[0]  # The model is so small that names and scales count.
     lower = command("export", fine_tuned / "model", tmp_path / "exported", "--version", 1)
     assert lower.code == 1
     assert "version" in lower.error

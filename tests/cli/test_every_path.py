@@ -29,7 +29,7 @@ INVOCATIONS = {
     "predict": "{model} --file {lines.txt} --output {>answers.jsonl}",
     "embed": "{model} --file {lines.txt} --output {>vectors.npy}",
     "convert": "{model} {>out} --to google_tf1",
-    "export": "{model} {>out} --model-card {card.json} --no-warm-up",
+    "export": "{model} {>out} --model-card {card.json} --sample-texts {lines.txt} --no-warm-up",
     "report": "{run} --output {>page.html}",
     "pipeline schema": "fine-tune --output {>schema.json}",
 }

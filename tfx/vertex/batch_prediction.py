@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,7 +90,9 @@ def predict_batch(
         BadInputError: The table cannot be read, or the job is refused or fails.
     """
     output = bucket_address(str(settings.batch_output))
-    name = f"{version.name.rpartition('/')[2].replace('@', '-')}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    begun = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    # Two jobs may begin in the same second.
+    name = f"{version.name.rpartition('/')[2].replace('@', '-')}-{begun}-{uuid.uuid4().hex[:8]}"
     instances = f"{output}/instances/{name}.jsonl"
     _write_instances(str(settings.batch_input), table, instances)
     spec = machine(settings.machine_type, settings.accelerator, settings.accelerator_count)
