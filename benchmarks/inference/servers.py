@@ -104,7 +104,7 @@ def measure_servers(setting: Setting, peers: set[str]) -> list[dict[str, Any]]:
 def _doors(
     setting: Setting, model: Path, peers: set[str], stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, Contestant, str]]:
-    """Start all servers. Yield name and client of each door, and why there is none."""
+    """Start all servers. For each way to ask one, yield its name, its client, and why it cannot be measured."""
     bare = f"{OURS}_{PRECISIONS[0]}"
     setting.files.add(model, bare)
     yield "bare loop", _client("bare loop", {"door": "bare", "path": f"{{model}}/{bare}"}), ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasbert.checkpoints.model_weights import as_array
 from kerasbert.config import BertConfig
+from kerasbert.models.backbone_task import backbone_of
 
 # B batch, C choices, T tokens, P masked positions
 
@@ -42,7 +43,7 @@ def layer_outputs(model: keras.Model, inputs: dict[str, np.ndarray]) -> dict[str
         model: A `BertBackbone`, or a model of `kerasbert.models` that contains one.
         inputs: The backbone's inputs, each [B, T].
     """
-    backbone = getattr(model, "backbone", model)
+    backbone = backbone_of(model)
     names = ["embeddings", *(block.name for block in backbone.encoder_blocks)]
     layers = {name: backbone.get_layer(name).output for name in names}
     layers["pooled_output"] = backbone.output["pooled_output"]
@@ -70,7 +71,7 @@ def largest_differences(one: keras.Model, other: keras.Model) -> dict[str, float
         >>> largest_differences(model, model)
         {'embeddings': 0.0, 'encoder_block_0': 0.0, 'pooled_output': 0.0}
     """
-    inputs = fixed_inputs(getattr(one, "backbone", one).bert_config)
+    inputs = fixed_inputs(backbone_of(one).bert_config)
     ours, theirs = layer_outputs(one, inputs), layer_outputs(other, inputs)
     return {name: float(np.max(np.abs(ours[name] - theirs[name]))) for name in ours}
 

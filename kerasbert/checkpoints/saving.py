@@ -20,6 +20,7 @@ from kerasbert.checkpoints.model_weights import zero_parts
 from kerasbert.checkpoints.stored_model import OutgoingModel
 from kerasbert.errors import BadInputError
 from kerasbert.files import link_rest, restore_folder, write_folder_aside
+from kerasbert.models.backbone_task import backbone_of
 from kerasbert.preprocessing import TextToInputs
 
 _WRITERS = {"hugging_face": write_hugging_face, "google_tf1": write_google, "keras_hub": write_preset}
@@ -72,7 +73,7 @@ def save(
     final = Path(folder)
     restore_folder(final)
     _check_replaceable(final)
-    backbone = getattr(model, "backbone", model)
+    backbone = backbone_of(model)
     architecture = architecture_of_model(type(model).__name__, ())
     absent = zero_parts(model, architecture.parts)
     architecture = architecture_of_model(type(model).__name__, absent)

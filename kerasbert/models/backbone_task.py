@@ -57,6 +57,12 @@ class BackboneTask(FlatTokens, keras.Model):
         return cls(**{**config, "backbone": backbone})
 
 
+def backbone_of(model: Any) -> BertBackbone:
+    """Return the encoder of a model of `kerasbert.models`, which may be the encoder itself."""
+    backbone: BertBackbone = getattr(model, "backbone", model)
+    return backbone
+
+
 def check_backbone(backbone: Any) -> BertBackbone:
     """Return `backbone` if it is a `BertBackbone`.
 

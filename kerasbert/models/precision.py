@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasbert.argument_checks import check_choice
 from kerasbert.models.backbone import BertBackbone
+from kerasbert.models.backbone_task import backbone_of
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 _LARGEST_INT8 = 127
@@ -89,23 +90,18 @@ def in_precision(model: keras.Model, precision: str) -> ReducedModel:
     if precision == "bfloat16":
         return ReducedModel(_copy(model, "bfloat16"), precision)
     if precision == "float32":
-        is_float32 = _backbone(model).dtype_policy.name == "float32"
+        is_float32 = backbone_of(model).dtype_policy.name == "float32"
         return ReducedModel(model if is_float32 else _copy(model, "float32"), precision)
     model = _copy(model, "float32")
-    rounded = [(variable, RoundedWeight.of(_array(variable), axis)) for variable, axis in _matrices(_backbone(model))]
+    rounded = [(variable, RoundedWeight.of(_array(variable), axis)) for variable, axis in _matrices(backbone_of(model))]
     for variable, weight in rounded:
         variable.assign(weight.values())
     return ReducedModel(model, precision, tuple(rounded))
 
 
-def _backbone(model: Any) -> BertBackbone:
-    backbone: BertBackbone = model if isinstance(model, BertBackbone) else model.backbone
-    return backbone
-
-
 def _copy(model: Any, dtype: str) -> keras.Model:
     """Return the model with its encoder in a dtype policy and everything else in float32."""
-    backbone = _backbone(model)
+    backbone = backbone_of(model)
     copied = BertBackbone.from_config({**backbone.get_config(), "dtype": dtype})
     copied.set_weights(backbone.get_weights())
     if model is backbone:

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbert.argument_checks import check_choice
 from kerasbert.errors import BadInputError
-from kerasbert.models.backbone import BertBackbone
+from kerasbert.models.backbone_task import backbone_of
 from kerasbert.models.inference import compiled_forward
 from kerasbert.models.precision import PRECISIONS, ReducedModel, in_precision
 
@@ -151,7 +151,7 @@ def compare(exact: keras.Model, reduced: keras.Model, batches: Sequence[Inputs])
     """
     has_rows = set(exact.input) == set(batches[0]) and all(len(spec.shape) == 2 for spec in exact.input.values())
     if not has_rows:
-        exact, reduced = exact.backbone, reduced.backbone
+        exact, reduced = backbone_of(exact), backbone_of(reduced)
     answers, others = _answers(exact, batches), _answers(reduced, batches)
     difference = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(answers, others, strict=True)))
     length = np.sqrt(sum(np.sum(a**2) for a in answers))
@@ -180,8 +180,7 @@ def _speedup(exact: Any, reduced: Any, batches: Sequence[Inputs]) -> float:
 
     Only the encoders are timed, because all models consist mainly of one.
     """
-    encoders = [model if isinstance(model, BertBackbone) else model.backbone for model in (exact, reduced)]
-    forwards = [compiled_forward(encoder) for encoder in encoders]
+    forwards = [compiled_forward(backbone_of(model)) for model in (exact, reduced)]
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(_ROUNDS + 1):
         for forward, seconds in zip(forwards, times, strict=True):

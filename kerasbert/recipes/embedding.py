@@ -11,6 +11,7 @@ from kerasbert import checkpoints
 from kerasbert.data import labelled_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertSentenceEncoder
+from kerasbert.models.backbone_task import backbone_of
 from kerasbert.models.inference import compiled_forward
 from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
@@ -68,7 +69,7 @@ def load_sentence_encoder(
         )
     model = loaded.model
     if not isinstance(model, BertSentenceEncoder):
-        model = BertSentenceEncoder(getattr(model, "backbone", model), pooling or "mean", bool(normalize))
+        model = BertSentenceEncoder(backbone_of(model), pooling or "mean", bool(normalize))
     elif (pooling, normalize) != (None, None):
         model = _changed(model, pooling, normalize)
     if precision is None:

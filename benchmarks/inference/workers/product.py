@@ -1,5 +1,6 @@
 """The base class of workers that multiply matrices, to measure what the machine can do."""
 
+import abc
 import time
 
 from benchmarks.inference.workers import worker_loop
@@ -9,7 +10,7 @@ from benchmarks.inference.workers import worker_loop
 SMALL, EMULATED = 256, 1e9
 
 
-class Product(worker_loop.Worker):
+class Product(worker_loop.Worker, abc.ABC):
     """A product of square matrices. The option `precision` is the type of the factors."""
 
     def matmul(self, size: int) -> worker_loop.Run:
@@ -29,6 +30,6 @@ class Product(worker_loop.Worker):
             raise ValueError(f"this library emulates such products here ({rate / 1e9:.1f} GFLOP/s)")
         return self.product(size)
 
+    @abc.abstractmethod
     def product(self, size: int) -> worker_loop.Run:
         """Return a function that multiplies two fixed matrices `[size, size]` and waits for the result."""
-        raise NotImplementedError

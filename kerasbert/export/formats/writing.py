@@ -18,6 +18,7 @@ from kerasbert.export.formats.named_graph import named_graph, task_graph
 from kerasbert.export.formats.onnx import ONNX
 from kerasbert.export.formats.openvino import OPENVINO
 from kerasbert.files import write_folder_aside
+from kerasbert.models.backbone_task import backbone_of
 
 _FORMATS = {"onnx": ONNX, "openvino": OPENVINO, "litert": LITERT}
 FORMATS = tuple(_FORMATS)
@@ -77,7 +78,7 @@ def write_graph(model: Any, folder: str | os.PathLike[str], format: str) -> Path
         path = aside / chosen.file
         try:
             chosen.write(named_graph(graph, chosen.dtype), path)
-            check_same_answers(chosen.load(path), graph, getattr(model, "backbone", model).bert_config, chosen.dtype)
+            check_same_answers(chosen.load(path), graph, backbone_of(model).bert_config, chosen.dtype)
         except ImportError as error:
             raise _missing_package(chosen, error) from error
         except (BadInputError, OSError, MemoryError):

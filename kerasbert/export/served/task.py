@@ -25,6 +25,7 @@ from kerasbert.models import (
     BertSpanPredictor,
     BertTokenClassifier,
 )
+from kerasbert.models.backbone_task import backbone_of
 from kerasbert.models.precision_choice import choose_precision
 from kerasbert.preprocessing import TextToInputs
 
@@ -69,7 +70,7 @@ def served_model(
             f"`model` must be one of {', '.join(sorted(of.__name__ for of in _SERVED))}. "
             f"Received: {type(model).__name__}. Export its `BertBackbone`, or build one of these models on it."
         )
-    backbone = model if isinstance(model, BertBackbone) else model.backbone
+    backbone = backbone_of(model)
     _check_preprocessing(backbone.bert_config, text_to_inputs)
     arguments: dict[str, Any] = dict(features)
     if kind is ServedClassifier and model.problem_type == "regression":
@@ -84,7 +85,7 @@ def served_model(
     if precision is not None:
         chosen = choose_precision(model, precision, text_to_inputs, sample_texts)
         model, arguments["chosen"] = chosen.reduced.model, chosen
-        backbone = model if isinstance(model, BertBackbone) else model.backbone
+        backbone = backbone_of(model)
     return kind(model=model, backbone=backbone, text_inputs=text_inputs, **arguments)
 
 

@@ -31,7 +31,8 @@ def read_meta_graph(path: str) -> Any:
     """Returns the `MetaGraphDef` with the tag "serve" of the SavedModel in a folder, with the fields of our `.proto`.
 
     Raises:
-        ServingError: DATA_LOSS if the file cannot be parsed, NOT_FOUND if there is none or none has the tag.
+        ServingError: DATA_LOSS if the file cannot be parsed, NOT_FOUND if there is no file, or nothing
+            in it has the tag.
     """
     require_saved_model(path)
     for meta_graph in _parse(Path(path)).meta_graphs:
