@@ -90,6 +90,7 @@ def choose_precision(model: keras.Model, precision: str, text_to_inputs: Any, te
 
     Example:
         >>> from kerasbert.config import BertConfig
+        >>> from kerasbert.models import BertBackbone
         >>> from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
         >>> vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "cat"])
         >>> text_to_inputs = TextToInputs(WordPieceTokenizer(vocabulary))
