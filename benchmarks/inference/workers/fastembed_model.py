@@ -7,7 +7,7 @@ from fastembed.common.model_description import ModelSource, PoolingType
 from benchmarks.inference.workers import worker_loop
 
 
-class FastEmbedModel(worker_loop.Worker):
+class FastEmbedModel(worker_loop.TextWorker):
     """A model that is registered with FastEmbed under a name of its own.
 
     Args:

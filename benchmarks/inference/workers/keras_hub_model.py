@@ -17,7 +17,7 @@ def _exact_gelu(values: tf.Tensor) -> tf.Tensor:
     return keras.activations.gelu(values, approximate=False)
 
 
-class KerasHubModel(worker_loop.Worker):
+class KerasHubModel(worker_loop.TextWorker):
     """A backbone with mean pooling.
 
     Args:

@@ -10,7 +10,7 @@ import tensorflow_text  # noqa: F401 - registers ops of the exported graph
 from benchmarks.inference.workers import worker_loop
 
 
-class SavedModel(worker_loop.Worker):
+class SavedModel(worker_loop.TextWorker):
     """A SavedModel that `kerasbert export` wrote.
 
     Args:

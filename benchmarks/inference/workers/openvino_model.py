@@ -9,7 +9,7 @@ from benchmarks.inference.workers import worker_loop
 from benchmarks.inference.workers.word_pieces import WordPieces, inputs_of_ids
 
 
-class OpenVinoModel(worker_loop.Worker):
+class OpenVinoModel(worker_loop.TextWorker):
     """A compiled graph with the output `sentence_embedding`.
 
     Args:

@@ -7,7 +7,7 @@ from sentence_transformers import SentenceTransformer
 from benchmarks.inference.workers import worker_loop
 
 
-class SentenceTransformersModel(worker_loop.Worker):
+class SentenceTransformersModel(worker_loop.TextWorker):
     """A model of sentence-transformers.
 
     Args:

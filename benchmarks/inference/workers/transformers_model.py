@@ -8,7 +8,7 @@ from benchmarks.inference.workers import worker_loop
 from benchmarks.inference.workers.mean_pooling import pool
 
 
-class TransformersModel(worker_loop.Worker):
+class TransformersModel(worker_loop.TextWorker):
     """A model of transformers.
 
     Args:

@@ -10,6 +10,7 @@ A worker is started as `python -m benchmarks.inference.workers.NAME` in the envi
 uses the standard library only.
 """
 
+import abc
 import base64
 import json
 import os
@@ -26,7 +27,7 @@ class Worker:
     """The base class of workers. A subclass has a method for each kind of job that it supports.
 
     Such a method takes the job's data as keyword arguments. It returns a function without arguments that does the work
-    and returns the outputs. A subclass that has a method `encode` supports the kind `texts`.
+    and returns the outputs.
 
     Args:
         options: the options of the contestant.
@@ -38,14 +39,18 @@ class Worker:
     def __init__(self, **options: Any):
         self.options = options
 
+
+class TextWorker(Worker, abc.ABC):
+    """The base class of workers that encode texts, jobs of the kind `texts`."""
+
     def texts(self, texts: list[str], batch_size: int) -> Run:
         """Return a function that encodes the texts in batches, in their order."""
         batches = split(texts, batch_size)
         return lambda: [self.encode(batch) for batch in batches]
 
+    @abc.abstractmethod
     def encode(self, texts: list[str]) -> Any:
         """Return the vectors of one batch, an array `[texts, vector size]`."""
-        raise NotImplementedError
 
 
 def split(rows: Sequence[Any], batch_size: int) -> list[Sequence[Any]]:
