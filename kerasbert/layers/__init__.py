@@ -8,6 +8,7 @@ from kerasbert.layers.embeddings import BertEmbeddings
 from kerasbert.layers.encoder_block import EncoderBlock
 from kerasbert.layers.feed_forward import FeedForward
 from kerasbert.layers.masked_lm_head import MaskedLMHead
+from kerasbert.layers.pair_features import PairFeatures
 from kerasbert.layers.pooling import Pooling
 from kerasbert.layers.token_layout import TokenLayout, token_layout
 
@@ -16,6 +17,7 @@ __all__ = [
     "EncoderBlock",
     "FeedForward",
     "MaskedLMHead",
+    "PairFeatures",
     "Pooling",
     "SelfAttention",
     "TokenLayout",

@@ -6,6 +6,7 @@ from kerasbert.models.multiple_choice import BertMultipleChoice
 from kerasbert.models.position_resize import resize_positions
 from kerasbert.models.precision import in_precision
 from kerasbert.models.pretraining import BertPretrainer
+from kerasbert.models.sentence_columns import encode_columns
 from kerasbert.models.sentence_encoder import BertSentenceEncoder
 from kerasbert.models.sequence_classification import BertSequenceClassifier
 from kerasbert.models.span_prediction import BertSpanPredictor
@@ -19,6 +20,7 @@ __all__ = [
     "BertSequenceClassifier",
     "BertSpanPredictor",
     "BertTokenClassifier",
+    "encode_columns",
     "flat_tokens",
     "in_precision",
     "resize_positions",
