@@ -23,7 +23,14 @@ from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_token
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import History, class_weights, compile_classifier, evaluate_classifier, fit
+from kerasbert.training import (
+    History,
+    class_weights,
+    compile_classifier,
+    evaluate_classifier,
+    fit,
+    layer_wise_factors,
+)
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
 # The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
@@ -122,7 +129,9 @@ def fine_tune(
     steps = steps_per_epoch * settings.epochs
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     weights = _class_weights(settings, rows, to_inputs)
-    compile_classifier(model, make_optimizer(settings, steps), loss, weights, jit_compile=settings.jit_compile)
+    factors = None if settings.layer_wise_decay == 1 else layer_wise_factors(model, settings.layer_wise_decay)
+    optimizer = make_optimizer(settings, steps, factors)
+    compile_classifier(model, optimizer, loss, weights, jit_compile=settings.jit_compile)
     # Begin the run after everything that can fail: a run that was started accepts no other settings.
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(

@@ -1,5 +1,6 @@
 """The model that a run starts from (a named size, a config file or a checkpoint), and the optimizer that trains it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,57 @@ from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.settings import RunSettings, TrainingSettings
-from kerasbert.training import LinearWarmupDecay, OriginalWarmupDecay, adamw, original_adamw
+from kerasbert.training import (
+    LinearWarmupDecay,
+    OneCycle,
+    OriginalWarmupDecay,
+    WarmupStableDecay,
+    adamw,
+    lamb,
+    original_adamw,
+    stable_adamw,
+)
 
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-_OPTIMIZERS = {"adamw": (adamw, LinearWarmupDecay), "original": (original_adamw, OriginalWarmupDecay)}
+_OPTIMIZERS = {"adamw": adamw, "original": original_adamw, "stable_adamw": stable_adamw, "lamb": lamb}
+_SCHEDULES = {"linear": LinearWarmupDecay, "original": OriginalWarmupDecay, "one_cycle": OneCycle}
 
 
-def make_optimizer(settings: RunSettings, steps: int) -> Any:
-    """Returns the optimizer, with its learning rate schedule, for a run of `steps` batches."""
+def make_optimizer(settings: RunSettings, steps: int, rate_factors: Mapping[str, float] | None = None) -> Any:
+    """Returns the optimizer, with its learning rate schedule, for a run of `steps` batches.
+
+    Args:
+        settings: The settings of the run.
+        steps: Number of batches.
+        rate_factors: Path of a variable -> factor of its learning rate.
+
+    Raises:
+        BadInputError: Warm-up and decay are longer than the run.
+    """
     updates = max(1, steps // settings.accumulation_steps)
-    make, schedule = _OPTIMIZERS[settings.optimizer]
-    return make(
-        schedule(settings.learning_rate, int(updates * settings.warmup_share), updates),
+    return _OPTIMIZERS[settings.optimizer](
+        _schedule(settings, updates),
+        rate_factors=rate_factors,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
         accumulation_steps=settings.accumulation_steps,
         beta_2=settings.beta_2,
     )
+
+
+def _schedule(settings: RunSettings, updates: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate schedule of a run."""
+    name = settings.schedule or ("original" if settings.optimizer == "original" else "linear")
+    peak, warmup_steps = settings.learning_rate, int(updates * settings.warmup_share)
+    if name != "warmup_stable_decay":
+        return _SCHEDULES[name](peak, warmup_steps, updates)
+    if settings.warmup_share + settings.decay_share > 1:
+        raise BadInputError(
+            "Warm-up and decay must fit in the run. Received: "
+            f"warmup_share={settings.warmup_share}, decay_share={settings.decay_share}. "
+            "Choose `warmup_share` and `decay_share` with a sum of at most 1."
+        )
+    return WarmupStableDecay(peak, warmup_steps, updates, int(updates * settings.decay_share))
 
 
 def make_backbone(settings: RunSettings, longest: int) -> tuple[BertBackbone, TextToInputs]:

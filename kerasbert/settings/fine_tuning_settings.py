@@ -4,7 +4,17 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field
 
-from kerasbert.settings.setting_types import ClassWeights, Count, Flags, PartShare, Paths, Positive, Task, Text
+from kerasbert.settings.setting_types import (
+    ClassWeights,
+    Count,
+    Flags,
+    PartShare,
+    Paths,
+    Positive,
+    SomeShare,
+    Task,
+    Text,
+)
 from kerasbert.settings.settings_class import settings_class
 from kerasbert.settings.table_settings import TableSettings
 from kerasbert.settings.training_settings import RunSettings, TrainingSettings
@@ -26,6 +36,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
     )
     learning_rate: Positive = Field(default=5e-5, description="Peak learning rate.")
     epochs: Count = Field(default=3, description="Passes over the training rows.")
+    layer_wise_decay: SomeShare = Field(
+        default=1.0,
+        description="Factor of the learning rate from each encoder block to the one below it, e.g. 0.95. The head has "
+        "the full learning rate.",
+    )
     class_weights: ClassWeights | None = Field(
         default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "

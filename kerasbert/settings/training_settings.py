@@ -15,6 +15,7 @@ from kerasbert.settings.setting_types import (
     Positive,
     Precision,
     Rate,
+    Schedule,
     Seed,
     Share,
 )
@@ -68,7 +69,20 @@ class TrainingSettings:
     accumulation_steps: Count = Field(default=1, description="Batches whose gradients are averaged for one update.")
     optimizer: Optimizer = Field(
         default="adamw",
-        description="Optimizer. `original` is that of google-research/bert: no bias correction, decay from step 0.",
+        description="Optimizer. `original` is that of google-research/bert: no bias correction, decay from step 0. "
+        "`stable_adamw` limits the updates of variables whose gradients grow suddenly. `lamb` is for batches of "
+        "thousands of rows.",
+    )
+    schedule: Schedule | None = Field(
+        default=None,
+        description="Learning rate after the warm-up. `linear` falls to 0; `original` does so from step 0 on; "
+        "`warmup_stable_decay` is constant and then falls over `decay_share` of the updates; `one_cycle` rises and "
+        "falls on cosines. By default linear, or original with the optimizer of that name.",
+    )
+    decay_share: Share = Field(
+        default=0.2,
+        description="Share of the updates over which the learning rate falls at the end, with the schedule "
+        "`warmup_stable_decay`.",
     )
     dropout: Rate | None = Field(default=None, description="Dropout rate. Overrides the model's config.")
     precision: Precision = Field(default="float32", description="Keras dtype policy of the arithmetic.")

@@ -4,24 +4,30 @@ from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
 from kerasbert.training.fitting import fit
+from kerasbert.training.large_batch_optimizers import Lamb, StableAdamW, lamb, stable_adamw
+from kerasbert.training.layer_rates import layer_wise_factors
 from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
 from kerasbert.training.run.data_parallel import join_processes
 from kerasbert.training.run.history import History
 from kerasbert.training.run.phases import Phase
-from kerasbert.training.schedules import LinearWarmupDecay, OriginalWarmupDecay
+from kerasbert.training.schedules import LinearWarmupDecay, OneCycle, OriginalWarmupDecay, WarmupStableDecay
 
 __all__ = [
     "AdamW",
     "ClassWeightedLoss",
     "ClassWeights",
     "History",
+    "Lamb",
     "LinearWarmupDecay",
     "MaskedLMLoss",
+    "OneCycle",
     "OriginalAdamW",
     "OriginalWarmupDecay",
     "Phase",
+    "StableAdamW",
+    "WarmupStableDecay",
     "adamw",
     "class_weights",
     "classification_loss",
@@ -32,9 +38,12 @@ __all__ = [
     "evaluate_pretrainer",
     "fit",
     "join_processes",
+    "lamb",
+    "layer_wise_factors",
     "majority_class",
     "multi_label_metrics",
     "next_sentence_loss",
     "original_adamw",
     "regression_metrics",
+    "stable_adamw",
 ]

@@ -38,7 +38,14 @@ def fine_tuning(start: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"learning_rate": float("nan")}, {"clip_norm": 0.0}, {"optimizer": "sgd"}, {"seed": -1}]
+    "wrong",
+    [
+        {"learning_rate": float("nan")},
+        {"clip_norm": 0.0},
+        {"optimizer": "sgd"},
+        {"seed": -1},
+        {"schedule": "warmup_stable_decay", "warmup_share": 0.5, "decay_share": 0.6},
+    ],
 )
 def test_an_impossible_optimizer_or_seed(fine_tuning: dict[str, Any], start: dict[str, Any], wrong: Any) -> None:
     text = Path(start["vocabulary"]).with_name("text.txt")

@@ -5,8 +5,20 @@ from keras import ops
 
 from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone, BertPretrainer
-from kerasbert.training import AdamW, LinearWarmupDecay, OriginalAdamW, OriginalWarmupDecay, adamw, original_adamw
-from kerasbert.training.optimizers import takes_weight_decay
+from kerasbert.training import (
+    AdamW,
+    Lamb,
+    LinearWarmupDecay,
+    OriginalAdamW,
+    OriginalWarmupDecay,
+    StableAdamW,
+    adamw,
+    lamb,
+    layer_wise_factors,
+    original_adamw,
+    stable_adamw,
+)
+from kerasbert.training.optimizer_rules import takes_weight_decay
 
 pytestmark = pytest.mark.backend
 
@@ -127,9 +139,72 @@ def test_a_repeated_token_counts_as_the_sum_of_its_gradients():
     np.testing.assert_allclose(numbers(squares)[[2, 1, 0], 0], [1e-3, 1e-3 / 9, 0.0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("make", "kind"), [(adamw, AdamW), (original_adamw, OriginalAdamW)])
+KINDS = [(adamw, AdamW), (original_adamw, OriginalAdamW), (stable_adamw, StableAdamW), (lamb, Lamb)]
+
+
+def corrected_moments(gradients, step):
+    """The bias-corrected moments after `step` updates, in float64."""
+    mean = square = np.zeros_like(np.float64(gradients[0]))
+    for gradient in gradients[:step]:
+        mean, square = 0.9 * mean + 0.1 * np.float64(gradient), 0.99 * square + 0.01 * np.float64(gradient) ** 2
+    return mean / (1 - 0.9**step), square / (1 - 0.99**step)
+
+
+def test_stable_adamw_follows_the_published_algorithm():
+    start = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0])
+    steps = [[0.01 * kernel, bias] for kernel, bias in random_gradients(3)]
+    steps += [[100 * kernel, bias] for kernel, bias in random_gradients(2)]  # which AdamW would follow too far
+    optimizer, tensors = stable_adamw(0.05, clip_norm=None, beta_2=0.99), variables(*start)
+    expected, clipped = [np.array(value) for value in start], 0
+    for number, gradients in enumerate(steps, start=1):
+        update(optimizer, tensors, gradients)
+        for i, history in enumerate(zip(*steps, strict=True)):
+            mean, square = corrected_moments(history, number)
+            rms = np.sqrt(np.mean(np.float64(gradients[i]) ** 2 / np.maximum(square, 1e-12)))
+            clipped += rms > 1.5
+            decay = 0.01 * expected[i] if expected[i].ndim > 1 else 0.0
+            expected[i] = expected[i] - 0.05 / max(1.0, rms) * (decay + mean / (np.sqrt(square) + 1e-6))
+    assert clipped
+    for tensor, value in zip(tensors, expected, strict=True):
+        np.testing.assert_allclose(numbers(tensor), value, rtol=1e-4, atol=1e-5)
+
+
+def test_lamb_takes_steps_of_the_norm_of_the_weights():
+    start = np.arange(6.0).reshape(3, 2), np.array([1.0, -2.0])
+    steps = random_gradients(4)
+    optimizer, tensors = lamb(0.05, clip_norm=None, beta_2=0.99), variables(*start)
+    expected = [np.array(value) for value in start]
+    for number, gradients in enumerate(steps, start=1):
+        update(optimizer, tensors, gradients)
+        for i, history in enumerate(zip(*steps, strict=True)):
+            mean, square = corrected_moments(history, number)
+            direction = mean / (np.sqrt(square) + 1e-6)
+            weight = expected[i] * (1 - 0.05 * 0.01 * (expected[i].ndim > 1))
+            ratio = np.linalg.norm(weight) / np.linalg.norm(direction)
+            expected[i] = weight - 0.05 * ratio * direction
+    for tensor, value in zip(tensors, expected, strict=True):
+        np.testing.assert_allclose(numbers(tensor), value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [make for make, _ in KINDS])
+def test_each_block_takes_a_smaller_step_than_the_one_above_it(make):
+    config = BertConfig.named("bert-tiny", vocab_size=40, hidden_size=16)
+    model = BertPretrainer(BertBackbone.from_config(config))
+    factors = layer_wise_factors(model, 0.5)
+    for variable in model.trainable_variables:
+        variable.assign(ops.ones(variable.shape))
+    gradients = [np.ones(v.shape, "float32") for v in model.trainable_variables]
+    update(make(0.1, weight_decay=0.1, clip_norm=None, rate_factors=factors), model.trainable_variables, gradients)
+    steps = {v.path: float(ops.max(1.0 - v)) for v in model.trainable_variables}
+    head, backbone = steps[model.masked_lm_head.transform_dense.kernel.path], model.backbone
+    for layer, factor in zip([backbone.embeddings, *backbone.encoder_blocks], (0.125, 0.25, 0.5), strict=True):
+        layer_steps = [steps[v.path] for v in layer.trainable_variables if takes_weight_decay(v)]
+        np.testing.assert_allclose(layer_steps, factor * head, rtol=1e-2 if make is lamb else 1e-4)
+
+
+@pytest.mark.parametrize(("make", "kind"), KINDS)
 def test_an_optimizer_can_be_restored_from_its_config(make, kind):
-    optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2)
+    optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2, rate_factors={"kernel": 0.5}, ema=0.9)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is kind
     assert again.get_config() == optimizer.get_config()
@@ -146,6 +221,8 @@ def test_an_optimizer_can_be_restored_from_its_config(make, kind):
         {"beta_1": -0.1},
         {"beta_2": 1.0},
         {"beta_2": float("nan")},
+        {"ema": 1.0},
+        {"rate_factors": {"kernel": -1.0}},
     ],
 )
 def test_an_invalid_argument_is_refused_with_its_value(arguments):
