@@ -253,7 +253,8 @@ def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs
             "Remove `class_weights`, or use another `task`."
         )
     if isinstance(rows.train, TaggedTexts):
-        targets, task = piece_labels(rows.train, rows.labels, to_inputs), "single_label_classification"
+        targets = piece_labels(rows.train, rows.labels, to_inputs, settings.label_pieces == "all")
+        task = "single_label_classification"
     else:
         targets, task = rows.train.targets(rows.labels), rows.train.problem_type
     return class_weights(settings.class_weights, targets, rows.labels.names, task)
@@ -272,7 +273,8 @@ def _training_batches(
     }
     train = rows.train
     if isinstance(train, TaggedTexts):
-        labels = piece_labels(train, Labels(rows.labels or ()), to_inputs)
+        every_piece = settings.label_pieces == "all"
+        labels = piece_labels(train, Labels(rows.labels or ()), to_inputs, every_piece)
         return tagged_dataset(train, labels, to_inputs, settings.batch_size, **order)
     return labelled_dataset(train.inputs, train.targets(rows.labels), to_inputs, settings.batch_size, **order)
 

@@ -1,6 +1,9 @@
 """Orders texts by length within a window before they go through a model, so batches have little padding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
 
 _BATCHES = 64  # in a window, which is also how many rows wait for the others before they are returned
 
@@ -29,3 +32,30 @@ def windows(rows: Sequence[int], batch_size: int) -> Iterator[Sequence[int]]:
     size = batch_size * _BATCHES
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+def answers_in_order(
+    texts: Sequence[str],
+    batch_size: int,
+    answer: Callable[[Sequence[int]], Sequence[Answer]],
+    pairs: Sequence[str] | None = None,
+) -> Iterator[Answer]:
+    """Yield the answer for each text, in the order of the texts, from batches of texts of similar length.
+
+    Args:
+        texts: N texts.
+        batch_size: texts in a batch.
+        answer: maps the numbers of the texts of a batch to their answers.
+        pairs: the second texts, if there are any.
+
+    Example:
+        >>> list(answers_in_order(["long text", "x"], 1, lambda rows: [f"row {row}" for row in rows]))
+        ['row 0', 'row 1']
+    """
+    order = order_by_length(texts, batch_size, pairs)
+    for window in windows(order, batch_size):
+        answers: dict[int, Answer] = {}
+        for start in range(0, len(window), batch_size):
+            rows = window[start : start + batch_size]
+            answers.update(zip(rows, answer(rows), strict=True))
+        yield from (answers[row] for row in sorted(answers))

@@ -22,7 +22,8 @@ from kerasbert.models import (
 from kerasbert.models.inference import compiled_forward
 from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.length_order import order_by_length, windows
+from kerasbert.recipes.length_order import answers_in_order, order_by_length, windows
+from kerasbert.recipes.tasks.word_tagging import find_entities
 from kerasbert.recipes.token_classification import evaluate_tokens
 from kerasbert.settings import ProblemType
 from kerasbert.training import evaluate_classifier
@@ -54,28 +55,31 @@ class Classifier:
         """Whether the model labels words, not texts."""
         return isinstance(self.model, BertTokenClassifier)
 
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The names of the labels, which are numbers if the model has none."""
+        return self.labels.names if self.labels else [str(index) for index in range(self.model.num_labels)]
 
-def load_classifier(
-    path: str | Path, of_tokens: bool = False, precision: str | None = None, sample_texts: Sequence[str] = ()
-) -> Classifier:
+
+def load_classifier(path: str | Path, precision: str | None = None, sample_texts: Sequence[str] = ()) -> Classifier:
     """Read a fine-tuned model folder.
 
     Args:
         path: the folder.
-        of_tokens: whether the model may be a token classifier, which `evaluate` measures and `predict` does not take.
         precision: see `choose_precision`. By default, as Keras's dtype policy says.
         sample_texts: texts to choose it with.
 
     Raises:
-        BadInputError: the folder contains no text classifier or regression model, its vocabulary is missing, or the
-            precision changes the answers too much.
+        BadInputError: the folder contains no model that labels or scores texts or words, its vocabulary is missing, or
+            the precision changes the answers too much.
     """
     loaded = checkpoints.load(path)
-    wanted = (BertSequenceClassifier, BertTokenClassifier) if of_tokens else (BertSequenceClassifier,)
-    if not isinstance(loaded.model, wanted):
+    if not isinstance(loaded.model, BertSequenceClassifier | BertTokenClassifier):
         kind = type(loaded.model).__name__
-        rule = "The model must label or score texts" + (", or label words." if of_tokens else ".")
-        raise BadInputError(f"{rule} Received: '{path}', a {kind}. {_other_way(loaded.model, path)}")
+        raise BadInputError(
+            f"The model must label or score texts, or label words. Received: '{path}', a {kind}. "
+            f"{_other_way(loaded.model, path)}"
+        )
     if loaded.text_to_inputs is None:
         raise BadInputError(
             f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
@@ -92,17 +96,25 @@ def _other_way(model: keras.Model, path: str | Path) -> str:
     name = shlex.quote(str(path))
     if isinstance(model, BertSentenceEncoder):
         return f"For its vectors, run: kerasbert embed {name}"
-    if isinstance(model, BertTokenClassifier | BertSpanPredictor | BertMultipleChoice):
+    if isinstance(model, BertSpanPredictor | BertMultipleChoice):
         return (
             f"To ask it, export and serve it: kerasbert export {name} served/model, then kerasbert serve served/model"
         )
     return f"Fine-tune it first: kerasbert fine-tune train.csv --from {name} --output runs/fine-tune"
 
 
-def evaluate(classifier: Classifier, rows: LabelledTexts | TaggedTexts, batch_size: int = 32) -> dict[str, Any]:
+def evaluate(
+    classifier: Classifier, rows: LabelledTexts | TaggedTexts, batch_size: int = 32, constrain_tags: bool = False
+) -> dict[str, Any]:
     """Measure a classifier on labelled rows.
 
     For the metrics, see `evaluate_classifier`, and `evaluate_tokens` for texts with tagged words.
+
+    Args:
+        classifier: the result of `load_classifier`.
+        rows: the labelled rows.
+        batch_size: number of rows in a batch.
+        constrain_tags: whether the answers of a token classifier follow the tagging scheme.
 
     Raises:
         BadInputError: a label does not occur in the training rows.
@@ -114,28 +126,36 @@ def evaluate(classifier: Classifier, rows: LabelledTexts | TaggedTexts, batch_si
     """
     labels = classifier.labels
     if isinstance(rows, TaggedTexts):
-        return evaluate_tokens(classifier.model, rows, Labels(labels or ()), classifier.text_to_inputs, batch_size)
+        names, to_inputs = Labels(classifier.label_names), classifier.text_to_inputs
+        return evaluate_tokens(classifier.model, rows, names, to_inputs, batch_size, constrain_tags)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), classifier.text_to_inputs, batch_size)
     return evaluate_classifier(classifier.model, batches, list(labels) if labels else None)
 
 
-def predict(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -> Iterator[dict[str, Any]]:
-    """Yield one answer per row, in order: a dict with `text` (and `text_pair`), and by the model's problem type:
+def predict(
+    classifier: Classifier, rows: LabelledTexts, batch_size: int = 32, constrain_tags: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield one answer per row, in order: a dict with `text` (and `text_pair`), and by the model's task:
 
     * single label: `label` and its `probability`,
     * multi-label: `labels`, those with a logit of at least 0, and `probabilities` by label,
-    * regression: `prediction`.
+    * regression: `prediction`,
+    * token classification: the result of `find_entities`.
 
     Args:
         classifier: the result of `load_classifier`.
         rows: the texts. Labels are ignored.
         batch_size: number of rows in a batch.
+        constrain_tags: whether the answers of a token classifier follow the tagging scheme.
 
     Example:
         >>> rows = read_texts(["questions.csv"])  # doctest: +SKIP
         >>> next(predict(load_classifier("runs/fine-tune/model"), rows))  # doctest: +SKIP
         {'text': 'Where is my card?', 'label': 'card_arrival', 'probability': 0.98}
     """
+    if classifier.is_of_tokens:
+        yield from _tagged_answers(classifier, rows, batch_size, constrain_tags)
+        return
     forward = compiled_forward(classifier.model)
     order = order_by_length(rows.texts, batch_size, rows.pairs)
     batches = iter(labelled_dataset(rows.select(order).inputs, None, classifier.text_to_inputs, batch_size))
@@ -146,17 +166,32 @@ def predict(classifier: Classifier, rows: LabelledTexts, batch_size: int = 32) -
             scores = np.asarray(keras.ops.convert_to_numpy(classifier.model.scores(outputs)), np.float64)
             is_chosen = keras.ops.convert_to_numpy(outputs) >= 0.0
             for row, score, chosen in zip(window[start : start + batch_size], scores, is_chosen, strict=True):
-                answers[row] = _answer(score, chosen, classifier.problem_type, classifier.labels)
+                answers[row] = _answer(score, chosen, classifier.problem_type, classifier.label_names)
         for row, answer in sorted(answers.items()):
             shown = {"text": rows.texts[row], **({} if rows.pairs is None else {"text_pair": rows.pairs[row]})}
             yield {**shown, **answer}
 
 
-def _answer(scores: np.ndarray, is_chosen: np.ndarray, problem_type: str, labels: Labels | None) -> dict[str, Any]:
+def _tagged_answers(
+    classifier: Classifier, rows: LabelledTexts, batch_size: int, constrain_tags: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the entities of each text."""
+    if rows.pairs is not None:
+        raise BadInputError("A token classifier takes single texts. Received: pairs of texts. Leave out `pair_column`.")
+
+    def answer(chosen: Sequence[int]) -> list[dict[str, Any]]:
+        texts = [rows.texts[row] for row in chosen]
+        to_inputs, labels = classifier.text_to_inputs, classifier.label_names
+        found = find_entities(classifier.model, to_inputs, labels, texts, constrain_tags)
+        return [{"text": text, **entities} for text, entities in zip(texts, found, strict=True)]
+
+    yield from answers_in_order(rows.texts, batch_size, answer)
+
+
+def _answer(scores: np.ndarray, is_chosen: np.ndarray, problem_type: str, names: Sequence[str]) -> dict[str, Any]:
     """Return one row's answer, from its scores [C] and whether each logit is at least 0 [C]."""
     if problem_type == "regression":
         return {"prediction": float(scores[0]) if len(scores) == 1 else scores.tolist()}
-    names: Sequence[str] = labels.names if labels else [str(index) for index in range(len(scores))]
     if problem_type == "multi_label_classification":
         chosen = [name for name, is_in in zip(names, is_chosen, strict=True) if is_in]
         return {"labels": chosen, "probabilities": dict(zip(names, scores.tolist(), strict=True))}

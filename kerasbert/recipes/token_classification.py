@@ -2,8 +2,8 @@
 
 A word of one piece has the label of its tag. If the tokenizer splits a word into several words (e.g. "U.S."), these
 share its label like the words of an entity, because a served model does not know where the user's words end: "S-place"
-becomes "B-place", "I-place" and "E-place". Pieces that begin with `##` have no label. For the parts of a tag, see
-kerasbert/data/tables/tag_scheme.py.
+becomes "B-place", "I-place" and "E-place". Pieces that begin with `##` have no label, except in training with
+`label_pieces="all"`. For the parts of a tag, see kerasbert/data/tables/tag_scheme.py.
 
 Shapes: `R` rows, `T` tokens, `C` labels.
 """
@@ -19,19 +19,23 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbert.data import Labels, labelled_dataset
-from kerasbert.data.tables.tag_scheme import BEGINS, FINISHES, INSIDE, parsed_tag
+from kerasbert.data.tables.tag_scheme import BEGINS, INSIDE, parsed_tag
 from kerasbert.data.tables.tagged import OUTSIDE, TaggedTexts
 from kerasbert.models.inference import compiled_forward
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.tasks.tag_decoding import TagScheme
+from kerasbert.training.entity_metrics import entity_metrics, spans
 
 # The label of a piece that has none.
 _IGNORED = -1
 # The metrics of `evaluate_tokens`, without counts.
-TOKEN_METRICS = ("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1")
+TOKEN_METRICS = (
+    *("loss", "accuracy", "entity_precision", "entity_recall", "entity_f1"),
+    *("seqeval_precision", "seqeval_recall", "seqeval_f1"),
+    *("seqeval_strict_precision", "seqeval_strict_recall", "seqeval_strict_f1"),
+)
 # Prefix of a word's tag -> prefix of the last of its pieces, for words that are a whole entity or the end of one.
 _LAST = {"S": "E", "E": "E", "U": "L", "L": "L"}
-
-Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,16 @@ class PieceTargets:
     cut_off: np.ndarray
 
 
-def piece_targets(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> PieceTargets:
+def piece_targets(
+    rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, every_piece: bool = False
+) -> PieceTargets:
     """Return the labels of the pieces of each row.
+
+    Args:
+        rows: the texts.
+        labels: the labels from training.
+        to_inputs: the model's preprocessing.
+        every_piece: whether pieces that begin with `##` have a label too: that of a word inside the same entity.
 
     Raises:
         BadInputError: a tag does not occur in the training rows.
@@ -66,6 +78,9 @@ def piece_targets(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) ->
         words = np.searchsorted(_word_begins(rows.words[row]), begins, side="right") - 1
         counts = ~continues[pieces] | (np.diff(words, prepend=-1) > 0)
         cut_off[row] = len({*words} - {*words[:room]})
+        if every_piece:
+            rest = np.flatnonzero(~counts[:room])
+            of_pieces[row, rest + 1] = [shares[targets[row][word]][1] for word in words[rest]]
         for word, group in itertools.groupby(np.flatnonzero(counts[:room]), key=words.__getitem__):
             positions = np.array([*group]) + 1  # after [CLS]
             label = targets[row][word]
@@ -78,13 +93,12 @@ def piece_targets(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) ->
     return PieceTargets(of_pieces, of_words, cut_off)
 
 
-def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs) -> np.ndarray:
+def piece_labels(rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, every_piece: bool = False) -> np.ndarray:
     """Return the label of each piece, int32 `[R, T]` for the longest input, and -1 for pieces without a label.
 
-    Raises:
-        BadInputError: a tag does not occur in the training rows.
+    For the arguments and errors, see `piece_targets`.
     """
-    return piece_targets(rows, labels, to_inputs).labels
+    return piece_targets(rows, labels, to_inputs, every_piece).labels
 
 
 def tagged_dataset(
@@ -100,7 +114,12 @@ def tagged_dataset(
 
 
 def evaluate_tokens(
-    model: keras.Model, rows: TaggedTexts, labels: Labels, to_inputs: TextToInputs, batch_size: int
+    model: keras.Model,
+    rows: TaggedTexts,
+    labels: Labels,
+    to_inputs: TextToInputs,
+    batch_size: int,
+    constrain_tags: bool = False,
 ) -> dict[str, Any]:
     """Measure a token classifier on all words and entities of some rows.
 
@@ -113,22 +132,29 @@ def evaluate_tokens(
         labels: the labels from training.
         to_inputs: the model's preprocessing.
         batch_size: number of rows in a batch.
+        constrain_tags: whether to answer with the best sequence that the tagging scheme allows. See `TagScheme`.
 
     Returns:
-        `loss` over labelled pieces; `accuracy` over labelled pieces and words that are cut off; `entity_precision`,
-        `entity_recall` and `entity_f1` over entities, which are correct if kind, start and end are correct; and the
-        counts `rows`, `entities`, `words` and `words_cut_off`.
+        * `loss` over labelled pieces, and `accuracy` over labelled pieces and words that are cut off.
+        * `entity_precision`, `entity_recall` and `entity_f1` over entities as an exported model finds them: kind,
+          start and end must be correct.
+        * `seqeval_precision`, ..., and `seqeval_strict_precision`, ...: the metrics of seqeval on the tags of the words
+          of `rows`, where a word has the label of its first piece. `per_entity` and `per_entity_strict` are the same by
+          kind.
+        * The counts `rows`, `entities`, `words` and `words_cut_off`.
 
     Raises:
         BadInputError: a tag does not occur in the training rows.
     """
     targets = piece_targets(rows, labels, to_inputs)
-    loss, answers = _losses_and_answers(model, rows, targets.labels, to_inputs, batch_size)
-    true_spans, found_spans = set(), set()
+    scheme = TagScheme(labels.names) if constrain_tags else None
+    loss, answers = _losses_and_answers(model, rows, targets.labels, to_inputs, batch_size, scheme)
+    true_spans, found_spans, found_tags = set(), set(), []
     for row, tags in enumerate(rows.tags):
         true, found = _tags_of_row(row, tags, targets, answers, labels)
         true_spans |= {(row, span) for span in spans(true)}
         found_spans |= {(row, span) for span in spans(found)}
+        found_tags.append(_tags_of_words(row, len(tags), targets, answers, labels))
     hits = len(true_spans & found_spans)
     is_labelled = targets.labels != _IGNORED
     right, cut_off = (answers == targets.labels)[is_labelled].sum(), targets.cut_off.sum()
@@ -139,6 +165,7 @@ def evaluate_tokens(
         "entity_precision": hits / len(found_spans) if found_spans else 0.0,
         "entity_recall": hits / len(true_spans) if true_spans else 0.0,
         "entity_f1": 2 * hits / (len(found_spans) + len(true_spans)) if true_spans or found_spans else 0.0,
+        **_seqeval_metrics(rows.tags, found_tags, labels),
         "rows": len(rows),
         "entities": len(true_spans),
         "words": sum(len(words) for words in rows.words),
@@ -146,22 +173,50 @@ def evaluate_tokens(
     }
 
 
+def _seqeval_metrics(true: Sequence[Sequence[str]], found: Sequence[Sequence[str]], labels: Labels) -> dict[str, Any]:
+    """Return the metrics of the tags of words in seqeval's default and strict mode."""
+    metrics: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for mode, strict in (("", False), ("_strict", True)):
+        scores = entity_metrics(true, found, labels.names, strict)
+        tables[f"per_entity{mode}"] = scores.pop("per_entity")
+        metrics |= {f"seqeval{mode}_{name}": value for name, value in scores.items()}
+    return {**metrics, **tables}
+
+
 def _losses_and_answers(
-    model: keras.Model, rows: TaggedTexts, labels: np.ndarray, to_inputs: TextToInputs, batch_size: int
+    model: keras.Model,
+    rows: TaggedTexts,
+    labels: np.ndarray,
+    to_inputs: TextToInputs,
+    batch_size: int,
+    scheme: TagScheme | None,
 ) -> tuple[float, np.ndarray]:
     """Return the mean loss over labelled pieces, and the model's label of each labelled piece [R, T]."""
     losses, answers, done = [], np.full_like(labels, _IGNORED), 0
     forward = compiled_forward(model)
     for inputs, _, _ in tagged_dataset(rows, labels, to_inputs, batch_size):
-        logits = np.asarray(ops.convert_to_numpy(forward(inputs)), np.float64)
-        end = done + len(logits)
-        wanted = labels[done:end, : logits.shape[1]]
+        scores = log_softmax(np.asarray(ops.convert_to_numpy(ops.cast(forward(inputs), "float32")), np.float64))
+        end = done + len(scores)
+        wanted = labels[done:end, : scores.shape[1]]
         counts = wanted != _IGNORED
-        losses.append(_cross_entropy(logits[counts], wanted[counts]))
-        answers[done:end, : logits.shape[1]][counts] = logits.argmax(axis=-1)[counts]
+        losses.append(-scores[counts, wanted[counts]])
+        of_batch = answers[done:end, : scores.shape[1]]  # a view
+        of_batch[counts] = scores.argmax(axis=-1)[counts]
+        if scheme is not None:
+            for row in range(len(scores)):
+                of_batch[row, counts[row]] = scheme.best_path(scores[row, counts[row]])
         done = end
     loss = np.concatenate(losses)
     return float(loss.mean()) if len(loss) else 0.0, answers
+
+
+def _tags_of_words(row: int, count: int, targets: PieceTargets, answers: np.ndarray, labels: Labels) -> list[str]:
+    """Return the predicted tag of each word of a row: that of its first piece, and "O" where the model reads none."""
+    tags = [OUTSIDE] * count
+    for place in np.flatnonzero(targets.words[row] != _IGNORED)[::-1]:
+        tags[targets.words[row, place]] = labels.names[answers[row, place]]
+    return tags
 
 
 def _tags_of_row(
@@ -180,28 +235,6 @@ def _tags_of_row(
             true.append(tag)
             found.append(OUTSIDE)
     return true, found
-
-
-def spans(tags: list[str]) -> list[Span]:
-    """Return the entities of a sequence of tags: first word, word after the last one, kind.
-
-    Neighbors of the same kind are one entity, unless a prefix marks a beginning or an end, as in the answers of an
-    exported model (see kerasbert/data/tables/tag_scheme.py).
-
-    Example:
-        >>> spans(["O", "B-place", "I-place", "B-place", "I-person"])
-        [(1, 3, 'place'), (3, 4, 'place'), (4, 5, 'person')]
-    """
-    found: list[Span] = []
-    before = ("", OUTSIDE)
-    for position, tag in enumerate(tags):
-        prefix, kind = parsed_tag(tag)
-        if kind == before[1] != OUTSIDE and prefix not in BEGINS and before[0] not in FINISHES:
-            found[-1] = (found[-1][0], position + 1, kind)
-        elif kind != OUTSIDE:
-            found.append((position, position + 1, kind))
-        before = (prefix, kind)
-    return found
 
 
 def _word_begins(words: tuple[str, ...]) -> np.ndarray:
@@ -228,8 +261,12 @@ def _known(names: Sequence[str], labels: Labels, otherwise: int) -> int:
     return next((labels.id_of(name) for name in names if name in labels.names), otherwise)
 
 
-def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the softmax cross-entropy of each piece, from logits [N, C] and labels [N]."""
-    largest = logits.max(axis=-1, keepdims=True)
-    normalizer = np.log(np.exp(logits - largest).sum(axis=-1)) + largest[:, 0]
-    return np.asarray(normalizer - logits[np.arange(len(targets)), targets])
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the probabilities, over the last axis.
+
+    Example:
+        >>> log_softmax(np.array([[0.0, 0.0]])).round(3).tolist()
+        [[-0.693, -0.693]]
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

@@ -5,7 +5,7 @@ these classes. Imports neither Keras nor TensorFlow.
 """
 
 from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
-from kerasbert.settings.inference_settings import ExportSettings, InferenceSettings
+from kerasbert.settings.inference_settings import AnswerSettings, ExportSettings, InferenceSettings
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
 from kerasbert.settings.setting_info import SettingInfo, settings_of
 from kerasbert.settings.setting_types import PROBLEM_TYPES, ProblemType
@@ -15,6 +15,7 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 
 __all__ = [
     "PROBLEM_TYPES",
+    "AnswerSettings",
     "ExportSettings",
     "FineTuningParameters",
     "FineTuningSettings",

@@ -8,6 +8,7 @@ from kerasbert.settings.setting_types import (
     ClassWeights,
     Count,
     Flags,
+    LabelPieces,
     PartShare,
     Paths,
     Positive,
@@ -45,6 +46,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "
         "separated by commas. Other labels have the weight 1. By default, all labels have the weight 1.",
+    )
+    label_pieces: LabelPieces = Field(
+        default="first",
+        description="Which pieces of a word have its label in training (token classification). Answers and metrics are "
+        "always those of first pieces.",
     )
     validation_share: PartShare = Field(
         default=0.1,

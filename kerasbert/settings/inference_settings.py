@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from kerasbert.settings.setting_types import InferencePrecision, PathText
+from kerasbert.settings.setting_types import Flag, InferencePrecision, PathText
 from kerasbert.settings.settings_class import settings_class
 
 
@@ -36,4 +36,20 @@ class ExportSettings(InferenceSettings):
         default=None,
         description="Text file with typical texts, one per line. On these, the answers in another precision are "
         "compared with float32, and `auto` measures the speed. By default, random words of the vocabulary.",
+    )
+
+
+@settings_class
+class AnswerSettings:
+    """How answers are made from the outputs of a model.
+
+    Example:
+        >>> AnswerSettings(constrain_tags="yes").constrain_tags
+        True
+    """
+
+    constrain_tags: Flag = Field(
+        default=False,
+        description="Whether to answer with the best sequence of tags that BIO, BIOES or BILOU allow, instead of the "
+        "best tag of each word (token classification). Exported models do not do this.",
     )

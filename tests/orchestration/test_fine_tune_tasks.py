@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 (registers the ops of the exported tokenizer)
 
 from kerasbert import checkpoints
-from kerasbert.recipes.token_classification import spans
+from kerasbert.training.entity_metrics import spans
 from kerasbert_pipelines.fine_tune import create_pipeline
 from kerasbert_pipelines.local.run_local import run
 from kerasbert_pipelines.local.run_summary import RunSummary

@@ -10,14 +10,16 @@ import pytest
 import tensorflow as tf
 
 from kerasbert import checkpoints
-from kerasbert.data import Labels
+from kerasbert.data import LabelledTexts, Labels
 from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.export.graph.text_inputs import TextInputs
 from kerasbert.export.served.token_classifier import ServedTokenClassifier
 from kerasbert.models import BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.recipes import FineTuningSettings, fine_tune
-from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, spans, tagged_dataset
+from kerasbert.recipes.prediction import load_classifier, predict
+from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.training.entity_metrics import spans
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "yo", "##rk", "u", ".", "s", "in", "ann", "and", "##a"]
 ROWS = TaggedTexts(
@@ -225,4 +227,8 @@ def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
     rows = read_tagged(tmp_path / "train.conll")
     held_out = rows.split({"train": 0.9, "validation": 0.1})["validation"]
     metrics = evaluate_tokens(loaded.model, held_out, Labels(loaded.labels), loaded.text_to_inputs, 7)
+    assert metrics.pop("per_entity").keys() == tuned.metrics.pop("per_entity").keys() == {"person", "place"}
+    assert metrics.pop("per_entity_strict").keys() == tuned.metrics.pop("per_entity_strict").keys()
     assert metrics == pytest.approx(tuned.metrics, rel=1e-4)
+    answer = next(predict(load_classifier(tuned.folder.model), LabelledTexts(("in New York",), None, None, ("",))))
+    assert [(entity["text"], entity["label"]) for entity in answer["entities"]] == [("New York", "place")]

@@ -25,7 +25,7 @@ from tensorflow_model_analysis.extractors import slice_key_extractor
 from tensorflow_model_analysis.proto import config_pb2
 
 from kerasbert.data import Labels
-from kerasbert.recipes.token_classification import spans
+from kerasbert.training.entity_metrics import spans
 
 TEXT_LENGTH = "text_length"
 # Upper bounds of the length classes, in words.

@@ -9,7 +9,7 @@ from kerasbert.cli.options.settings_options import settings_options
 from kerasbert.cli.options.table_options import format_of, table_options
 from kerasbert.cli.options.text_options import read_given_texts, text_options
 from kerasbert.cli.reading_progress import echo_precision, echo_warning
-from kerasbert.settings import InferenceSettings
+from kerasbert.settings import AnswerSettings, InferenceSettings
 
 
 @click.command()
@@ -17,6 +17,7 @@ from kerasbert.settings import InferenceSettings
 @text_options
 @table_options(with_label=False)
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Texts per batch.")
+@settings_options(AnswerSettings)
 @settings_options(InferenceSettings)
 @click.option("--output", "-o", type=click.Path(), help="JSONL file to write. By default, standard output.")
 def predict(
@@ -27,10 +28,11 @@ def predict(
     pair_column: str | None,
     batch_size: int,
     precision: str,
+    constrain_tags: bool,
     output: str | None,
     **file_format: Any,
 ) -> None:
-    """Label TEXTS, or the texts in files, with the fine-tuned MODEL (a folder).
+    """Label or score TEXTS or the texts in files, or find entities in them, with the fine-tuned MODEL (a folder).
 
     \b
     Example:
@@ -45,7 +47,8 @@ def predict(
     report = ReadReport()
     rows = read_given_texts(texts, files, text_column, pair_column, report, format_of(file_format))
     classifier = load_classifier(model, precision=precision, sample_texts=rows.texts)
-    lines = (json.dumps(answer, ensure_ascii=False) for answer in answer_rows(classifier, rows, batch_size))
+    answers = answer_rows(classifier, rows, batch_size, constrain_tags)
+    lines = (json.dumps(answer, ensure_ascii=False) for answer in answers)
     if output:
         with write_aside(output) as aside, aside.open("w", encoding="utf-8") as stream:
             stream.writelines(f"{line}\n" for line in lines)

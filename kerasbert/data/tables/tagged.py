@@ -16,6 +16,7 @@ from kerasbert.data.tables.printed_lists import printed_list
 from kerasbert.data.tables.table_format import PLAIN, TableFormat
 from kerasbert.data.tables.table_rows import is_json, table_rows, usual_delimiter
 from kerasbert.data.tables.tagged_columns import CELL, TaggedRow, column_rows
+from kerasbert.data.tables.tagged_spans import has_spans, span_rows
 from kerasbert.data.text_files import PathLike, find_text_files, text_lines
 from kerasbert.errors import BadInputError
 
@@ -90,8 +91,9 @@ def read_tagged(
     """Reads texts with a tag for each word.
 
     Args:
-        paths: files, folders or glob patterns. JSON files have a list of words and a list of tags for each text. CSV
-            and TSV files may have these too, as printed lists (`['New', 'York']`) in two columns. All other files have
+        paths: files, folders or glob patterns. JSON files have a list of words and a list of tags for each text, or a
+            text with spans of characters as Doccano, Label Studio and Prodigy export them. CSV and TSV files may have
+            lists too, as printed lists (`['New', 'York']`) in two columns. All other files have
             a word and its tag on each line and a blank line between texts. Their layout is detected (CoNLL-2003,
             CoNLL-U, CoNLL-2009, GermEval), whatever the extension. Lines that begin with "-DOCSTART-" and comments are
             skipped.
@@ -129,6 +131,9 @@ def _rows(
     path: Path, text_column: str, label_column: str, report: ReadReport | None, table_format: TableFormat
 ) -> Iterator[TaggedRow]:
     columns = {"text_column": text_column, "label_column": label_column}
+    if is_json(path) and has_spans(path, text_column, label_column, table_format):
+        yield from span_rows(path, text_column, label_column, report, table_format)
+        return
     if not is_json(path) and not _has_lists(path, columns, table_format):
         yield from column_rows(path, report, table_format)
         return
