@@ -145,5 +145,6 @@ def _description(pushed: str) -> str | None:
         text = re.sub(r"\n{3,}", "\n\n", str(file.read())).strip()
     where = f"\n\nThe whole model card: {bucket_address(pushed)}/{_CARD}"
     if len(text) + len(where) > _LONGEST_DESCRIPTION:
-        text = text[: _LONGEST_DESCRIPTION - len(where) - 1].rstrip() + "…"
+        text = text[: _LONGEST_DESCRIPTION - len(where) - 1]
+        text = (re.sub(r"\s+\S*$", "", text) or text) + "…"  # after a whole word
     return text + where

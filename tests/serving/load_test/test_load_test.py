@@ -35,7 +35,7 @@ def test_closed_loop(echo_server, texts, wire):
     report = run_load(Load(texts=texts, concurrency=4, batch_size=3, **address(echo_server, wire), **SHORT))
     metrics = report.to_dict()
     assert (metrics["loop"], metrics["errors"]) == ("closed", {})
-    assert metrics["answered"] == metrics["requests"] > 10
+    assert metrics["answered"] == metrics["requests"] >= 4  # at least one of each client
     assert metrics["texts_per_second"] == pytest.approx(3 * metrics["requests_per_second"], rel=0.01)
     latency = metrics["latency_ms"]
     assert 0 < latency["p50"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
