@@ -31,14 +31,14 @@ def test_the_report_counts_written_rows(corpus):
     for part, path in corpus.labelled.items():
         assert sum(corpus.labels[part].values()) == len(rows_of(path))
     assert corpus.duplicates_removed > 100
-    assert corpus.docstrings > 6_000
+    assert corpus.docstrings > 5_000  # the smallest installation, Debian's python3, has 5,400
 
 
 def test_it_is_large_enough_to_learn_from(corpus):
     assert corpus.bytes["train"] > 1_000_000
     assert corpus.documents["train"] > 300
     assert corpus.documents["held_out"] > 100
-    assert sum(corpus.labels["train"].values()) > 2_000
+    assert sum(corpus.labels["train"].values()) > 1_500
 
 
 def test_the_labels_are_the_largest_packages_and_the_same_in_each_part(corpus):
