@@ -20,11 +20,9 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
 from kerasbert.errors import BadInputError
-from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import FINGERPRINT_PREFIX, STORES
+from kerasbert_pipelines.vertex_and_kubeflow.kubeflow_spec import FINGERPRINT_PREFIX
 from kerasbert_pipelines.vertex_and_kubeflow.run_parameters import PREFIX
 
-# `gs://bucket/key` is /gcs/bucket/key on the step's machine.
-_MOUNTS = {f"{store}://": f"/{'gcs' if store == 'gs' else store}/" for store in STORES}
 _PLACEHOLDER = re.compile(rf"(?:\$\{{|\{{\{{\$\.inputs\.parameters\[')({PREFIX}\w+)(?:\}}|'\]\}}\}})")
 
 
@@ -160,14 +158,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _local_path(artifact: Mapping[str, Any]) -> str:
-    """Where the launcher puts an artifact, or takes it from."""
+    """Where the launcher puts an artifact, or takes it from: /gcs/bucket/key for gs://bucket/key, /s3/... for s3://..."""
     address: str = artifact["uri"]
     if artifact.get("customPath"):
         return str(artifact["customPath"])
-    for scheme, mount in _MOUNTS.items():
-        if address.startswith(scheme):
-            return mount + address.removeprefix(scheme)
-    return address
+    scheme, is_remote, key = address.partition("://")
+    return f"/{'gcs' if scheme == 'gs' else scheme}/{key}" if is_remote else address
 
 
 def _filled(values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
