@@ -212,7 +212,7 @@ def test_every_step_of_both_pipelines_runs_on_vertex_with_all_files_in_a_bucket(
     assert served["label"].numpy().tolist() == [trained.labels[best].encode() for best in np.argmax(logits, axis=1)]
     # The next evaluation has a baseline, which is not one of the step's inputs.
     again = execute_step(job, "ComparingEvaluator", tuned, f"{bucket}/evaluation", parameters)
-    assert again["blessing"]["metadata"]["baseline_model_uri"] == pushed
+    assert again["blessing"]["metadata"]["baseline_model"] == pushed
 
 
 def uploaded(path, address):
