@@ -264,7 +264,10 @@ def test_both_pipelines_run_from_text_to_a_served_model(version, scheme, make_sp
     changed = backend.run(spec, parameters)
     assert cached(changed) == {"BulkExampleGen", "StartModel"}
     assert len(pushed_versions(served)) in (1, 2), "the new model is pushed if it is as good"
-    assert not [name for name in backend.store.keys("") if name.endswith("/") and "/pushed" not in name]
+    # The launcher would download the empty object of a folder among an artifact's files as a file.
+    artifacts = {record["uri"].partition("://")[2] for record in backend.records.values()}
+    folders = [name for name in backend.store.keys("") if name.endswith("/")]
+    assert not [name for name in folders if any(name.startswith(f"{artifact}/") for artifact in artifacts)]
 
 
 @needs_root
