@@ -4,9 +4,12 @@ Reads and writes `vocab.txt` (one piece per line, where the line number is the i
 Learning pieces from text: see vocabulary_learning.py.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
@@ -122,6 +125,11 @@ class Vocabulary:
     def pieces(self) -> tuple[str, ...]:
         """The pieces in the order of their ids, including blank lines and repeated pieces of a file."""
         return self._pieces
+
+    @functools.cached_property
+    def continues_word(self) -> np.ndarray:
+        """For each id, whether its piece begins with `##` and so continues a word: bool `[pieces]`."""
+        return np.array([piece.startswith(SUFFIX_MARK) for piece in self._pieces])
 
     @property
     def matched_pieces(self) -> tuple[str | None, ...]:

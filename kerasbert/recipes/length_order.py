@@ -35,24 +35,21 @@ def windows(rows: Sequence[int], batch_size: int) -> Iterator[Sequence[int]]:
 
 
 def answers_in_order(
-    texts: Sequence[str],
-    batch_size: int,
-    answer: Callable[[Sequence[int]], Sequence[Answer]],
-    pairs: Sequence[str] | None = None,
+    order: Sequence[int], batch_size: int, answer: Callable[[Sequence[int]], Sequence[Answer]]
 ) -> Iterator[Answer]:
     """Yield the answer for each text, in the order of the texts, from batches of texts of similar length.
 
     Args:
-        texts: N texts.
+        order: the result of `order_by_length` for the same batch size.
         batch_size: texts in a batch.
-        answer: maps the numbers of the texts of a batch to their answers.
-        pairs: the second texts, if there are any.
+        answer: maps the numbers of the texts of a batch to their answers. It is called for the batches of `order`, one
+            after the other.
 
     Example:
-        >>> list(answers_in_order(["long text", "x"], 1, lambda rows: [f"row {row}" for row in rows]))
+        >>> order = order_by_length(["long text", "x"], batch_size=1)
+        >>> list(answers_in_order(order, 1, lambda rows: [f"row {row}" for row in rows]))
         ['row 0', 'row 1']
     """
-    order = order_by_length(texts, batch_size, pairs)
     for window in windows(order, batch_size):
         answers: dict[int, Answer] = {}
         for start in range(0, len(window), batch_size):

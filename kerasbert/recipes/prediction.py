@@ -22,7 +22,7 @@ from kerasbert.models import (
 from kerasbert.models.inference import compiled_forward
 from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.length_order import answers_in_order, order_by_length, windows
+from kerasbert.recipes.length_order import answers_in_order, order_by_length
 from kerasbert.recipes.tasks.word_tagging import find_entities
 from kerasbert.recipes.token_classification import evaluate_tokens
 from kerasbert.settings import ProblemType
@@ -159,17 +159,17 @@ def predict(
     forward = compiled_forward(classifier.model)
     order = order_by_length(rows.texts, batch_size, rows.pairs)
     batches = iter(labelled_dataset(rows.select(order).inputs, None, classifier.text_to_inputs, batch_size))
-    for window in windows(order, batch_size):
-        answers: dict[int, dict[str, Any]] = {}
-        for start in range(0, len(window), batch_size):
-            outputs = forward(next(batches))
-            scores = np.asarray(keras.ops.convert_to_numpy(classifier.model.scores(outputs)), np.float64)
-            is_chosen = keras.ops.convert_to_numpy(outputs) >= 0.0
-            for row, score, chosen in zip(window[start : start + batch_size], scores, is_chosen, strict=True):
-                answers[row] = _answer(score, chosen, classifier.problem_type, classifier.label_names)
-        for row, answer in sorted(answers.items()):
-            shown = {"text": rows.texts[row], **({} if rows.pairs is None else {"text_pair": rows.pairs[row]})}
-            yield {**shown, **answer}
+    names = classifier.label_names
+
+    def answer(_: Sequence[int]) -> list[dict[str, Any]]:
+        outputs = forward(next(batches))
+        scores = np.asarray(keras.ops.convert_to_numpy(classifier.model.scores(outputs)), np.float64)
+        is_chosen = keras.ops.convert_to_numpy(outputs) >= 0.0
+        return [_answer(*row, classifier.problem_type, names) for row in zip(scores, is_chosen, strict=True)]
+
+    for row, answered in enumerate(answers_in_order(order, batch_size, answer)):
+        shown = {"text": rows.texts[row], **({} if rows.pairs is None else {"text_pair": rows.pairs[row]})}
+        yield {**shown, **answered}
 
 
 def _tagged_answers(
@@ -185,7 +185,7 @@ def _tagged_answers(
         found = find_entities(classifier.model, to_inputs, labels, texts, constrain_tags)
         return [{"text": text, **entities} for text, entities in zip(texts, found, strict=True)]
 
-    yield from answers_in_order(rows.texts, batch_size, answer)
+    yield from answers_in_order(order_by_length(rows.texts, batch_size), batch_size, answer)
 
 
 def _answer(scores: np.ndarray, is_chosen: np.ndarray, problem_type: str, names: Sequence[str]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def piece_targets(
     shares = [_shared(label, labels) for label in range(len(labels))]
     tokenizer, room = to_inputs.tokenizer, to_inputs.sequence_length - 2
     ids, starts, _ = tokenizer.tokenize_with_offsets(tf.constant(rows.texts))
-    continues = np.array([piece.startswith("##") for piece in tokenizer.vocabulary.pieces])
+    continues = tokenizer.vocabulary.continues_word
     of_pieces, of_words = (np.full((len(rows), to_inputs.sequence_length), _IGNORED, np.int32) for _ in range(2))
     cut_off = np.zeros(len(rows), np.int64)
     for row, (pieces, begins) in enumerate(zip(ids.to_list(), starts.to_list(), strict=True)):

@@ -77,8 +77,8 @@ def adamw(
         beta_2: decay rate of the mean of squared gradients.
         epsilon: added to the root of the mean square.
         rate_factors: path of a variable -> factor of its learning rate, e.g. `layer_wise_factors(model, 0.95)`.
-        ema: decay rate, per update, of an exponential moving average of the weights, which `use_averages` puts into
-            the model. None keeps no average.
+        ema: decay rate, per update, of an exponential moving average of the weights, which Keras's
+            `finalize_variable_values` puts into the model. None keeps no average.
 
     Raises:
         ValueError: `accumulation_steps` is less than 1, or another number is outside its range or not finite.

@@ -3,26 +3,25 @@
 Shapes: `B` texts, `N` pieces of all texts one after the other.
 """
 
-from collections.abc import Sequence
-
+import numpy as np
 import tensorflow as tf
 
 from kerasbert.preprocessing.ragged_rows import row_numbers
 
 
-def word_numbers(ids: tf.RaggedTensor, pieces: Sequence[str]) -> tf.Tensor:
+def word_numbers(ids: tf.RaggedTensor, continues_word: np.ndarray) -> tf.Tensor:
     """Number the words of a batch from 0, continuing from text to text.
 
     A word is a piece and the `##` pieces that follow it. Punctuation marks and CJK characters are words of their own.
 
     Args:
         ids: ragged [B, (T)].
-        pieces: the pieces of the vocabulary.
+        continues_word: the `Vocabulary.continues_word` of its pieces.
 
     Returns:
         int32 [N]: the number of each piece's word.
     """
-    continues = tf.gather(tf.constant([piece.startswith("##") for piece in pieces]), ids.values)
+    continues = tf.gather(tf.constant(continues_word), ids.values)
     rows = row_numbers(ids)
     follows = tf.concat([tf.zeros_like(rows[:1], tf.bool), rows[1:] == rows[:-1]], axis=0)
     return tf.cumsum(tf.cast(~(continues & follows), tf.int32)) - 1

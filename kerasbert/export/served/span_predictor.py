@@ -135,7 +135,7 @@ class ServedSpanPredictor(ServedModel):
         # A window's tokens come after [CLS], the question and [SEP].
         offset = tf.cast(tf.gather(lengths, windows.rows), tf.int32) + 2
         scores, first, last = self._spans(logits, inputs, offset, windows)
-        numbers = word_numbers(ids, self.text_inputs.vocabulary.pieces)
+        numbers = word_numbers(ids, self.text_inputs.vocabulary.continues_word)
         begins = tf.cast(windows.begins, tf.int32)[:, None] - offset[:, None]
         batch = tf.shape(context, tf.int64)[0]
         word_starts, word_ends = tf.math.segment_min(starts.values, numbers), tf.math.segment_max(ends.values, numbers)

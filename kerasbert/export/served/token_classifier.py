@@ -99,7 +99,7 @@ class ServedTokenClassifier(ServedModel):
         # The pieces themselves, without [CLS], [SEP] and padding.
         is_piece = tf.sequence_mask(lengths, tf.shape(logits)[1] - 1)
         probabilities = tf.nn.softmax(tf.boolean_mask(logits[:, 1:], is_piece))  # [B, T, C] -> [N, C]
-        numbers = word_numbers(ids, self.text_inputs.vocabulary.pieces)
+        numbers = word_numbers(ids, self.text_inputs.vocabulary.continues_word)
         firsts = tf.where(tf.concat([tf.ones_like(numbers[:1], tf.bool), numbers[1:] != numbers[:-1]], axis=0))[:, 0]
         labels = tf.argmax(tf.gather(probabilities, firsts), axis=-1, output_type=tf.int32)
         type_ids = [self._types.index(kind) if kind != OUTSIDE else -1 for _, kind in self._scheme]

@@ -45,12 +45,11 @@ def find_entities(
     ids = tf.cast(ids, tf.int32).with_row_splits_dtype(tf.int64)
     logits = compiled_forward(model)(to_inputs.pack(ids[:, :room]))
     scores = log_softmax(np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(logits, "float32")), np.float64))
-    continues = np.array([piece.startswith("##") for piece in tokenizer.vocabulary.pieces])
     scheme = TagScheme(labels) if constrain_tags else None
     found = []
     for row, text in enumerate(texts):
         pieces, begins, stops = (np.array(part[row].numpy()[:room], np.int64) for part in (ids, starts, ends))
-        is_first = ~continues[pieces]
+        is_first = ~tokenizer.vocabulary.continues_word[pieces]
         is_first[:1] = True
         firsts = np.flatnonzero(is_first)
         of_words = scores[row, firsts + 1]  # [words, C], after [CLS]
