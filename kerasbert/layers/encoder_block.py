@@ -8,6 +8,7 @@ from kerasbert.argument_checks import check_positive_integer, check_positive_num
 from kerasbert.layers.activations import Activation, activation_function, restored_activation, serialized_activation
 from kerasbert.layers.attention import SelfAttention
 from kerasbert.layers.feed_forward import FeedForward
+from kerasbert.layers.recomputation import recomputed
 from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, F tokens of a flat list, H hidden size, N heads
@@ -67,6 +68,8 @@ class EncoderBlock(keras.layers.Layer):
         self.layer_norm_eps = check_positive_number("layer_norm_eps", layer_norm_eps)
         self.initializer_range = check_positive_number("initializer_range", initializer_range)
         self.supports_masking = True
+        # Whether training computes the block again for its gradients. Not a part of the config: it changes no result.
+        self.recomputes = False
         policy = self.dtype_policy
         self.attention = SelfAttention(
             self.num_attention_heads, self.attention_dropout, self.initializer_range, dtype=policy, name="attention"
@@ -102,14 +105,20 @@ class EncoderBlock(keras.layers.Layer):
     ) -> Any:
         """Return hidden states of the same shape: [B, T, H], or [F, H] with a layout."""
         padding_mask = mask if padding_mask is None else padding_mask
+        if self.recomputes and training and not return_attention_scores:
+            return recomputed(self, lambda hidden: self._run(hidden, padding_mask, training, layout)[0], hidden)
+        hidden, scores = self._run(hidden, padding_mask, training, layout)
+        return (hidden, scores) if return_attention_scores else hidden
+
+    def _run(self, hidden: Any, padding_mask: Any, training: bool | None, layout: TokenLayout | None) -> Any:
+        """Return hidden states and attention probabilities."""
         attended, scores = self.attention(
             hidden, padding_mask, return_attention_scores=True, training=training, layout=layout
         )
         attended = self.attention_output_dropout(attended, training=training)
         hidden = self.attention_norm(hidden + attended)
         widened = self.feed_forward_dropout(self.feed_forward(hidden), training=training)
-        hidden = self.output_norm(hidden + widened)
-        return (hidden, scores) if return_attention_scores else hidden
+        return self.output_norm(hidden + widened), scores
 
     def compute_output_spec(
         self, hidden: Any, padding_mask: Any = None, return_attention_scores: bool = False, **kwargs: Any

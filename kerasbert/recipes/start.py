@@ -18,6 +18,7 @@ from kerasbert.training import (
     OriginalWarmupDecay,
     WarmupStableDecay,
     adamw,
+    checkpoint_gradients,
     lamb,
     original_adamw,
     stable_adamw,
@@ -84,6 +85,8 @@ def make_backbone(settings: RunSettings, longest: int) -> tuple[BertBackbone, Te
             f"Inputs must fit the model's {positions} positions. Received: a sequence length of {longest}. "
             f"For example, `sequence_length={positions}`, or use a model with more positions."
         )
+    if settings.gradient_checkpointing:
+        checkpoint_gradients(backbone)
     return backbone, to_inputs
 
 

@@ -7,6 +7,8 @@ from pydantic import AliasChoices, Field
 from kerasbert.settings.setting_types import (
     ClassWeights,
     Count,
+    CountFromZero,
+    Flag,
     Flags,
     LabelPieces,
     PartShare,
@@ -42,6 +44,10 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         description="Factor of the learning rate from each encoder block to the one below it, e.g. 0.95. The head has "
         "the full learning rate.",
     )
+    freeze_layers: CountFromZero = Field(
+        default=0, description="Number of encoder blocks, from the lowest one on, that are not trained."
+    )
+    freeze_embeddings: Flag = Field(default=False, description="Whether the embeddings are left as they are.")
     class_weights: ClassWeights | None = Field(
         default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "

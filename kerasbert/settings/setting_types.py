@@ -188,6 +188,7 @@ NotEmptyText = Annotated[str, Field(min_length=1), BeforeValidator(text)]
 # A range comes before the conversion, so that it is a range in the JSON schema too.
 _WHOLE, _NUMBER = BeforeValidator(whole_number), BeforeValidator(finite_number)
 Count = Annotated[int, Field(ge=1, le=_LARGEST_COUNT), _WHOLE]
+CountFromZero = Annotated[int, Field(ge=0, le=_LARGEST_COUNT), _WHOLE]
 Length = Annotated[int, Field(ge=8, le=_LARGEST_COUNT), _WHOLE]
 VocabularySize = Annotated[int, Field(ge=7, le=_LARGEST_COUNT), _WHOLE]
 Percent = Annotated[int, Field(ge=0, le=100), _WHOLE]

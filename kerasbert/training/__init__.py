@@ -4,11 +4,13 @@ from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
 from kerasbert.training.fitting import fit
+from kerasbert.training.freezing import freeze
 from kerasbert.training.large_batch_optimizers import Lamb, StableAdamW, lamb, stable_adamw
 from kerasbert.training.layer_rates import layer_wise_factors
 from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
+from kerasbert.training.recomputed_blocks import checkpoint_gradients
 from kerasbert.training.run.data_parallel import join_processes
 from kerasbert.training.run.history import History
 from kerasbert.training.run.phases import Phase
@@ -29,6 +31,7 @@ __all__ = [
     "StableAdamW",
     "WarmupStableDecay",
     "adamw",
+    "checkpoint_gradients",
     "class_weights",
     "classification_loss",
     "classification_metrics",
@@ -37,6 +40,7 @@ __all__ = [
     "evaluate_classifier",
     "evaluate_pretrainer",
     "fit",
+    "freeze",
     "join_processes",
     "lamb",
     "layer_wise_factors",

@@ -11,7 +11,7 @@ import pytest
 from kerasbert.data import ReadReport
 from kerasbert.errors import BadInputError
 from kerasbert.recipes import FineTuningSettings, PretrainingSettings, fine_tune, pretrain
-from kerasbert.recipes.fine_tuning import read_rows
+from kerasbert.recipes.fine_tuning_rows import read_rows
 
 PIECES = [
     "[PAD]",

@@ -22,7 +22,8 @@ from tfx.utils import io_utils
 from kerasbert import export
 from kerasbert.data import ReadReport
 from kerasbert.errors import BadInputError
-from kerasbert.recipes.fine_tuning import FineTuned, FineTuningRows, check_vocabulary, fine_tune, monitored_metric
+from kerasbert.recipes.fine_tuning import FineTuned, fine_tune, monitored_metric
+from kerasbert.recipes.fine_tuning_rows import FineTuningRows, check_vocabulary
 from kerasbert.recipes.start import make_backbone
 from kerasbert.run_folder import MODEL, RECORDS
 from kerasbert.settings import FineTuningSettings

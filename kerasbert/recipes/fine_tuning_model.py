@@ -1,0 +1,69 @@
+"""The model of a fine-tuning run: the head on the encoder, the weights that train, the loss and the optimizer."""
+
+from typing import Any
+
+from kerasbert.data.tables.tagged import TaggedTexts
+from kerasbert.errors import BadInputError
+from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
+from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.fine_tuning_rows import FineTuningRows
+from kerasbert.recipes.start import make_optimizer
+from kerasbert.recipes.token_classification import piece_labels
+from kerasbert.settings import FineTuningSettings
+from kerasbert.training import class_weights, compile_classifier, freeze, layer_wise_factors
+
+Classifier = BertSequenceClassifier | BertTokenClassifier
+
+
+def compiled_classifier(
+    settings: FineTuningSettings, backbone: BertBackbone, rows: FineTuningRows, to_inputs: TextToInputs, steps: int
+) -> Classifier:
+    """Returns the encoder with the head of the task, compiled.
+
+    Args:
+        settings: The settings of the run.
+        backbone: The encoder.
+        rows: The rows, whose labels are those of the head.
+        to_inputs: The preprocessing.
+        steps: Number of batches.
+
+    Raises:
+        BadInputError: The settings contradict the task or the encoder.
+    """
+    model = _make_model(backbone, rows)
+    freeze(model, settings.freeze_layers, settings.freeze_embeddings)
+    loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
+    weights = _class_weights(settings, rows, to_inputs)
+    factors = None if settings.layer_wise_decay == 1 else layer_wise_factors(model, settings.layer_wise_decay)
+    optimizer = make_optimizer(settings, steps, factors)
+    compile_classifier(model, optimizer, loss, weights, jit_compile=settings.jit_compile)
+    return model
+
+
+def _make_model(backbone: BertBackbone, rows: FineTuningRows) -> Classifier:
+    """Returns the encoder with the head of the task."""
+    num_labels = len(rows.labels) if rows.labels else 1
+    if isinstance(rows.train, TaggedTexts):
+        return BertTokenClassifier(backbone, num_labels=num_labels)
+    return BertSequenceClassifier(backbone, num_labels=num_labels, problem_type=rows.train.problem_type)
+
+
+def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs) -> Any:
+    """The weight of each label in the loss, or None.
+
+    Raises:
+        BadInputError: The task has no labels, or a weight is that of an unknown label.
+    """
+    if settings.class_weights is None:
+        return None
+    if rows.labels is None:
+        raise BadInputError(
+            f"Class weights need a task with labels. Received: `class_weights` for {settings.task}. "
+            "Remove `class_weights`, or use another `task`."
+        )
+    if isinstance(rows.train, TaggedTexts):
+        targets = piece_labels(rows.train, rows.labels, to_inputs, settings.label_pieces == "all")
+        task = "single_label_classification"
+    else:
+        targets, task = rows.train.targets(rows.labels), rows.train.problem_type
+    return class_weights(settings.class_weights, targets, rows.labels.names, task)

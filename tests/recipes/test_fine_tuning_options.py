@@ -1,0 +1,81 @@
+"""Options that change what fine-tuning trains: their promises hold in the saved model, and after a kill."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kerasbert.checkpoints import load, load_backbone, save
+from kerasbert.config import BertConfig
+from kerasbert.errors import BadInputError
+from kerasbert.models import BertBackbone
+from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
+from kerasbert.recipes import FineTuningSettings, fine_tune, fine_tuning
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "old", "day", "night"]
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+ROWS = "new day,a\nold day,b\nnew night,a\nold night,b\n"
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A saved encoder and a table, as settings: two epochs of two steps."""
+    folder = tmp_path_factory.mktemp("start")
+    keras.utils.set_random_seed(2)
+    backbone = BertBackbone.from_config(BertConfig(vocab_size=9, max_position_embeddings=16, **SIZES))
+    model = save(backbone, folder / "model", TextToInputs(WordPieceTokenizer(Vocabulary(PIECES)), sequence_length=8))
+    (folder / "train.csv").write_text("text,label\n" + ROWS * 2)
+    rows = {"train": folder / "train.csv", "validation": folder / "train.csv"}
+    lengths = {"sequence_length": 8, "batch_size": 4, "epochs": 2, "checkpoint_every": 1, "log_every": 1}
+    return {"start_from": model, **rows, **lengths, "learning_rate": 1e-2, "show_progress": False}
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """The weights by path."""
+    return {weight.path: np.array(weight) for weight in model.weights}
+
+
+def saved_weights(folder: Path) -> list[np.ndarray]:
+    return [np.array(weight) for weight in load(folder / "model").model.weights]
+
+
+def assert_equal_after_a_kill(
+    settings: dict[str, Any], folder: Path, killed_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kill the same run in its last validation, and let it go on: its saved model is that of `folder`."""
+    evaluate, calls = fine_tuning.evaluate_classifier, []
+
+    def killing(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("killed")
+        return evaluate(*args)
+
+    monkeypatch.setattr(fine_tuning, "evaluate_classifier", killing)
+    with pytest.raises(RuntimeError, match="killed"):
+        fine_tune(FineTuningSettings(**settings, output=killed_folder))
+    assert list((killed_folder / "checkpoints").iterdir())
+    fine_tune(FineTuningSettings(**settings, output=killed_folder))
+    for ours, expected in zip(saved_weights(killed_folder), saved_weights(folder), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_frozen_blocks_and_embeddings_keep_their_bits(
+    start: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**start, "freeze_layers": 1, "freeze_embeddings": True}
+    fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    before, after = (weights(load_backbone(path).model) for path in (start["start_from"], tmp_path / "run" / "model"))
+    same = {path for path in before if np.array_equal(before[path], after[path])}
+    assert same == {path for path in before if path.startswith(("embeddings/", "encoder_block_0/"))}
+    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
+
+
+def test_blocks_that_do_not_exist_cannot_be_frozen(start: dict[str, Any], tmp_path: Path) -> None:
+    settings = {**start, "output": tmp_path / "run"}
+    with pytest.raises(BadInputError, match=r"Received: 3 blocks to freeze, but the model has 2\. Choose .* 0 to 2"):
+        fine_tune(FineTuningSettings(**settings, freeze_layers=3))
+    assert not (tmp_path / "run").exists()
+    fine_tune(FineTuningSettings(**{**settings, "epochs": 1}, freeze_layers=2))
