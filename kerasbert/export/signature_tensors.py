@@ -77,6 +77,12 @@ TRUNCATED = Tensor(
     "int32 [batch]",
     "How many tokens of the row the model did not read, because the row is too long. 0 if it read everything.",
 )
+COUNTS = {
+    "token_count": Tensor(
+        "int32 [batch]", "The number of tokens of the row's text or texts with special tokens, before any are cut off."
+    ),
+    "truncated": Tensor("bool [batch]", "Whether the model did not read all of them, because the row is too long."),
+}
 
 # === The answer of each form ===
 
@@ -111,6 +117,7 @@ ENTITIES = {
     "starts": Tensor("int32 [batch, entities]", "The byte of the text's UTF-8 at which the entity starts."),
     "ends": Tensor("int32 [batch, entities]", "The byte after the entity's last byte."),
     "truncated_token_count": TRUNCATED,
+    **COUNTS,
 }
 ANSWERS = {
     "answer": Tensor("string [batch]", "The best answer, cut from the original context."),
@@ -130,6 +137,7 @@ ANSWERS = {
         "larger than `score`.",
     ),
     "truncated_token_count": TRUNCATED,
+    **COUNTS,
 }
 CHOICE = {
     "choice": Tensor("string [batch]", "The most probable choice."),
@@ -137,12 +145,14 @@ CHOICE = {
     "probability": Tensor("float32 [batch]", "Its probability."),
     "probabilities": Tensor("float32 [batch, choices]", "The probability of each choice, in the order of the request."),
     "logits": Tensor("float32 [batch, choices]", "The model's raw score of each choice."),
+    **{name: Tensor(f"{tensor.type[:-1]}, choices]", tensor.meaning) for name, tensor in COUNTS.items()},
 }
 EMBEDDING = {"embedding": Tensor("float32 [batch, vector]", "The vector of the text.")}
 SIMILARITY = {
     "similarity": Tensor("float32 [batch]", "The cosine of the two vectors: 1 for the same direction, -1 opposite."),
     "embedding": Tensor("float32 [batch, vector]", "The vector of the first text."),
     "pair_embedding": Tensor("float32 [batch, vector]", "The vector of the second text."),
+    **COUNTS,
 }
 FILLED_MASKS = {
     "mask_count": Tensor("int32 [batch]", "The number of `[MASK]`s in the row. What comes after them is empty."),

@@ -13,6 +13,7 @@ from kerasbert.export.signature_tensors import (
     BACKBONE_ANSWER,
     CHOICE,
     CLASSIFIER_ANSWER,
+    COUNTS,
     EMBEDDING,
     ENTITIES,
     EXAMPLES,
@@ -63,6 +64,7 @@ COMMON = {
         {
             "embedding": Tensor("float32 [batch, hidden]", "The mean of the hidden states of the text's tokens."),
             "pooled_output": BACKBONE_ANSWER["pooled_output"],
+            **COUNTS,
         },
     ),
     "tokenize": SignatureInfo(
@@ -77,6 +79,7 @@ COMMON = {
             ),
             "ends": Tensor("int32 [batch, tokens]", "The byte after the piece's last byte; 0 likewise."),
             **MASK,
+            **COUNTS,
         },
     ),
     "attention": SignatureInfo(
@@ -89,6 +92,7 @@ COMMON = {
             ),
             **PIECES,
             **MASK,
+            **COUNTS,
         },
     ),
     "attention_layers": SignatureInfo(
@@ -106,24 +110,30 @@ COMMON = {
             ),
             **PIECES,
             **MASK,
+            **COUNTS,
         },
     ),
 }
 
 
+_STRICT = "The same as `text`, but a request with a text that is too long for the model fails."
+
+
 def _answers_to_text(answer: Mapping[str, Tensor], purpose: str) -> dict[str, SignatureInfo]:
     """The signatures of a model that answers for one text or, if it has two segments, for a pair of texts."""
+    counted = {**answer, **COUNTS}
     return {
-        "serving_default": SignatureInfo(purpose, TEXT, answer),
-        "text": SignatureInfo("The same as `serving_default`.", TEXT, answer),
+        "serving_default": SignatureInfo(purpose, TEXT, counted),
+        "text": SignatureInfo("The same as `serving_default`.", TEXT, counted),
+        "text_strict": SignatureInfo(_STRICT, TEXT, counted),
         "text_pair": SignatureInfo(
             f"{purpose} Each row is a pair of texts.",
             PAIR,
-            answer,
+            counted,
             condition="Only if the model has two segments (`type_vocab_size` of at least 2).",
         ),
         "token_ids": SignatureInfo(f"{purpose} The client tokenizes.", TOKEN_IDS, answer),
-        "examples": SignatureInfo(f"{purpose} Takes tf.Examples.", EXAMPLES, answer),
+        "examples": SignatureInfo(f"{purpose} Takes tf.Examples.", EXAMPLES, counted),
     }
 
 
@@ -178,6 +188,7 @@ SIGNATURES: dict[str, dict[str, SignatureInfo]] = {
     "token_classifier": {
         "serving_default": _ENTITIES,
         "text": SignatureInfo("The same as `serving_default`.", TEXT, ENTITIES),
+        "text_strict": SignatureInfo(_STRICT, TEXT, ENTITIES),
         "token_ids": SignatureInfo(
             "Returns the scores of each token. The client tokenizes.",
             TOKEN_IDS,
@@ -232,16 +243,18 @@ SIGNATURES: dict[str, dict[str, SignatureInfo]] = {
     "sentence_encoder": {
         **_answers_to_text(EMBEDDING, "Returns one vector for each text."),
         "text_pair": SignatureInfo("Compares two texts, each of them encoded on its own.", PAIR, SIMILARITY),
-        "examples": SignatureInfo("Returns one vector for each text. Takes tf.Examples.", TEXT_EXAMPLES, EMBEDDING),
+        "examples": SignatureInfo(
+            "Returns one vector for each text. Takes tf.Examples.", TEXT_EXAMPLES, {**EMBEDDING, **COUNTS}
+        ),
         **COMMON,
-        "embed": SignatureInfo("The same as `serving_default`.", TEXT, EMBEDDING),
+        "embed": SignatureInfo("The same as `serving_default`.", TEXT, {**EMBEDDING, **COUNTS}),
     },
     "pretrainer": {
         **_answers_to_text(FILLED_MASKS, "Proposes pieces for each `[MASK]` in the text."),
         "text_pair": SignatureInfo(
             "Proposes pieces for each `[MASK]`, and says whether the second text follows the first.",
             PAIR,
-            FILLED_PAIR,
+            {**FILLED_PAIR, **COUNTS},
             condition="Only if the model has two segments (`type_vocab_size` of at least 2).",
         ),
         "token_ids": SignatureInfo(

@@ -108,7 +108,7 @@ def _tensors(served: ServedModel, length: int, batch: int) -> dict[str, np.ndarr
     """A value for each input that any signature may have, by the input's name."""
     text = _text(served, length)
     texts = np.array([text] * batch, dtype=object)
-    inputs = served.text_inputs.of_texts(tf.constant(texts))
+    inputs, _ = served.text_inputs.of_texts(tf.constant(texts))
     examples = np.array([_example(served, text, row) for row in range(batch)], dtype=object)
     return {
         "text": texts,

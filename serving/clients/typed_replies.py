@@ -49,10 +49,14 @@ class Embedding:
     Attributes:
         vector: Vector of the whole text: float32 [H].
         pooled_output: The encoder's pooled output, float32 [H], or None if the model has none.
+        token_count: Number of tokens of the text with special tokens, or None if the model does not say it.
+        truncated: Whether the model did not read all of them, or None if the model does not say it.
     """
 
     vector: np.ndarray
     pooled_output: np.ndarray | None = None
+    token_count: int | None = None
+    truncated: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -178,8 +178,12 @@ def _regressions(outputs: Outputs) -> list[Regression]:
 
 def _embeddings(outputs: Outputs) -> list[Embedding]:
     [vectors] = _columns(outputs, ("embedding",), "embedding")
-    pooled = outputs.get("pooled_output")
-    return [Embedding(vector, None if pooled is None else pooled[row]) for row, vector in enumerate(vectors)]
+    # Not every model has a pooler, and exports of other tools do not count tokens.
+    pooled = outputs.get("pooled_output", [None] * len(vectors))
+    counts, truncated = (
+        outputs[name].tolist() if name in outputs else [None] * len(vectors) for name in ("token_count", "truncated")
+    )
+    return [Embedding(*row) for row in zip(vectors, pooled, counts, truncated, strict=True)]
 
 
 def _tokens(outputs: Outputs, texts: Sequence[Text]) -> list[tuple[Token, ...]]:

@@ -66,6 +66,8 @@ def test_a_classifier_answers_with_labels_best_first(classifier, text_to_inputs,
         "probability": "float32",
         "probabilities": "float32",
         "logits": "float32",
+        "token_count": "int32",
+        "truncated": "bool",
     }
 
 
@@ -252,7 +254,7 @@ def test_mixed_precision_answers_in_float32(make_backbone, text_to_inputs, tmp_p
     loaded = tf.saved_model.load(str(export.save(model, tmp_path, text_to_inputs)))
     for name in ("text", "embed"):
         answer = loaded.signatures[name](text=tf.constant(TEXTS))
-        assert {values.dtype for values in answer.values()} <= {tf.float32, tf.int32}
+        assert {values.dtype for values in answer.values()} <= {tf.float32, tf.int32, tf.bool}
     expected = model(TextToInputs(text_to_inputs.tokenizer, 24)(TEXTS), training=False)["pooled_output"]
     np.testing.assert_allclose(answer["pooled_output"], tf.cast(expected, tf.float32), atol=2e-2)
 

@@ -51,9 +51,13 @@ def test_a_pooler_of_zeros_is_left_out(make_backbone, text_to_inputs):
     backbone = make_backbone(num_hidden_layers=1)
     backbone.pooler.kernel.assign(0 * backbone.pooler.kernel)
     signatures = served_model(backbone, text_to_inputs).signatures()
-    assert set(signatures["embed"].get_concrete_function().structured_outputs) == {"embedding"}
+    assert set(signatures["embed"].get_concrete_function().structured_outputs) == {
+        "embedding",
+        "token_count",
+        "truncated",
+    }
     outputs = set(signatures["text"].get_concrete_function().structured_outputs)
-    assert outputs == {"sequence_output", "padding_mask"}
+    assert outputs == {"sequence_output", "padding_mask", "token_count", "truncated"}
 
 
 def test_every_size_is_explained_and_every_form_has_a_title():

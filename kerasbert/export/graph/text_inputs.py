@@ -17,6 +17,8 @@ from kerasbert.preprocessing.traced_once import TracedOnce
 MASK = "[MASK]"
 TEXT_SPEC = tf.TensorSpec([None], tf.string)
 Inputs = dict[str, tf.Tensor]
+# `token_count`, int32 [B], and `truncated`, bool [B]: see `TextInputs.counts`.
+Counts = dict[str, tf.Tensor]
 # The functions of each preprocessing object, by `keep_masks`. Tracing them takes a third of the time of an export.
 _MADE: "weakref.WeakKeyDictionary[TextToInputs, dict[bool, TextInputs]]" = weakref.WeakKeyDictionary()
 
@@ -30,7 +32,7 @@ def text_inputs_of(text_to_inputs: TextToInputs, keep_masks: bool = False) -> "T
 
 
 class TextInputs:
-    """Functions from raw strings to `token_ids`, `segment_ids` and `padding_mask`, int32 [B, T].
+    """Functions from raw strings to `token_ids`, `segment_ids` and `padding_mask`, int32 [B, T], and `Counts`.
 
     Each is one graph, so that the signatures that share it store its tables once.
 
@@ -50,7 +52,7 @@ class TextInputs:
         self.of_pairs = TracedOnce(self._of_pairs, TEXT_SPEC, TEXT_SPEC)
         self.tokenize = tf.function(self._tokenize, input_signature=[TEXT_SPEC], autograph=False)
 
-    def of_optional_pairs(self, first: tf.Tensor, second: tf.Tensor, has_second: tf.Tensor) -> Inputs:
+    def of_optional_pairs(self, first: tf.Tensor, second: tf.Tensor, has_second: tf.Tensor) -> tuple[Inputs, Counts]:
         """Pack each row as a single text or as a pair.
 
         Args:
@@ -59,7 +61,7 @@ class TextInputs:
             has_second: bool [B], True in rows with a second text.
 
         Returns:
-            Dictionary of int32 [B, T].
+            The inputs, and the counts of each row.
         """
         # A pair whose second text is empty has one more [SEP] than a single text. So all rows are packed in both ways,
         # and each row gets the way that fits it: the result does not depend on the other rows.
@@ -75,11 +77,31 @@ class TextInputs:
         ids = tf.cast(ids, tf.int32).with_row_splits_dtype(tf.int64)
         return ids, *(ids.with_values(tf.cast(places.values, tf.int32)) for places in (starts, ends))
 
-    def _of_texts(self, text: tf.Tensor) -> Inputs:
-        return self.text_to_inputs.pack(self.ids(tf.ensure_shape(text, [None])))
+    def counts(self, *segments: tf.RaggedTensor) -> Counts:
+        """How long each row is before it is cut.
 
-    def _of_pairs(self, first: tf.Tensor, second: tf.Tensor) -> Inputs:
-        return self.text_to_inputs.pack(*(self.ids(tf.ensure_shape(text, [None])) for text in (first, second)))
+        Args:
+            *segments: the ids of the pieces of one text or two texts, ragged [B, (tokens)].
+
+        Returns:
+            `token_count`, the number of pieces with the special tokens, and `truncated`, whether that is more than the
+            model reads.
+        """
+        lengths = tf.add_n([tf.cast(segment.row_lengths(), tf.int32) for segment in segments]) + len(segments) + 1
+        return {"token_count": lengths, "truncated": lengths > self.text_to_inputs.sequence_length}
+
+    def _of_texts(self, text: tf.Tensor) -> tuple[Inputs, Counts]:
+        return self._packed(text)
+
+    def _of_pairs(self, first: tf.Tensor, second: tf.Tensor) -> tuple[Inputs, Counts]:
+        return self._packed(first, second)
+
+    def _packed(self, *texts: tf.Tensor) -> tuple[Inputs, Counts]:
+        segments = [self.ids(tf.ensure_shape(text, [None])) for text in texts]
+        inputs = self.text_to_inputs.pack(*segments)
+        # Packing checks that both texts have the same number of rows, with a clearer message than the sum of lengths.
+        with tf.control_dependencies([inputs["token_ids"]]):
+            return inputs, self.counts(*segments)
 
     def _tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the tokens of each text, and the bytes of the original text that they come from.
@@ -89,7 +111,7 @@ class TextInputs:
 
         Returns:
             Dictionary of [B, T]: `token_ids`, `padding_mask`, `starts` and `ends` int32, `pieces` string. `starts` and
-            `ends` are 0 for special tokens and padding.
+            `ends` are 0 for special tokens and padding. And the counts of each text, [B].
         """
         ids, starts, ends = self.tokens_with_offsets(tf.ensure_shape(text, [None]))
         inputs = self.text_to_inputs.pack(ids)
@@ -99,6 +121,7 @@ class TextInputs:
             "starts": self._packed_offsets(starts),
             "ends": self._packed_offsets(ends),
             "padding_mask": inputs["padding_mask"],
+            **self.counts(ids),
         }
 
     def _packed_offsets(self, *offsets: tf.RaggedTensor) -> tf.Tensor:
@@ -108,11 +131,14 @@ class TextInputs:
         packed = self.text_to_inputs.pack(*(offset + size for offset in offsets))
         return tf.maximum(packed["token_ids"] - size, 0)
 
-    def _picked(self, condition: tf.Tensor, inputs: Inputs, other: Inputs) -> Inputs:
-        """For each row, `inputs` if `condition` [B] is true, else `other`, both padded to the longer of the two."""
+    def _picked(
+        self, condition: tf.Tensor, packed: tuple[Inputs, Counts], others: tuple[Inputs, Counts]
+    ) -> tuple[Inputs, Counts]:
+        """For each row, `packed` if `condition` [B] is true, else `others`, both padded to the longer of the two."""
+        (inputs, counts), (other, other_counts) = packed, others
         length = tf.maximum(tf.shape(inputs["token_ids"])[1], tf.shape(other["token_ids"])[1])
         padding = {"token_ids": self.vocabulary.pad_id, "segment_ids": 0, "padding_mask": 0}
-        return {
+        rows = {
             name: tf.where(
                 condition[:, None],
                 _lengthened(inputs[name], length, padding[name]),
@@ -120,6 +146,7 @@ class TextInputs:
             )
             for name in padding
         }
+        return rows, {name: tf.where(condition, counts[name], other_counts[name]) for name in counts}
 
 
 def _with_masks(tokenizer: WordPieceTokenizer) -> WordPieceTokenizer:

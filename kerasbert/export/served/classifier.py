@@ -47,7 +47,8 @@ class ServedClassifier(ServedTextModel):
 
     def _classify(self, inputs: tf.Tensor) -> Outputs:
         """The input and outputs that TF Serving's Classify requires."""
-        answer = self.run(self.inputs_of_examples(inputs))
+        packed, _ = self.inputs_of_examples(inputs)
+        answer = self.run(packed)
         return {"classes": answer["labels"], "scores": answer["probabilities"]}
 
 
@@ -79,4 +80,5 @@ class ServedRegressor(ServedTextModel):
 
     def _regress(self, inputs: tf.Tensor) -> Outputs:
         """The input and output that TF Serving's Regress requires."""
-        return {"outputs": self.run(self.inputs_of_examples(inputs))["prediction"]}
+        packed, _ = self.inputs_of_examples(inputs)
+        return {"outputs": self.run(packed)["prediction"]}

@@ -45,7 +45,8 @@ class ServedSentenceEncoder(ServedTextModel):
 
     def _similarity(self, text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
         """The cosine of the two vectors [B], and the vectors themselves [B, E]."""
-        first, second = self._by_text(text)["embedding"], self._by_text(text_pair)["embedding"]
+        answers = [self._by_text(texts) for texts in (text, text_pair)]
+        first, second = (answer["embedding"] for answer in answers)
         same = tf.debugging.assert_equal(
             tf.shape(first), tf.shape(second), "Each `text` needs exactly one `text_pair`."
         )
@@ -53,4 +54,8 @@ class ServedSentenceEncoder(ServedTextModel):
             cosine = tf.reduce_sum(
                 tf.math.l2_normalize(first, axis=-1) * tf.math.l2_normalize(second, axis=-1), axis=-1
             )
-        return {"similarity": cosine, "embedding": first, "pair_embedding": second}
+            counts = {
+                "token_count": answers[0]["token_count"] + answers[1]["token_count"],
+                "truncated": answers[0]["truncated"] | answers[1]["truncated"],
+            }
+        return {"similarity": cosine, "embedding": first, "pair_embedding": second, **counts}

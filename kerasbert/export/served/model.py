@@ -133,20 +133,36 @@ class ServedModel(abc.ABC):
         with flat_tokens(not at_padding), self._weights():
             return (model or self.model)(inputs, training=False)
 
+    def refused_if_cut(self, outputs: Outputs) -> Outputs:
+        """The same outputs of a signature, which fail if the model did not read all tokens of every row."""
+        rows = tf.where(outputs["truncated"])[:, 0]
+        check = tf.debugging.Assert(
+            tf.equal(tf.size(rows), 0),
+            [
+                f"A text must have at most {self.text_inputs.text_to_inputs.sequence_length} tokens. Received, by row:",
+                rows,
+                tf.gather(outputs["token_count"], rows),
+                "Shorten the text, or call the signature `text`, which cuts it.",
+            ],
+            summarize=8,
+        )
+        with tf.control_dependencies([check]):
+            return {name: tf.identity(values) for name, values in outputs.items()}
+
     def _embed(self, text: tf.Tensor) -> Outputs:
         """Return the mean hidden state of each text's tokens and, if there is a pooler, BERT's pooled output."""
-        inputs = self.text_inputs.of_texts(text)
+        inputs, counts = self.text_inputs.of_texts(text)
         hidden = self._hidden(inputs)
-        embedding = self._mean(tf.cast(hidden, tf.float32), inputs["padding_mask"])
-        if not self.has_pooler:
-            return {"embedding": embedding}
-        return {"embedding": embedding, "pooled_output": tf.cast(self.backbone.pooler(hidden[:, 0]), tf.float32)}
+        outputs = {"embedding": self._mean(tf.cast(hidden, tf.float32), inputs["padding_mask"]), **counts}
+        if self.has_pooler:
+            outputs["pooled_output"] = tf.cast(self.backbone.pooler(hidden[:, 0]), tf.float32)
+        return outputs
 
     def _attention(self, text: tf.Tensor) -> Outputs:
         """Return the attention probabilities of all layers, [B, L, N, T, T]."""
-        inputs = self.text_inputs.of_texts(text)
+        inputs, counts = self.text_inputs.of_texts(text)
         _, attention = self._encoded(inputs)
-        return {"attention": tf.stack(attention, axis=1), **self._tokens(inputs)}
+        return {"attention": tf.stack(attention, axis=1), **self._tokens(inputs), **counts}
 
     def _attention_layers(self, text: tf.Tensor, layers: tf.Tensor) -> Outputs:
         """Return the attention probabilities of the layers that each row names: [B], [B, K] -> [B, K, N, T, T]."""
@@ -157,7 +173,7 @@ class ServedModel(abc.ABC):
         ]
         with tf.control_dependencies(checks):
             layers = tf.identity(layers)
-        inputs = self.text_inputs.of_texts(text)
+        inputs, counts = self.text_inputs.of_texts(text)
         _, attention = self._encoded(inputs)
         # Copies only the layers that are asked for: all of them together may not fit into memory.
         wanted = [tf.where(tf.equal(layers, index)) for index in range(len(attention))]  # int64 [any, 2], row and place
@@ -165,7 +181,8 @@ class ServedModel(abc.ABC):
         shape = tf.concat([tf.shape(layers, tf.int64), tf.shape(attention[0], tf.int64)[1:]], axis=0)
         by_row = tf.scatter_nd(tf.concat(wanted, axis=0), tf.concat(chosen, axis=0), shape)
         heads = attention[0].shape[1]
-        return {"attention": tf.ensure_shape(by_row, [None, None, heads, None, None]), **self._tokens(inputs)}
+        by_row = tf.ensure_shape(by_row, [None, None, heads, None, None])
+        return {"attention": by_row, **self._tokens(inputs), **counts}
 
     def _tokens(self, inputs: Inputs) -> Outputs:
         """The `pieces` of the packed rows and their `padding_mask`, [B, T]."""

@@ -82,7 +82,7 @@ class ServedMultipleChoice(ServedModel):
         ]
         with tf.control_dependencies(checks):
             count = tf.identity(tf.shape(choices)[1])
-        inputs = self.text_inputs.of_pairs(tf.repeat(text, count), tf.reshape(choices, [-1]))
+        inputs, counts = self.text_inputs.of_pairs(tf.repeat(text, count), tf.reshape(choices, [-1]))
         tokens = tf.shape(inputs["token_ids"])[1]
         shape = tf.stack([tf.shape(choices)[0], count, tokens])
         logits = self.run({name: tf.reshape(values, shape) for name, values in inputs.items()})
@@ -95,4 +95,5 @@ class ServedMultipleChoice(ServedModel):
             "probability": tf.gather(probabilities, best, batch_dims=1),
             "probabilities": probabilities,
             "logits": logits,
+            **{name: tf.reshape(values, shape[:2]) for name, values in counts.items()},
         }

@@ -36,11 +36,11 @@ class ServedPretrainer(ServedTextModel):
 
     def _by_sentence_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
         """The same as `outputs`, with the probability [B] that the second text follows the first."""
-        inputs = self.text_inputs.of_pairs(text, text_pair)
+        inputs, counts = self.text_inputs.of_pairs(text, text_pair)
         positions, mask_counts = self._mask_positions(inputs["token_ids"])
         logits = self.answer({**inputs, "mask_positions": positions})
         is_next = tf.nn.softmax(tf.cast(logits["next_sentence"], tf.float32))[:, 0]
-        return {**self._candidates(logits, mask_counts), "is_next_probability": is_next}
+        return {**self._candidates(logits, mask_counts), "is_next_probability": is_next, **counts}
 
     def _by_masked_token_ids(
         self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor, mask_positions: tf.Tensor

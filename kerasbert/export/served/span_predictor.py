@@ -91,7 +91,7 @@ class ServedSpanPredictor(ServedModel):
         there are. `no_answer_score` [B] is meant for models that were trained on questions without an answer.
         """
         batch = tf.shape(context)[0]
-        scores, starts, ends, no_answer, truncated = self._candidates(question, context)
+        scores, starts, ends, no_answer, lengths = self._candidates(question, context)
         scores, starts, ends = without_repeats(scores, starts, ends)
         scores, best = tf.math.top_k(scores, k=self._search.candidates)  # [B, N]
         is_answer = scores > IMPOSSIBLE / 2
@@ -112,15 +112,15 @@ class ServedSpanPredictor(ServedModel):
             **best_one,
             "answer_count": counts,
             "no_answer_score": no_answer,
-            "truncated_token_count": truncated,
+            **lengths,
         }
 
-    def _candidates(self, question: tf.Tensor, context: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _candidates(self, question: tf.Tensor, context: tf.Tensor) -> tuple[Any, ...]:
         """The candidates of each context, and what is known about the whole row.
 
         Returns:
-            Score, first and last byte of each candidate, [B, M]; the score of no answer, float32 [B]; and the number
-            of tokens of question and context that no window contains, int32 [B].
+            Score, first and last byte of each candidate, [B, M]; the score of no answer, float32 [B]; and the row's
+            `Counts` with `truncated_token_count`, the number of tokens that no window contains, int32 [B].
         """
         text_to_inputs = self.text_inputs.text_to_inputs
         ids, starts, ends = self.text_inputs.tokens_with_offsets(context)
@@ -139,13 +139,14 @@ class ServedSpanPredictor(ServedModel):
         begins = tf.cast(windows.begins, tf.int32)[:, None] - offset[:, None]
         batch = tf.shape(context, tf.int64)[0]
         word_starts, word_ends = tf.math.segment_min(starts.values, numbers), tf.math.segment_max(ends.values, numbers)
-        truncated = (whole_lengths - lengths) + (ids.row_lengths() - windows.covered)
+        unread = tf.cast((whole_lengths - lengths) + (ids.row_lengths() - windows.covered), tf.int32)
+        tokens = tf.cast(whole_lengths + ids.row_lengths(), tf.int32) + 3
         return (
             by_text(scores, windows.rows, batch, 2 * IMPOSSIBLE),
             by_text(_of_words(word_starts, numbers, begins + first), windows.rows, batch, 0),
             by_text(_of_words(word_ends, numbers, begins + last), windows.rows, batch, 0),
             tf.math.segment_min(logits["start_logits"][:, 0] + logits["end_logits"][:, 0], windows.rows),
-            tf.cast(truncated, tf.int32),
+            {"token_count": tokens, "truncated": unread > 0, "truncated_token_count": unread},
         )
 
     def _spans(

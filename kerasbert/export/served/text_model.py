@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasbert.export.graph.client_ids import INPUTS_SPEC
-from kerasbert.export.graph.text_inputs import Inputs
+from kerasbert.export.graph.text_inputs import Counts, Inputs
 from kerasbert.export.served.model import Outputs, ServedModel
 from kerasbert.preprocessing.traced_once import TracedOnce
 
@@ -32,10 +32,11 @@ class ServedTextModel(ServedModel):
         """The model's answer, as its users expect it. Every tensor has the batch as its first dimension."""
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
-        """`serving_default`, `text`, `token_ids`, `examples`, and `text_pair` if the model has two segments."""
+        """The signatures of every such model, and `text_pair` if the model has two segments."""
         functions: dict[str, Any] = {
             "serving_default": self._by_text,
             "text": self._by_text,
+            "text_strict": self._by_whole_text,
             "token_ids": self._by_token_ids,
             "examples": self._by_examples,
         }
@@ -46,7 +47,7 @@ class ServedTextModel(ServedModel):
         """Whether a row may contain two texts."""
         return self.backbone.bert_config.type_vocab_size >= 2 or not self.text_inputs.text_to_inputs.pair_segments
 
-    def inputs_of_examples(self, examples: tf.Tensor) -> Inputs:
+    def inputs_of_examples(self, examples: tf.Tensor) -> tuple[Inputs, Counts]:
         """Turn serialized tf.Examples, string [B], into the model's inputs. Any row may lack the second text."""
         features: dict[str, Any] = {self.text_feature: tf.io.FixedLenFeature([], tf.string)}
         if self.takes_pairs:
@@ -64,13 +65,19 @@ class ServedTextModel(ServedModel):
         return self.text_inputs.of_optional_pairs(text, second, pairs.row_lengths() > 0)
 
     def _by_text(self, text: tf.Tensor) -> Outputs:
-        return self.run(self.text_inputs.of_texts(text))
+        inputs, counts = self.text_inputs.of_texts(text)
+        return {**self.run(inputs), **counts}
+
+    def _by_whole_text(self, text: tf.Tensor) -> Outputs:
+        return self.refused_if_cut(self._by_text(text))
 
     def _by_pair(self, text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
-        return self.run(self.text_inputs.of_pairs(text, text_pair))
+        inputs, counts = self.text_inputs.of_pairs(text, text_pair)
+        return {**self.run(inputs), **counts}
 
     def _by_token_ids(self, token_ids: tf.Tensor, segment_ids: tf.Tensor, padding_mask: tf.Tensor) -> Outputs:
         return self.run(self.checked(token_ids=token_ids, segment_ids=segment_ids, padding_mask=padding_mask))
 
     def _by_examples(self, examples: tf.Tensor) -> Outputs:
-        return self.run(self.inputs_of_examples(examples))
+        inputs, counts = self.inputs_of_examples(examples)
+        return {**self.run(inputs), **counts}

@@ -43,16 +43,20 @@ class ServedTokenClassifier(ServedModel):
         self.find = TracedOnce(self._entities, TEXT_SPEC)
 
     def task_functions(self) -> dict[str, Callable[..., Outputs]]:
-        """`serving_default`, `text` and `examples` return entities, `token_ids` the raw logits."""
+        """All signatures return entities, except `token_ids`, which returns the raw logits."""
         return {
             "serving_default": self._by_text,
             "text": self._by_text,
+            "text_strict": self._by_whole_text,
             "token_ids": self._by_token_ids,
             "examples": self._by_examples,
         }
 
     def _by_text(self, text: tf.Tensor) -> Outputs:
         return self.find(tf.ensure_shape(text, [None]))
+
+    def _by_whole_text(self, text: tf.Tensor) -> Outputs:
+        return self.refused_if_cut(self._by_text(text))
 
     def _by_examples(self, examples: tf.Tensor) -> Outputs:
         features = {self.text_feature: tf.io.FixedLenFeature([], tf.string)}
@@ -72,6 +76,7 @@ class ServedTokenClassifier(ServedModel):
         """Return the entities of each text as strings with labels, probabilities and byte offsets, [B, E].
 
         Tokens beyond the preprocessing's `sequence_length` are not read. `truncated_token_count` [B] says how many.
+        `token_count` and `truncated` [B] are those of the whole text.
         """
         pieces = self.text_inputs.tokens_with_offsets(text)
         room = self.text_inputs.text_to_inputs.sequence_length - 2
@@ -90,6 +95,7 @@ class ServedTokenClassifier(ServedModel):
             "starts": found["starts"].to_tensor(0),
             "ends": found["ends"].to_tensor(0),
             "truncated_token_count": tf.cast(truncated, tf.int32),
+            **self.text_inputs.counts(pieces[0]),
         }
 
     def _words(self, ids: tf.RaggedTensor, starts: tf.Tensor, ends: tf.Tensor) -> dict[str, tf.Tensor]:

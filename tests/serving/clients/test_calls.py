@@ -177,7 +177,8 @@ def test_predict_returns_arrays_in_the_dtypes_of_the_signature(client):
     inputs = {"token_ids": ids, "segment_ids": np.zeros([2, 4], np.int32), "padding_mask": mask}
     outputs = client.predict(inputs, signature_name="token_ids")
     by_text = client.predict({"text": ["my card", "my"]})
-    assert by_text.keys() == {"label", "probability", "labels", "probabilities", "logits"}
+    names = {"label", "probability", "labels", "probabilities", "logits", "token_count", "truncated"}
+    assert by_text.keys() == names
     assert np.allclose(outputs["logits"], by_text["logits"], atol=1e-5)
     assert by_text["logits"].dtype == np.float32
     assert by_text["labels"].shape == (2, 3)
