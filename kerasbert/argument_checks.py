@@ -34,7 +34,7 @@ def check_rate(name: str, value: Any) -> float:
     if not 0 <= number < 1:
         raise BadInputError(
             f"`{name}` must be a number from 0 up to but not including 1. Received: {name}={value!r}. "
-            f"For example, {name}=0.1, or 0 for no dropout."
+            f"For example, {name}=0.1, or 0 for none."
         )
     return number
 

@@ -36,7 +36,7 @@ def compiled_classifier(
     weights = _class_weights(settings, rows, to_inputs)
     factors = None if settings.layer_wise_decay == 1 else layer_wise_factors(model, settings.layer_wise_decay)
     optimizer = make_optimizer(settings, steps, factors)
-    compile_classifier(model, optimizer, loss, weights, jit_compile=settings.jit_compile)
+    compile_classifier(model, optimizer, loss, weights, settings.jit_compile, settings.label_smoothing)
     return model
 
 

@@ -14,6 +14,7 @@ from kerasbert.settings.setting_types import (
     PartShare,
     Paths,
     Positive,
+    Rate,
     SomeShare,
     Task,
     Text,
@@ -52,6 +53,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "
         "separated by commas. Other labels have the weight 1. By default, all labels have the weight 1.",
+    )
+    label_smoothing: Rate = Field(
+        default=0.0,
+        description="Share of the target of training that all labels have in common, e.g. 0.1, so that scores are less "
+        "extreme. Metrics are computed without it. Not for regression.",
     )
     label_pieces: LabelPieces = Field(
         default="first",

@@ -7,7 +7,13 @@ from kerasbert.training.fitting import fit
 from kerasbert.training.freezing import freeze
 from kerasbert.training.large_batch_optimizers import Lamb, StableAdamW, lamb, stable_adamw
 from kerasbert.training.layer_rates import layer_wise_factors
-from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training.losses import (
+    ClassWeightedLoss,
+    MaskedLMLoss,
+    SmoothedCrossentropy,
+    classification_loss,
+    next_sentence_loss,
+)
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
 from kerasbert.training.recomputed_blocks import checkpoint_gradients
@@ -28,6 +34,7 @@ __all__ = [
     "OriginalAdamW",
     "OriginalWarmupDecay",
     "Phase",
+    "SmoothedCrossentropy",
     "StableAdamW",
     "WarmupStableDecay",
     "adamw",

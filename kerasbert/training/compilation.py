@@ -46,6 +46,7 @@ def compile_classifier(
     problem_type: str | None = None,
     class_weights: Sequence[float] | np.ndarray | None = None,
     jit_compile: bool | None = None,
+    label_smoothing: float = 0.0,
 ) -> None:
     """Compile a model with one output, logits `[B, C]` (or `[B, T, C]`), for fine-tuning.
 
@@ -60,9 +61,10 @@ def compile_classifier(
         class_weights: the weight of each label in the loss, as returned by `kerasbert.training.class_weights`: `[C]`,
             or `[2, C]` for multi-label classification. Metrics are not weighted. None weights all labels equally.
         jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
+        label_smoothing: share of the target that all labels have in common, e.g. 0.1. See `classification_loss`.
 
     Raises:
-        ValueError: the problem type is unknown or missing, or the class weights do not fit the problem type.
+        ValueError: the problem type is unknown or missing, or the class weights or label smoothing do not fit it.
 
     Example:
         >>> from kerasbert.training import adamw, class_weights
@@ -71,7 +73,7 @@ def compile_classifier(
         >>> compile_classifier(model, adamw(1e-3), "single_label_classification", class_weights=weights)
     """
     problem_type = str(problem_type or getattr(model, "problem_type", None))
-    loss = classification_loss(problem_type)
+    loss = classification_loss(problem_type, label_smoothing)
     if class_weights is not None:
         dimensions = {"single_label_classification": 1, "multi_label_classification": 2}.get(problem_type)
         if np.ndim(class_weights) != dimensions:
@@ -80,7 +82,7 @@ def compile_classifier(
                 f"classification. Received: shape={np.shape(class_weights)} for {problem_type}. "
                 "Use the result of `kerasbert.training.class_weights`."
             )
-        loss = ClassWeightedLoss(class_weights)
+        loss = ClassWeightedLoss(class_weights, label_smoothing)
     model.compile(
         optimizer=_with_loss_scaling(optimizer, model),
         loss=loss,

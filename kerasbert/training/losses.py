@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasbert.argument_checks import check_rate
+from kerasbert.errors import BadInputError
 from kerasbert.settings import PROBLEM_TYPES
 
 # B batch, P masked positions, V vocabulary, C labels
@@ -65,6 +67,7 @@ class ClassWeightedLoss(keras.losses.Loss):
     Args:
         class_weights: weights `[C]` for softmax cross-entropy, or `[2, C]` for sigmoid cross-entropy: the weights of
             rows without and with each label. See `kerasbert.training.class_weights`.
+        label_smoothing: see `classification_loss`. A row keeps the weight of its own label.
         name: the loss's name.
 
     Call arguments:
@@ -79,8 +82,11 @@ class ClassWeightedLoss(keras.losses.Loss):
         2.0
     """
 
-    def __init__(self, class_weights: Any, name: str = "class_weighted_loss", **kwargs: Any):
+    def __init__(
+        self, class_weights: Any, label_smoothing: float = 0.0, name: str = "class_weighted_loss", **kwargs: Any
+    ):
         super().__init__(name=name, **{"dtype": "float32", "reduction": "mean_with_sample_weight", **kwargs})
+        self.label_smoothing = check_rate("label_smoothing", label_smoothing)
         self.class_weights = np.asarray(class_weights, np.float32)
         if self.class_weights.ndim == 2 and len(self.class_weights) == 2:
             self._is_multi_label = True
@@ -97,16 +103,67 @@ class ClassWeightedLoss(keras.losses.Loss):
         y_pred = ops.cast(y_pred, "float32")
         if self._is_multi_label:
             y_true = ops.cast(y_true, "float32")
-            losses = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
+            targets = y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
+            losses = ops.binary_crossentropy(targets, y_pred, from_logits=True)
             without, with_label = self.class_weights
             return ops.mean(losses * (with_label * y_true + without * (1.0 - y_true)), axis=-1)
         y_true = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
-        losses = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        losses = _smoothed_crossentropy(y_true, y_pred, self.label_smoothing)
         return losses * ops.take(ops.convert_to_tensor(self.class_weights), y_true)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "class_weights": self.class_weights.tolist()}
+        return {
+            **super().get_config(),
+            "class_weights": self.class_weights.tolist(),
+            "label_smoothing": self.label_smoothing,
+        }
+
+
+@keras.saving.register_keras_serializable(package="kerasbert")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Softmax cross-entropy with label smoothing: (1 - e) * l + e * (the mean of l over all labels).
+
+    Args:
+        label_smoothing: e, at least 0 and less than 1.
+        name: the loss's name.
+
+    Call arguments:
+        y_true: label ids `[B]` (or `[B, T]`).
+        y_pred: logits `[B, C]` (or `[B, T, C]`), of any float type.
+        sample_weight: weights of rows (or tokens).
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception architecture for computer vision", section 7.
+
+    Example:
+        >>> loss = SmoothedCrossentropy(0.1)
+        >>> round(float(loss(keras.ops.array([0]), keras.ops.array([[2.0, 0.0]]))), 3)
+        0.227
+    """
+
+    def __init__(self, label_smoothing: float, name: str = "smoothed_crossentropy", **kwargs: Any):
+        super().__init__(name=name, **{"dtype": "float32", "reduction": "mean_with_sample_weight", **kwargs})
+        self.label_smoothing = check_rate("label_smoothing", label_smoothing)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each row (or token), float32 [B] (or [B, T])."""
+        y_pred = ops.cast(y_pred, "float32")
+        y_true = ops.reshape(ops.cast(y_true, "int32"), ops.shape(y_pred)[:-1])
+        return _smoothed_crossentropy(y_true, y_pred, self.label_smoothing)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def _smoothed_crossentropy(labels: Any, logits: Any, label_smoothing: float) -> Any:
+    """Return the cross-entropy of each row, from labels [B] (or [B, T]) and float32 logits [B, C] (or [B, T, C])."""
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    if not label_smoothing:
+        return losses
+    # The cross-entropy of label c is logsumexp(logits) - logits[c].
+    of_all_labels = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+    return (1.0 - label_smoothing) * losses + label_smoothing * of_all_labels
 
 
 def next_sentence_loss() -> keras.losses.Loss:
@@ -121,27 +178,38 @@ def next_sentence_loss() -> keras.losses.Loss:
     )
 
 
-def classification_loss(problem_type: str) -> keras.losses.Loss:
+def classification_loss(problem_type: str, label_smoothing: float = 0.0) -> keras.losses.Loss:
     """Return the loss for the outputs `[B, C]` of a classifier.
 
     Args:
         problem_type: `"single_label_classification"` (softmax cross-entropy, labels `[B]`),
             `"multi_label_classification"` (mean of C sigmoid cross-entropies, labels `[B, C]` of 0 and 1) or
             `"regression"` (mean squared error, targets `[B, C]`, or `[B]` if C is 1).
+        label_smoothing: share of the target that all labels have in common: with a single label, the target of a
+            label is (1 - label_smoothing) * y + label_smoothing / C, and with several (1 - label_smoothing) * y +
+            label_smoothing / 2. Must be 0 for regression.
 
     Raises:
-        ValueError: the problem type is unknown.
+        ValueError: the problem type is unknown, or is regression with label smoothing.
 
     Example:
         >>> type(classification_loss("regression")).__name__
         'MeanSquaredError'
     """
+    check_rate("label_smoothing", label_smoothing)
     shared: dict[str, Any] = {"reduction": "mean_with_sample_weight", "dtype": "float32"}
     if problem_type == "single_label_classification":
+        if label_smoothing:
+            return SmoothedCrossentropy(label_smoothing)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **shared)
     if problem_type == "multi_label_classification":
-        return keras.losses.BinaryCrossentropy(from_logits=True, **shared)
+        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=label_smoothing, **shared)
     if problem_type == "regression":
+        if label_smoothing:
+            raise BadInputError(
+                "Label smoothing needs a task with labels. "
+                f"Received: label_smoothing={label_smoothing} for regression. Remove `label_smoothing`."
+            )
         return keras.losses.MeanSquaredError(**shared)
     raise ValueError(
         f"`problem_type` must be one of {', '.join(PROBLEM_TYPES)}. "

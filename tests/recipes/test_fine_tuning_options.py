@@ -65,12 +65,24 @@ def assert_equal_after_a_kill(
 def test_frozen_blocks_and_embeddings_keep_their_bits(
     start: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {**start, "freeze_layers": 1, "freeze_embeddings": True}
-    fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    settings = {**start, "freeze_layers": 1, "freeze_embeddings": True, "label_smoothing": 0.1}
+    tuned = fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    assert tuned.model.loss.label_smoothing == 0.1
     before, after = (weights(load_backbone(path).model) for path in (start["start_from"], tmp_path / "run" / "model"))
     same = {path for path in before if np.array_equal(before[path], after[path])}
     assert same == {path for path in before if path.startswith(("embeddings/", "encoder_block_0/"))}
     assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
+
+
+def test_label_smoothing_is_refused_for_numbers(start: dict[str, Any], tmp_path: Path) -> None:
+    table = tmp_path / "numbers.csv"
+    table.write_text("text,label\n" + "new day,1\nold day,2\n" * 4)
+    numbers = {"train": table, "validation": table, "task": "regression", "output": tmp_path / "run"}
+    with pytest.raises(
+        BadInputError, match=r"Received: label_smoothing=0\.5 for regression\. Remove `label_smoothing`"
+    ):
+        fine_tune(FineTuningSettings(**{**start, **numbers}, label_smoothing=0.5))
+    assert not (tmp_path / "run").exists()
 
 
 def test_blocks_that_do_not_exist_cannot_be_frozen(start: dict[str, Any], tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasbert.training import MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.errors import BadInputError
+from kerasbert.training import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 
 pytestmark = pytest.mark.backend
 
@@ -75,3 +76,38 @@ def test_the_masked_lm_loss_can_be_restored_from_its_config():
     loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(MaskedLMLoss(name="mine")))
     assert isinstance(loss, MaskedLMLoss)
     assert loss.name == "mine"
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 3.0, 0.5, 1.0, 1.0, 2.0, 1.0]])
+def test_smoothed_labels_share_a_part_of_the_target(batch, weights):
+    ids, logits = batch
+    log_probabilities = np.float64(logits) - np.log(np.exp(np.float64(logits)).sum(-1, keepdims=True))
+    targets = 0.8 * np.eye(7)[ids] + 0.2 / 7
+    expected = -(targets * log_probabilities).sum(-1) * (1.0 if weights is None else np.array(weights)[ids])
+    plain = classification_loss("single_label_classification", label_smoothing=0.2)
+    loss = plain if weights is None else ClassWeightedLoss(weights, label_smoothing=0.2)
+    assert float(loss(ids, logits)) == pytest.approx(expected.mean(), rel=1e-5)
+    token_weights = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 0]], "float32")
+    mean = (expected * token_weights).sum() / token_weights.sum()
+    assert float(loss(ids, logits, token_weights)) == pytest.approx(mean, rel=1e-5)
+    assert type(loss).from_config(loss.get_config()).get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_smoothed_labels_of_several_labels_move_towards_one_half(is_weighted):
+    targets, logits = np.array([[1.0, 0.0, 1.0]], "float32"), np.array([[2.0, -1.0, 0.5]], "float32")
+    weights = np.array([[1.0, 1.0, 2.0], [3.0, 1.0, 0.5]]) if is_weighted else np.ones((2, 3))
+    losses = np.log1p(np.exp(np.float64(logits))) - logits * (0.8 * targets + 0.1)
+    expected = (losses * np.where(targets > 0, weights[1], weights[0])).mean()
+    plain = classification_loss("multi_label_classification", label_smoothing=0.2)
+    loss = ClassWeightedLoss(weights, label_smoothing=0.2) if is_weighted else plain
+    assert float(loss(targets, logits)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_label_smoothing_is_refused_where_there_are_no_labels():
+    with pytest.raises(
+        BadInputError, match=r"needs a task with labels\. Received: label_smoothing=0\.1 for regression"
+    ):
+        classification_loss("regression", label_smoothing=0.1)
+    with pytest.raises(BadInputError, match=r"Received: label_smoothing=1\.0\. "):
+        classification_loss("single_label_classification", label_smoothing=1.0)
