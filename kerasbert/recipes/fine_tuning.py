@@ -21,7 +21,7 @@ from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import History, evaluate_classifier, fit
+from kerasbert.training import History, evaluate_classifier, fit, merged_adapters
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
 # The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
@@ -104,6 +104,8 @@ def fine_tune(
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
+    if settings.lora is not None:
+        model = merged_adapters(model)
     metrics = _measure(rows.final, rows.labels, to_inputs, settings.batch_size)(model)
     checkpoints.save(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None

@@ -10,7 +10,7 @@ from kerasbert.recipes.fine_tuning_rows import FineTuningRows
 from kerasbert.recipes.start import make_optimizer
 from kerasbert.recipes.token_classification import piece_labels
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import class_weights, compile_classifier, freeze, layer_wise_factors
+from kerasbert.training import add_low_rank_adapters, class_weights, compile_classifier, freeze, layer_wise_factors
 
 Classifier = BertSequenceClassifier | BertTokenClassifier
 
@@ -32,6 +32,8 @@ def compiled_classifier(
     """
     model = _make_model(backbone, rows)
     freeze(model, settings.freeze_layers, settings.freeze_embeddings)
+    if settings.lora is not None:
+        add_low_rank_adapters(model, settings.lora)
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     weights = _class_weights(settings, rows, to_inputs)
     factors = None if settings.layer_wise_decay == 1 else layer_wise_factors(model, settings.layer_wise_decay)

@@ -49,6 +49,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         default=0, description="Number of encoder blocks, from the lowest one on, that are not trained."
     )
     freeze_embeddings: Flag = Field(default=False, description="Whether the embeddings are left as they are.")
+    lora: Count | None = Field(
+        default=None,
+        description="Rank of matrices that are trained beside the kernels of attention, and added to them after "
+        "training (LoRA), e.g. 8. The rest of the encoder is not trained. By default, all weights are trained.",
+    )
     class_weights: ClassWeights | None = Field(
         default=None,
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "

@@ -14,6 +14,7 @@ from kerasbert.training.losses import (
     classification_loss,
     next_sentence_loss,
 )
+from kerasbert.training.low_rank import add_low_rank_adapters, merged_adapters
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
 from kerasbert.training.recomputed_blocks import checkpoint_gradients
@@ -38,6 +39,7 @@ __all__ = [
     "StableAdamW",
     "WarmupStableDecay",
     "adamw",
+    "add_low_rank_adapters",
     "checkpoint_gradients",
     "class_weights",
     "classification_loss",
@@ -52,6 +54,7 @@ __all__ = [
     "lamb",
     "layer_wise_factors",
     "majority_class",
+    "merged_adapters",
     "multi_label_metrics",
     "next_sentence_loss",
     "original_adamw",

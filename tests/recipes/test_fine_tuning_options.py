@@ -74,6 +74,19 @@ def test_frozen_blocks_and_embeddings_keep_their_bits(
     assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
 
 
+def test_adapters_of_low_rank_are_merged_into_a_plain_model(
+    start: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**start, "lora": 2}
+    fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    before, after = (weights(load_backbone(path).model) for path in (start["start_from"], tmp_path / "run" / "model"))
+    assert before.keys() == after.keys()
+    changed = {path.rpartition("/")[0] for path in before if not np.array_equal(before[path], after[path])}
+    kernels = {f"encoder_block_{block}/attention/{kind}" for block in (0, 1) for kind in ("query", "value")}
+    assert changed == {"pooler", *kernels}
+    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
+
+
 def test_label_smoothing_is_refused_for_numbers(start: dict[str, Any], tmp_path: Path) -> None:
     table = tmp_path / "numbers.csv"
     table.write_text("text,label\n" + "new day,1\nold day,2\n" * 4)
