@@ -48,6 +48,7 @@ _FOR_EVALUATION = (
     "long_share",
     "batch_size",
     "masked_lm_rate",
+    "final_masked_lm_rate",
     "max_predictions",
     "whole_word",
     "precision",
@@ -102,6 +103,12 @@ def _check(settings: PretrainSettings) -> None:
     if not settings.texts:
         raise BadInputError(
             "The pipeline needs text. Received: no `texts`. Set `texts` to a folder, a file or a pattern."
+        )
+    if settings.masking == "static" and settings.final_masked_lm_rate is not None:
+        raise BadInputError(
+            "A masking rate that changes needs masks that are made during training. Received: "
+            f"final_masked_lm_rate={settings.final_masked_lm_rate} with masking='static'. Use `masking: dynamic`, or "
+            "remove `final_masked_lm_rate`."
         )
     for name in ("schema", "vocabulary", "start_from"):
         path = getattr(settings, name)

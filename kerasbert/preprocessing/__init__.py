@@ -1,6 +1,7 @@
 """From strings to token ids in the TensorFlow graph: vocabulary, word pieces, packing and masking."""
 
 from kerasbert.preprocessing.added_tokens import AddedToken
+from kerasbert.preprocessing.mask_rate import LinearMaskRate
 from kerasbert.preprocessing.masking import MaskedLMMasker
 from kerasbert.preprocessing.merged_words import MergedWords, merged_words
 from kerasbert.preprocessing.packing import SegmentPacker
@@ -11,6 +12,7 @@ from kerasbert.preprocessing.vocabulary_learning import learn_vocabulary
 
 __all__ = [
     "AddedToken",
+    "LinearMaskRate",
     "MaskedLMMasker",
     "MergedWords",
     "SegmentPacker",

@@ -75,12 +75,13 @@ class MaskedLMMasker(tf.Module):
         self.whole_word = whole_word
         self.seed = seed
 
-    def __call__(self, token_ids: tf.RaggedTensor, seed: Any = None) -> dict[str, Any]:
+    def __call__(self, token_ids: tf.RaggedTensor, seed: Any = None, rate: Any = None) -> dict[str, Any]:
         """Masks a batch.
 
         Args:
             token_ids: packed rows, ragged integers [B, (T)].
             seed: two integers (a stateless seed, e.g. `[run seed, batch index]`), or None for the masker's seed.
+            rate: a float64 scalar in place of the masker's rate, e.g. that of a `LinearMaskRate`.
 
         Returns:
             A dictionary: masked `token_ids`, ragged int32 [B, (T)]; `mask_positions` in ascending order and
@@ -96,7 +97,7 @@ class MaskedLMMasker(tf.Module):
         row_lengths = token_ids.row_lengths()
         tokens = tf.cast(token_ids, tf.int32).to_tensor(self.vocabulary.pad_id)  # [B, T]
         candidates = tf.reduce_all(tokens[..., None] != self.vocabulary.special_ids, axis=-1)  # [B, T]
-        wanted = self._wanted(row_lengths)
+        wanted = self._wanted(row_lengths, self.rate if rate is None else rate)
         choose = self._choose_words if self.whole_word else self._choose_tokens
         chosen = choose(tokens, candidates, wanted, _random(key, tokens, _ORDER))  # bool [B, T]
         masked = tf.where(chosen, self._replacements(tokens, key), tokens)
@@ -109,9 +110,9 @@ class MaskedLMMasker(tf.Module):
             "masked_weights": weights,
         }
 
-    def _wanted(self, row_lengths: tf.Tensor) -> tf.Tensor:
+    def _wanted(self, row_lengths: tf.Tensor, rate: Any) -> tf.Tensor:
         """The number of positions to predict in each row. Rounds float64 half to even, like Python's `round`."""
-        rounded = tf.round(tf.cast(row_lengths, tf.float64) * tf.constant(self.rate, tf.float64))
+        rounded = tf.round(tf.cast(row_lengths, tf.float64) * tf.convert_to_tensor(rate, tf.float64))
         return tf.clip_by_value(tf.cast(rounded, tf.int32), 1, self.max_predictions)
 
     def _choose_tokens(

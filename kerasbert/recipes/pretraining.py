@@ -19,7 +19,7 @@ from kerasbert.data.pretraining.document_split import DocumentSplit, document_st
 from kerasbert.data.pretraining.masked_examples import masked_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
-from kerasbert.preprocessing import MaskedLMMasker, TextToInputs
+from kerasbert.preprocessing import LinearMaskRate, MaskedLMMasker, TextToInputs
 from kerasbert.recipes.start import make_backbone, make_optimizer
 from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
@@ -90,6 +90,12 @@ def pretrain(
         0.21
     """
     folder = RunFolder(settings.output)
+    if records and records.is_masked and settings.last_masked_lm_rate != settings.masked_lm_rate:
+        raise BadInputError(
+            "A masking rate that changes needs instances that are masked during training. Received: "
+            f"final_masked_lm_rate={settings.final_masked_lm_rate} for masked records. Use pairs, or remove "
+            "`final_masked_lm_rate`."
+        )
     backbone, to_inputs = make_backbone(settings, max(settings.lengths().values()))
     if records is None:
         _check_text(settings, to_inputs, report)
@@ -99,7 +105,8 @@ def pretrain(
     for name, length in settings.lengths().items():
         written = Records(folder.data / name / "train", folder.data / name / "held_out")
         given = records and Records(records.train / name, records.held_out / name, records.is_masked)
-        makers[name] = _InstanceMaker(settings, to_inputs, length, given or written)
+        first_step = settings.steps - settings.long_steps if name == "long" else 0
+        makers[name] = _InstanceMaker(settings, to_inputs, length, given or written, first_step)
     goes_on = folder.begin("pretrain", dataclasses.asdict(settings), settings.restart)
     if records is None:
         try:
@@ -175,7 +182,14 @@ def _steps(settings: PretrainingSettings) -> dict[str, int]:
 class _InstanceMaker:
     """Instances of one sequence length: written once as records, then masked anew for each batch."""
 
-    def __init__(self, settings: PretrainingSettings, to_inputs: TextToInputs, length: int, records: Records) -> None:
+    def __init__(
+        self,
+        settings: PretrainingSettings,
+        to_inputs: TextToInputs,
+        length: int,
+        records: Records,
+        first_step: int = 0,
+    ) -> None:
         self._settings = settings
         self._tokenizer = to_inputs.tokenizer
         self._length = length
@@ -184,11 +198,13 @@ class _InstanceMaker:
         self._pack = to_inputs.replace(sequence_length=length).packer
         self._mask = MaskedLMMasker(
             vocabulary,
-            rate=settings.masked_lm_rate,
+            rate=settings.last_masked_lm_rate,
             max_predictions=settings.predictions(length),
             whole_word=settings.whole_word,
             seed=settings.seed,
         )
+        rates = settings.masked_lm_rate, settings.last_masked_lm_rate
+        self._mask_of_training = LinearMaskRate(self._mask, *rates, settings.steps, first_step)
         # A batch of long inputs has as many tokens as one of short inputs.
         self._batch_size = max(1, settings.batch_size * settings.sequence_length // length)
 
@@ -243,7 +259,7 @@ class _InstanceMaker:
         return pretraining_dataset(
             self._records.train,
             self._pack,
-            self._mask,
+            self._mask_of_training,
             self._batch_size,
             self._settings.seed,
             start_batch=start_batch,

@@ -28,10 +28,15 @@ class PretrainingParameters(TrainingSettings, TextTableSettings):
         description="Share of the documents to hold out for evaluation. They are chosen by a hash of their text.",
     )
     masked_lm_rate: SomeShare = Field(default=0.15, description="Share of the tokens that are masked.")
+    final_masked_lm_rate: SomeShare | None = Field(
+        default=None,
+        description="Share of the tokens that are masked in the last step and in held-out text. The rate changes "
+        "linearly from `masked_lm_rate` in the first step to this. By default, it does not change.",
+    )
     max_predictions: Count | None = Field(
         default=None,
         description="Maximum number of masked tokens of a short input. Long inputs have proportionally more. By "
-        "default, the number that the masking rate gives.",
+        "default, the number that the higher masking rate gives.",
     )
     whole_word: Flag = Field(default=False, description="Whether to mask whole words instead of single word pieces.")
     dupe_factor: Count = Field(default=10, description="Passes over the text, each with different segment pairs.")
@@ -72,8 +77,13 @@ class PretrainingSettings(PretrainingParameters, RunSettings):
         has_steps = {"short": self.steps > self.long_steps, "long": self.long_steps > 0}
         return {name: length for name, length in lengths.items() if has_steps[name]}
 
+    @property
+    def last_masked_lm_rate(self) -> float:
+        """The masking rate of the last step and of held-out text."""
+        return self.masked_lm_rate if self.final_masked_lm_rate is None else self.final_masked_lm_rate
+
     def predictions(self, length: int) -> int:
         """Returns the maximum number of masked positions of an input of `length` tokens."""
         if self.max_predictions is None:
-            return max(1, round(length * self.masked_lm_rate))
+            return max(1, round(length * max(self.masked_lm_rate, self.last_masked_lm_rate)))
         return max(1, round(self.max_predictions * length / self.sequence_length))

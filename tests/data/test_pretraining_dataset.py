@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kerasbert.data import SegmentPair, pretraining_dataset, read_pairs, write_pairs
 from kerasbert.errors import BadInputError
-from kerasbert.preprocessing import MaskedLMMasker, SegmentPacker, Vocabulary
+from kerasbert.preprocessing import LinearMaskRate, MaskedLMMasker, SegmentPacker, Vocabulary
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = Vocabulary(SPECIAL + [f"w{index}" for index in range(995)])
@@ -224,3 +224,15 @@ def test_bad_files_and_arguments(folder, tmp_path):
     for arguments in ({"batch_size": 0}, {"start_batch": -1}, {"length_window": 0}, {"pad_to_multiple": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(arguments))}` must be at least"):
             dataset(folder, **arguments)
+
+
+def test_a_masking_rate_that_changes_depends_on_the_number_of_the_batch_only(folder):
+    mask = LinearMaskRate(MaskedLMMasker(VOCABULARY, max_predictions=20), first=0.5, last=0.1, steps=6, first_step=1)
+    whole = list(pretraining_dataset(folder, plain_pack, mask, 16, seed=0).take(6))
+    for number, (x, _, weights) in enumerate(whole):
+        rate = 0.5 + (0.1 - 0.5) * min((number + 1) / 5, 1.0)
+        lengths = x["padding_mask"].numpy().sum(1)
+        np.testing.assert_array_equal(weights["masked_lm"].numpy().sum(1), np.maximum(1, np.round(lengths * rate)))
+    resumed = pretraining_dataset(folder, plain_pack, mask, 16, seed=0, start_batch=3).take(3)
+    for batch, expected in zip(resumed, whole[3:], strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, expected)
