@@ -21,7 +21,7 @@ from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import History, evaluate_classifier, fit, merged_adapters
+from kerasbert.training import History, evaluate_classifier, fit, merged_adapters, on_averages, use_averages
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
 
 # The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
@@ -97,13 +97,14 @@ def fine_tune(
         run_dir=folder.path,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
-        validate=_measure(rows.validation, rows.labels, to_inputs, settings.batch_size),
+        validate=on_averages(_measure(rows.validation, rows.labels, to_inputs, settings.batch_size)),
         validate_every=steps_per_epoch,
         monitor=monitor,
         early_stopping_patience=settings.early_stopping_patience,
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
+    use_averages(model)
     if settings.lora is not None:
         model = merged_adapters(model)
     metrics = _measure(rows.final, rows.labels, to_inputs, settings.batch_size)(model)

@@ -30,6 +30,12 @@ def compiled_classifier(
     Raises:
         BadInputError: The settings contradict the task or the encoder.
     """
+    if settings.ema is not None and settings.early_stopping_patience is not None:
+        raise BadInputError(
+            "Early stopping keeps the weights of the best epoch, and not their average. Received: "
+            f"ema={settings.ema} with early_stopping_patience={settings.early_stopping_patience}. Remove `ema` or "
+            "`early_stopping_patience`."
+        )
     model = _make_model(backbone, rows)
     freeze(model, settings.freeze_layers, settings.freeze_embeddings)
     if settings.lora is not None:

@@ -25,7 +25,7 @@ from kerasbert.recipes.text_formats import note_merged_words, table_format
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.run_folder import RunFolder
 from kerasbert.settings import PretrainingSettings
-from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit
+from kerasbert.training import History, Phase, compile_pretrainer, evaluate_pretrainer, fit, on_averages, use_averages
 
 # [CLS] first [SEP] second [SEP]
 SPECIAL_TOKENS = 3
@@ -123,11 +123,12 @@ def pretrain(
         run_dir=folder.path,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
-        validate=lambda trained: evaluate_pretrainer(trained, measured.held_out_batches()),
+        validate=on_averages(lambda trained: evaluate_pretrainer(trained, measured.held_out_batches())),
         validate_every=settings.validate_every,
         seed=settings.seed,
         show_progress=settings.show_progress,
     )
+    use_averages(model)
     metrics = evaluate_pretrainer(model, measured.held_out_batches())
     checkpoints.save(model, folder.model, text_to_inputs=to_inputs)
     folder.write_evaluation({"split": "held-out text", "metrics": metrics})

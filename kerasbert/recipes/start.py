@@ -48,6 +48,7 @@ def make_optimizer(settings: RunSettings, steps: int, rate_factors: Mapping[str,
         clip_norm=settings.clip_norm,
         accumulation_steps=settings.accumulation_steps,
         beta_2=settings.beta_2,
+        ema=settings.ema,
     )
 
 

@@ -67,6 +67,11 @@ class TrainingSettings:
     )
     clip_norm: Positive = Field(default=1.0, description="Maximum global norm of the gradients.")
     accumulation_steps: Count = Field(default=1, description="Batches whose gradients are averaged for one update.")
+    ema: Rate | None = Field(
+        default=None,
+        description="Decay rate, per update, of an average of the weights over the run, e.g. 0.999. The average is "
+        "validated and saved in place of the last weights. By default, no average is kept.",
+    )
     optimizer: Optimizer = Field(
         default="adamw",
         description="Optimizer. `original` is that of google-research/bert: no bias correction, decay from step 0. "

@@ -1,5 +1,6 @@
 """Training and evaluation: optimizers, schedules, losses, class weights, a resumable `fit`, and metrics."""
 
+from kerasbert.training.averaged_weights import on_averages, use_averages
 from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
@@ -57,7 +58,9 @@ __all__ = [
     "merged_adapters",
     "multi_label_metrics",
     "next_sentence_loss",
+    "on_averages",
     "original_adamw",
     "regression_metrics",
     "stable_adamw",
+    "use_averages",
 ]

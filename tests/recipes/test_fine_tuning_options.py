@@ -41,41 +41,28 @@ def saved_weights(folder: Path) -> list[np.ndarray]:
     return [np.array(weight) for weight in load(folder / "model").model.weights]
 
 
-def assert_equal_after_a_kill(
-    settings: dict[str, Any], folder: Path, killed_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def assert_equal_after_a_kill(settings: dict[str, Any], folder: Path, killed_folder: Path, resumed: Any) -> None:
     """Kill the same run in its last validation, and let it go on: its saved model is that of `folder`."""
-    evaluate, calls = fine_tuning.evaluate_classifier, []
-
-    def killing(*args: Any) -> Any:
-        calls.append(args)
-        if len(calls) == 2:
-            raise RuntimeError("killed")
-        return evaluate(*args)
-
-    monkeypatch.setattr(fine_tuning, "evaluate_classifier", killing)
-    with pytest.raises(RuntimeError, match="killed"):
-        fine_tune(FineTuningSettings(**settings, output=killed_folder))
-    assert list((killed_folder / "checkpoints").iterdir())
-    fine_tune(FineTuningSettings(**settings, output=killed_folder))
+    resumed(fine_tuning, "evaluate_classifier", lambda: fine_tune(FineTuningSettings(**settings, output=killed_folder)))
     for ours, expected in zip(saved_weights(killed_folder), saved_weights(folder), strict=True):
         np.testing.assert_array_equal(ours, expected)
 
 
 def test_frozen_blocks_and_embeddings_keep_their_bits(
-    start: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: dict[str, Any], tmp_path: Path, killed_and_resumed: Any
 ) -> None:
-    settings = {**start, "freeze_layers": 1, "freeze_embeddings": True, "label_smoothing": 0.1}
+    settings = {**start, "freeze_layers": 1, "freeze_embeddings": True, "label_smoothing": 0.1, "ema": 0.5}
     tuned = fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
     assert tuned.model.loss.label_smoothing == 0.1
+    assert tuned.history.rows[-1]["loss"] == pytest.approx(tuned.metrics["loss"], rel=1e-6)
     before, after = (weights(load_backbone(path).model) for path in (start["start_from"], tmp_path / "run" / "model"))
     same = {path for path in before if np.array_equal(before[path], after[path])}
     assert same == {path for path in before if path.startswith(("embeddings/", "encoder_block_0/"))}
-    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
+    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", killed_and_resumed)
 
 
 def test_adapters_of_low_rank_are_merged_into_a_plain_model(
-    start: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: dict[str, Any], tmp_path: Path, killed_and_resumed: Any
 ) -> None:
     settings = {**start, "lora": 2}
     fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
@@ -84,7 +71,7 @@ def test_adapters_of_low_rank_are_merged_into_a_plain_model(
     changed = {path.rpartition("/")[0] for path in before if not np.array_equal(before[path], after[path])}
     kernels = {f"encoder_block_{block}/attention/{kind}" for block in (0, 1) for kind in ("query", "value")}
     assert changed == {"pooler", *kernels}
-    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", monkeypatch)
+    assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", killed_and_resumed)
 
 
 def test_label_smoothing_is_refused_for_numbers(start: dict[str, Any], tmp_path: Path) -> None:
@@ -95,6 +82,13 @@ def test_label_smoothing_is_refused_for_numbers(start: dict[str, Any], tmp_path:
         BadInputError, match=r"Received: label_smoothing=0\.5 for regression\. Remove `label_smoothing`"
     ):
         fine_tune(FineTuningSettings(**{**start, **numbers}, label_smoothing=0.5))
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_would_not_keep_the_average(start: dict[str, Any], tmp_path: Path) -> None:
+    settings = FineTuningSettings(**start, output=tmp_path / "run", ema=0.9, early_stopping_patience=1)
+    with pytest.raises(BadInputError, match=r"Received: ema=0\.9 with early_stopping_patience=1\. Remove `ema` or"):
+        fine_tune(settings)
     assert not (tmp_path / "run").exists()
 
 

@@ -57,3 +57,16 @@ def test_records_that_are_masked_already_have_one_rate(start: dict[str, Any], tm
     with pytest.raises(BadInputError, match=r"Received: final_masked_lm_rate=0\.1 for masked records"):
         pretrain(settings, records=pretraining.Records(tmp_path, tmp_path, is_masked=True))
     assert not (tmp_path / "run").exists()
+
+
+def test_averaged_weights_are_measured_and_saved_after_a_kill_too(
+    start: dict[str, Any], tmp_path: Path, killed_and_resumed: Any
+) -> None:
+    options = {"ema": 0.5, "final_masked_lm_rate": 0.3, "gradient_checkpointing": True, "validate_every": 2}
+    settings = {**start, "long_share": 0.0, **options}
+    whole = pretrain(PretrainingSettings(**settings))
+    assert whole.history.rows[-1]["masked_lm_loss"] == pytest.approx(whole.metrics["masked_lm_loss"], rel=1e-6)
+    settings = PretrainingSettings(**{**settings, "output": tmp_path / "killed"})
+    resumed = killed_and_resumed(pretraining, "evaluate_pretrainer", lambda: pretrain(settings))
+    for ours, expected in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, expected)
