@@ -8,6 +8,7 @@ import pytest
 
 from kerasbert.errors import BadInputError
 from kerasbert.recipes import PretrainingSettings, pretrain, pretraining
+from kerasbert.recipes.pretraining_instances import Records
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "old", "day", "night"]
 CONFIG = (
@@ -55,7 +56,7 @@ def test_the_masking_rate_falls_over_both_phases(start: dict[str, Any], monkeypa
 def test_records_that_are_masked_already_have_one_rate(start: dict[str, Any], tmp_path: Path) -> None:
     settings = PretrainingSettings(**start, final_masked_lm_rate=0.1)
     with pytest.raises(BadInputError, match=r"Received: final_masked_lm_rate=0\.1 for masked records"):
-        pretrain(settings, records=pretraining.Records(tmp_path, tmp_path, is_masked=True))
+        pretrain(settings, records=Records(tmp_path, tmp_path, is_masked=True))
     assert not (tmp_path / "run").exists()
 
 

@@ -20,7 +20,8 @@ from tfx.utils import path_utils
 from kerasbert import checkpoints
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertPretrainer
-from kerasbert.recipes.pretraining import Records, evaluate_on_records
+from kerasbert.recipes.pretraining import evaluate_on_records
+from kerasbert.recipes.pretraining_instances import Records
 from kerasbert.settings import PretrainingSettings
 from kerasbert_tfx.modules.pretraining import recipe_settings, records_of
 from kerasbert_tfx.records.component_metrics import write_metrics

@@ -15,7 +15,8 @@ from tfx.utils import io_utils
 
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
-from kerasbert.recipes.pretraining import Records, pretrain
+from kerasbert.recipes.pretraining import pretrain
+from kerasbert.recipes.pretraining_instances import Records
 from kerasbert.run_folder import RECORDS
 from kerasbert.settings import PretrainingSettings
 from kerasbert_tfx.modules.model_folder import find_model, local_config

@@ -23,7 +23,7 @@ from kerasbert.data.pretraining.masked_examples import masked_examples
 from kerasbert.data.pretraining.tokenized_documents import tokenized_documents
 from kerasbert.data.resumable_batches import seed_for
 from kerasbert.preprocessing import MaskedLMMasker, TextToInputs
-from kerasbert.recipes.pretraining import EVALUATION_SEED, HELD_OUT_DUPE_FACTOR, SPECIAL_TOKENS
+from kerasbert.recipes.pretraining_instances import EVALUATION_SEED, HELD_OUT_DUPE_FACTOR, SPECIAL_TOKENS
 from kerasbert_tfx.records.beam_errors import plain_beam_errors
 from kerasbert_tfx.records.component_metrics import write_metrics
 from kerasbert_tfx.records.document_records import SplitCounts, document_files, read_document_texts, split_folder
