@@ -202,6 +202,14 @@ class RunFolder:
         self._write_json(self.settings, begun)
         return False
 
+    def begun_settings(self) -> dict[str, Any]:
+        """Returns the settings of the run in the folder. None of them without a run, or if `begin` refuses its file."""
+        try:
+            begun: SettingsFile = json.loads(self.settings.read_text(encoding="utf-8"))
+            return dict(begun["settings"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
     def remove(self) -> None:
         """Deletes the files that a run writes, and nothing else."""
         for file in (self.history, self.evaluation, self.report):

@@ -19,6 +19,7 @@ from kerasbert.recipes.start import make_backbone
 from kerasbert.recipes.text_formats import note_merged_words
 from kerasbert.recipes.text_metrics import text_metrics
 from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.recipes.training_precision import with_chosen_precision
 from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
 from kerasbert.training import History, evaluate_classifier, fit, merged_adapters, on_averages, use_averages
@@ -76,6 +77,7 @@ def fine_tune(
         >>> tuned.metrics["accuracy"], tuned.folder.model  # doctest: +SKIP
         (0.91, PosixPath('runs/fine-tune/model'))
     """
+    settings = with_chosen_precision(settings)
     folder = RunFolder(settings.output)
     monitor = monitored_metric(settings)
     rows = rows or read_rows(settings, report)

@@ -17,6 +17,7 @@ from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.pretraining_instances import InstanceMaker, Records, read_texts, write_all
 from kerasbert.recipes.start import make_backbone, make_optimizer
 from kerasbert.recipes.text_formats import note_merged_words
+from kerasbert.recipes.training_precision import with_chosen_precision
 from kerasbert.recipes.vocabulary_check import check_unknown_words, first_characters
 from kerasbert.run_folder import RunFolder
 from kerasbert.settings import PretrainingSettings
@@ -63,6 +64,7 @@ def pretrain(
         >>> pretrained.metrics["masked_lm_accuracy"]  # doctest: +SKIP
         0.21
     """
+    settings = with_chosen_precision(settings)
     folder = RunFolder(settings.output)
     if records and records.is_masked and settings.last_masked_lm_rate != settings.masked_lm_rate:
         raise BadInputError(

@@ -71,7 +71,7 @@ def make_backbone(settings: RunSettings, longest: int) -> tuple[BertBackbone, Te
     """Returns the encoder to train and the preprocessing that belongs to it.
 
     Args:
-        settings: The settings of the run.
+        settings: The settings of the run, with a precision that was chosen (see training_precision.py).
         longest: The maximum number of tokens of the run's inputs.
 
     Raises:

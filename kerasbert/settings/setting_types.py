@@ -21,7 +21,7 @@ Task = Literal[ProblemType, "token_classification"]
 LabelPieces = Literal["first", "all"]
 Optimizer = Literal["adamw", "original", "stable_adamw", "lamb"]
 Schedule = Literal["linear", "original", "warmup_stable_decay", "one_cycle"]
-Precision = Literal["float32", "mixed_float16", "mixed_bfloat16", "bfloat16"]
+Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16", "bfloat16"]
 InferencePrecision = Literal["float32", "bfloat16", "int8", "auto"]
 
 PROBLEM_TYPES: tuple[str, ...] = get_args(ProblemType)

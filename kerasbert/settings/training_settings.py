@@ -90,7 +90,11 @@ class TrainingSettings:
         "`warmup_stable_decay`.",
     )
     dropout: Rate | None = Field(default=None, description="Dropout rate. Overrides the model's config.")
-    precision: Precision = Field(default="float32", description="Keras dtype policy of the arithmetic.")
+    precision: Precision = Field(
+        default="auto",
+        description="Keras dtype policy of the arithmetic. `auto` is mixed_bfloat16 where the processor or an "
+        "accelerator computes in bfloat16, and otherwise float32.",
+    )
     gradient_checkpointing: Flag = Field(
         default=False,
         description="Whether to compute each encoder block again for its gradients instead of keeping its intermediate "

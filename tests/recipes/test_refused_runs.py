@@ -99,5 +99,5 @@ def test_settings_that_contradict_the_model_to_start_from(
     assert not Path(start["output"]).exists()
     # What the model says itself is accepted.
     equal = {"lower_case": True, "strip_accents": True, "vocabulary": str(model / "vocab.txt")}
-    settings = FineTuningSettings(**{**fine_tuning, "start_from": str(model), **equal})
+    settings = FineTuningSettings(**{**fine_tuning, "start_from": str(model), **equal}, precision="float32")
     assert make_backbone(settings, 8)[1].vocabulary == vocabulary

@@ -215,6 +215,7 @@ def test_a_run_learns_entities_and_its_folder_loads(tmp_path: Path) -> None:
         learning_rate=1e-2,
         dropout=0.0,
         epochs=6,
+        precision="float32",
         show_progress=False,
     )
     tuned = fine_tune(settings)

@@ -77,7 +77,7 @@ def trial_rows(fn_args: FnArgs) -> FineTuningRows:
     rows = _rows(fn_args, Columns(**config["columns"]))
     # Checked only once, because all trials have the same vocabulary.
     with _local_inputs(fn_args) as paths:
-        settings = _settings(config, {}, **{**paths, "output": ""})
+        settings = _settings(config, {"precision": "float32"}, **{**paths, "output": ""})
         check_vocabulary(settings, make_backbone(settings, settings.sequence_length)[1], rows.train)
     return FineTuningRows(rows.train, rows.validation)
 
