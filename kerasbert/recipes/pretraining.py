@@ -76,7 +76,8 @@ def pretrain(
     if records is None:
         _check_text(settings, to_inputs, report)
     model = BertPretrainer(backbone)
-    compile_pretrainer(model, make_optimizer(settings, settings.steps), jit_compile=settings.jit_compile)
+    optimizer = make_optimizer(settings, settings.steps, ramp_share=settings.batch_size_ramp)
+    compile_pretrainer(model, optimizer, jit_compile=settings.jit_compile)
     makers = {}
     for name, length in settings.lengths().items():
         written = Records(folder.data / name / "train", folder.data / name / "held_out")

@@ -13,6 +13,7 @@ from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 from kerasbert.settings import RunSettings, TrainingSettings
 from kerasbert.training import (
+    AccumulationRamp,
     LinearWarmupDecay,
     OneCycle,
     OriginalWarmupDecay,
@@ -29,18 +30,28 @@ _OPTIMIZERS = {"adamw": adamw, "original": original_adamw, "stable_adamw": stabl
 _SCHEDULES = {"linear": LinearWarmupDecay, "original": OriginalWarmupDecay, "one_cycle": OneCycle}
 
 
-def make_optimizer(settings: RunSettings, steps: int, rate_factors: Mapping[str, float] | None = None) -> Any:
+def make_optimizer(
+    settings: RunSettings, steps: int, rate_factors: Mapping[str, float] | None = None, ramp_share: float = 0.0
+) -> Any:
     """Returns the optimizer, with its learning rate schedule, for a run of `steps` batches.
 
     Args:
         settings: The settings of the run.
         steps: Number of batches.
         rate_factors: Path of a variable -> factor of its learning rate.
+        ramp_share: Share of the steps over which the batches per update rise.
 
     Raises:
-        BadInputError: Warm-up and decay are longer than the run.
+        BadInputError: Warm-up and decay are longer than the run, or a single batch per update cannot rise.
     """
-    updates = max(1, steps // settings.accumulation_steps)
+    if ramp_share and settings.accumulation_steps == 1:
+        raise BadInputError(
+            "A ramp needs several batches per update at its end. Received: "
+            f"batch_size_ramp={ramp_share} with accumulation_steps=1. Set `accumulation_steps`, for example 8, or "
+            "remove `batch_size_ramp`."
+        )
+    ramp = AccumulationRamp(settings.accumulation_steps, round(steps * ramp_share))
+    updates = max(1, ramp.updates(steps))
     return _OPTIMIZERS[settings.optimizer](
         _schedule(settings, updates),
         rate_factors=rate_factors,
@@ -49,6 +60,7 @@ def make_optimizer(settings: RunSettings, steps: int, rate_factors: Mapping[str,
         accumulation_steps=settings.accumulation_steps,
         beta_2=settings.beta_2,
         ema=settings.ema,
+        ramp_steps=ramp.ramp_steps,
     )
 
 

@@ -23,6 +23,11 @@ class PretrainingParameters(TrainingSettings, TextTableSettings):
         description="Maximum number of tokens in the last steps, which train the later position embeddings.",
     )
     long_share: Share = Field(default=0.1, description="Share of the steps that use the long sequence length.")
+    batch_size_ramp: Share = Field(
+        default=0.0,
+        description="Share of the steps over which the batches per update rise from 1 to `accumulation_steps`, through "
+        "the numbers that divide it. The learning rate counts updates.",
+    )
     held_out_share: PartShare = Field(
         default=0.05,
         description="Share of the documents to hold out for evaluation. They are chosen by a hash of their text.",

@@ -1,5 +1,6 @@
 """Training and evaluation: optimizers, schedules, losses, class weights, a resumable `fit`, and metrics."""
 
+from kerasbert.training.accumulation_ramp import AccumulationRamp
 from kerasbert.training.averaged_weights import on_averages, use_averages
 from kerasbert.training.class_weighting import ClassWeights, class_weights
 from kerasbert.training.compilation import compile_classifier, compile_pretrainer
@@ -25,6 +26,7 @@ from kerasbert.training.run.phases import Phase
 from kerasbert.training.schedules import LinearWarmupDecay, OneCycle, OriginalWarmupDecay, WarmupStableDecay
 
 __all__ = [
+    "AccumulationRamp",
     "AdamW",
     "ClassWeightedLoss",
     "ClassWeights",

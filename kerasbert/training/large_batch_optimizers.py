@@ -77,6 +77,7 @@ def stable_adamw(
     epsilon: float = 1e-6,
     rate_factors: Mapping[str, float] | None = None,
     ema: float | None = None,
+    ramp_steps: int = 0,
 ) -> StableAdamW:
     """Create a StableAdamW optimizer, for high learning rates and a low `beta_2`.
 
@@ -90,6 +91,7 @@ def stable_adamw(
         epsilon: see `adamw`.
         rate_factors: see `adamw`.
         ema: see `adamw`.
+        ramp_steps: see `adamw`.
 
     Raises:
         ValueError: see `adamw`.
@@ -98,7 +100,7 @@ def stable_adamw(
         >>> type(stable_adamw(1e-3)).__name__
         'StableAdamW'
     """
-    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema)
+    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema, ramp_steps)
     return StableAdamW(**optimizer_arguments(learning_rate, *arguments))
 
 
@@ -112,6 +114,7 @@ def lamb(
     epsilon: float = 1e-6,
     rate_factors: Mapping[str, float] | None = None,
     ema: float | None = None,
+    ramp_steps: int = 0,
 ) -> Lamb:
     """Create a LAMB optimizer, for batches of thousands of rows. Its learning rates are about ten times as high.
 
@@ -125,6 +128,7 @@ def lamb(
         epsilon: see `adamw`.
         rate_factors: see `adamw`.
         ema: see `adamw`.
+        ramp_steps: see `adamw`.
 
     Raises:
         ValueError: see `adamw`.
@@ -133,5 +137,5 @@ def lamb(
         >>> type(lamb(2e-3)).__name__
         'Lamb'
     """
-    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema)
+    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema, ramp_steps)
     return Lamb(**optimizer_arguments(learning_rate, *arguments))

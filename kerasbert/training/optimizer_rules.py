@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import keras
 from keras import ops
 
+from kerasbert.training.accumulation_ramp import AccumulationRamp
+
 LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 _NAMES_WITHOUT_DECAY = ("beta", "bias", "gamma")
@@ -40,10 +42,15 @@ class OptimizerRules(keras.optimizers.Optimizer):
     Args:
         rate_factors: path of a variable -> factor of its learning rate. All others have the factor 1. See
             `kerasbert.training.layer_wise_factors`.
+        ramp_steps: batches over which the batches per update rise to `gradient_accumulation_steps`. See
+            `AccumulationRamp`.
     """
 
-    def __init__(self, *args: Any, rate_factors: Mapping[str, float] | None = None, **kwargs: Any):
+    ema_momentum: Any
+
+    def __init__(self, *args: Any, rate_factors: Mapping[str, float] | None = None, ramp_steps: int = 0, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._ramp = AccumulationRamp(self.gradient_accumulation_steps or 1, ramp_steps)
         self._rate_factors = tuple(sorted((rate_factors or {}).items()))
         self._factors: tuple[float, ...] = ()
 
@@ -69,7 +76,23 @@ class OptimizerRules(keras.optimizers.Optimizer):
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None) -> None:
         """Update the variables, after summing gradients that consist of slices."""
-        super().apply([_dense(gradient) for gradient in grads], trainable_variables)
+        gradients = [_dense(gradient) for gradient in grads]
+        if self._ramp.ramp_steps:
+            self._apply_on_ramp(gradients, trainable_variables)
+        else:
+            super().apply(gradients, trainable_variables)
+
+    def _apply_on_ramp(self, gradients: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None) -> None:
+        """Count one batch as several equal ones, so that fewer of them complete an update."""
+        weight = self._ramp.weight_of_batch(self.iterations)
+        scale, momentum = ops.cast(weight, "float32"), self.ema_momentum
+        self._iterations.assign_add(ops.cast(weight - 1, self._iterations.dtype))
+        try:
+            if self.use_ema:
+                self.ema_momentum = ops.power(momentum, scale)
+            super().apply([gradient * ops.cast(scale, gradient.dtype) for gradient in gradients], trainable_variables)
+        finally:
+            self.ema_momentum = momentum
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable at its own learning rate."""
@@ -95,7 +118,9 @@ class OptimizerRules(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), **({"rate_factors": dict(self._rate_factors)} if self._rate_factors else {})}
+        factors = {"rate_factors": dict(self._rate_factors)} if self._rate_factors else {}
+        ramp = {"ramp_steps": self._ramp.ramp_steps} if self._ramp.ramp_steps else {}
+        return {**super().get_config(), **factors, **ramp}
 
 
 def optimizer_arguments(
@@ -108,17 +133,14 @@ def optimizer_arguments(
     epsilon: float,
     rate_factors: Mapping[str, float] | None = None,
     ema: float | None = None,
+    ramp_steps: int = 0,
 ) -> dict[str, Any]:
     """Check the arguments of `adamw`, and return them under Keras's names.
 
     Raises:
         ValueError: a number is outside its range or not finite.
     """
-    if accumulation_steps < 1:
-        raise ValueError(
-            f"`accumulation_steps` must be at least 1. Received: accumulation_steps={accumulation_steps}. "
-            "It is the number of batches per update."
-        )
+    AccumulationRamp(accumulation_steps, ramp_steps)  # checks both
     if not 0 <= weight_decay < math.inf or (clip_norm is not None and not 0 < clip_norm < math.inf):
         raise ValueError(
             "`weight_decay` must be finite and not negative, and `clip_norm` finite and positive, or None. "
@@ -147,6 +169,7 @@ def optimizer_arguments(
         "beta_2": beta_2,
         "epsilon": epsilon,
         "rate_factors": rate_factors,
+        "ramp_steps": ramp_steps,
         # Keras averages after each batch. The weights of all batches of an update are the same.
         **({} if ema is None else {"use_ema": True, "ema_momentum": ema ** (1 / accumulation_steps)}),
     }

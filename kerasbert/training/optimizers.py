@@ -64,6 +64,7 @@ def adamw(
     epsilon: float = 1e-6,
     rate_factors: Mapping[str, float] | None = None,
     ema: float | None = None,
+    ramp_steps: int = 0,
 ) -> AdamW:
     """Create an AdamW optimizer with bias correction: the default for pretraining and fine-tuning.
 
@@ -79,6 +80,8 @@ def adamw(
         rate_factors: path of a variable -> factor of its learning rate, e.g. `layer_wise_factors(model, 0.95)`.
         ema: decay rate, per update, of an exponential moving average of the weights, which Keras's
             `finalize_variable_values` puts into the model. None keeps no average.
+        ramp_steps: batches at the beginning over which the batches per update rise to `accumulation_steps`. See
+            `AccumulationRamp`, which also counts the updates for the schedule.
 
     Raises:
         ValueError: `accumulation_steps` is less than 1, or another number is outside its range or not finite.
@@ -87,7 +90,7 @@ def adamw(
         >>> adamw(1e-4).epsilon
         1e-06
     """
-    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema)
+    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema, ramp_steps)
     return AdamW(**optimizer_arguments(learning_rate, *arguments))
 
 
@@ -101,6 +104,7 @@ def original_adamw(
     epsilon: float = 1e-6,
     rate_factors: Mapping[str, float] | None = None,
     ema: float | None = None,
+    ramp_steps: int = 0,
 ) -> OriginalAdamW:
     """Create the optimizer of the original BERT, to be used with `OriginalWarmupDecay`.
 
@@ -114,6 +118,7 @@ def original_adamw(
         epsilon: see `adamw`.
         rate_factors: see `adamw`.
         ema: see `adamw`.
+        ramp_steps: see `adamw`.
 
     Raises:
         ValueError: see `adamw`.
@@ -122,5 +127,5 @@ def original_adamw(
         >>> type(original_adamw(1e-4)).__name__
         'OriginalAdamW'
     """
-    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema)
+    arguments = (weight_decay, clip_norm, accumulation_steps, beta_1, beta_2, epsilon, rate_factors, ema, ramp_steps)
     return OriginalAdamW(**optimizer_arguments(learning_rate, *arguments))

@@ -60,10 +60,17 @@ def test_records_that_are_masked_already_have_one_rate(start: dict[str, Any], tm
     assert not (tmp_path / "run").exists()
 
 
+def test_a_single_batch_per_update_cannot_rise(start: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"Received: batch_size_ramp=0\.5 with accumulation_steps=1\. Set `accumu"):
+        pretrain(PretrainingSettings(**start, batch_size_ramp=0.5))
+    assert not (tmp_path / "run").exists()
+
+
 def test_averaged_weights_are_measured_and_saved_after_a_kill_too(
     start: dict[str, Any], tmp_path: Path, killed_and_resumed: Any
 ) -> None:
-    options = {"ema": 0.5, "final_masked_lm_rate": 0.3, "gradient_checkpointing": True, "validate_every": 2}
+    ramp = {"accumulation_steps": 2, "batch_size_ramp": 0.5}
+    options = {"ema": 0.5, "final_masked_lm_rate": 0.3, "gradient_checkpointing": True, "validate_every": 2, **ramp}
     settings = {**start, "long_share": 0.0, **options}
     whole = pretrain(PretrainingSettings(**settings))
     assert whole.history.rows[-1]["masked_lm_loss"] == pytest.approx(whole.metrics["masked_lm_loss"], rel=1e-6)

@@ -6,6 +6,7 @@ from keras import ops
 from kerasbert.config import BertConfig
 from kerasbert.models import BertBackbone, BertPretrainer
 from kerasbert.training import (
+    AccumulationRamp,
     AdamW,
     Lamb,
     LinearWarmupDecay,
@@ -127,6 +128,41 @@ def test_accumulated_batches_are_one_large_batch_with_clipping_decay_and_schedul
         np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("accumulation_steps", [4, 6])
+def test_on_a_ramp_more_and_more_batches_are_one_large_batch(accumulation_steps):
+    ramp = AccumulationRamp(accumulation_steps, ramp_steps=9)
+    sizes = [size for size, updates in ramp.stages for _ in range(updates)] + [accumulation_steps] * 2
+    assert sizes == {4: [1] * 4 + [2, 2, 4, 4], 6: [1] * 3 + [2, 2, 3, 6, 6]}[accumulation_steps]
+    assert ramp.updates(sum(sizes)) == ramp.updates(sum(sizes) + 1) == ramp.updates(sum(sizes) - 1) + 1 == len(sizes)
+    start, steps = (np.ones((3, 2)), np.ones(2)), random_gradients(sum(sizes), 3.0)
+    schedule = LinearWarmupDecay(peak=0.1, warmup_steps=1, total_steps=len(sizes))
+    large, small = variables(*start), variables(*start)
+    large_optimizer = adamw(schedule)
+    small_optimizer = adamw(schedule, accumulation_steps=accumulation_steps, ramp_steps=9)
+    remaining = iter(steps)
+    for size in sizes:
+        parts = [next(remaining) for _ in range(size)]
+        update(large_optimizer, large, [np.mean(part, axis=0) for part in zip(*parts, strict=True)])
+        for gradients in parts:
+            update(small_optimizer, small, gradients)
+        assert int(small_optimizer.iterations) == int(large_optimizer.iterations)
+    for one, other in zip(large, small, strict=True):
+        np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_decays_per_update_on_a_ramp_too():
+    tensors = [keras.Variable(1.0, name="kernel")]
+    optimizer = adamw(1e-30, weight_decay=0.0, ema=0.5, accumulation_steps=4, ramp_steps=4)  # updates of 1, 1, 2, 4, 4
+    update(optimizer, tensors, [np.float32(1.0)])
+    average = optimizer._model_variables_moving_average[0]
+    average.assign(0.0)
+    for size, expected in ((1, 0.5), (2, 0.75), (4, 0.875), (4, 0.9375)):
+        for _ in range(size):
+            update(optimizer, tensors, [np.float32(1.0)])
+        assert float(average) == pytest.approx(expected)
+    assert optimizer.ema_momentum == pytest.approx(0.5**0.25)
+
+
 def test_a_repeated_token_counts_as_the_sum_of_its_gradients():
     inputs = keras.Input((None,), dtype="int32")
     embedding = keras.layers.Embedding(5, 3, embeddings_initializer="ones")
@@ -204,7 +240,8 @@ def test_each_block_takes_a_smaller_step_than_the_one_above_it(make):
 
 @pytest.mark.parametrize(("make", "kind"), KINDS)
 def test_an_optimizer_can_be_restored_from_its_config(make, kind):
-    optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2, rate_factors={"kernel": 0.5}, ema=0.9)
+    options = {"rate_factors": {"kernel": 0.5}, "ema": 0.9, "ramp_steps": 3}
+    optimizer = make(LinearWarmupDecay(1e-3, 1, 5), accumulation_steps=2, **options)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is kind
     assert again.get_config() == optimizer.get_config()
@@ -214,6 +251,8 @@ def test_an_optimizer_can_be_restored_from_its_config(make, kind):
     "arguments",
     [
         {"accumulation_steps": 0},
+        {"accumulation_steps": 2, "ramp_steps": -1},
+        {"ramp_steps": 5},
         {"weight_decay": -1.0},
         {"weight_decay": float("nan")},
         {"clip_norm": 0.0},
