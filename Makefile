@@ -147,7 +147,7 @@ $(BENCH)/%/.installed: requirements/bench/%.txt
 COMPILE := $(BIN)/uv pip compile setup.cfg --quiet --no-emit-index-url --no-annotate --upgrade \
 	--no-emit-package kerasbert-client \
 	--custom-compile-command "make constraints"
-LIBRARY_EXTRAS := --extra report --extra serving --extra demo --extra keras-nlp --extra jax --extra test
+LIBRARY_EXTRAS := --extra report --extra serving --extra demo --extra data-check --extra keras-nlp --extra jax --extra test
 RUNTIME_EXTRAS := --extra onnx --extra openvino --extra litert
 ALL_EXTRAS := $(LIBRARY_EXTRAS) --extra tfx --extra docs --extra dev
 

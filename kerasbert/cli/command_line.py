@@ -15,6 +15,7 @@ from kerasbert.version import __version__
 
 SUBCOMMANDS = {
     "vocabulary": "Learn a word-piece vocabulary from text.",
+    "check-data": "Look for problems in labelled tables.",
     "pretrain": "Pretrain a BERT on masked LM and next-sentence prediction.",
     "fine-tune": "Fine-tune a BERT on labelled tables.",
     "evaluate": "Evaluate a fine-tuned model on labelled tables.",

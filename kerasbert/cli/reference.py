@@ -13,6 +13,7 @@ import click
 
 from kerasbert.cli.command_line import kerasbert
 from kerasbert.settings import (
+    DataCheckSettings,
     FineTuningParameters,
     FineTuningSettings,
     FormatSettings,
@@ -66,9 +67,10 @@ def settings_reference() -> str:
         ("Tables of texts", "Used by `vocabulary`, `pretrain` and the pretraining pipeline.", TextTableSettings),
         (
             "Tables of labelled texts",
-            "Used by `fine-tune`, `evaluate`, `predict` and the fine-tuning pipeline.",
+            "Used by `check-data`, `fine-tune`, `evaluate`, `predict` and the fine-tuning pipeline.",
             TableSettings,
         ),
+        ("Checks of data", "Used by `check-data`. See [Data quality](data_quality.md).", DataCheckSettings),
         ("Fine-tuning", "Used by `fine-tune` and the fine-tuning pipeline.", FineTuningParameters),
         ("Fine-tuning: the command's data", "Used by `fine-tune`.", FineTuningSettings),
         ("Pretraining", "Used by `pretrain` and the pretraining pipeline.", PretrainingParameters),

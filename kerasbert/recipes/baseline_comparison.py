@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasbert.data import LabelledTexts
-from kerasbert.errors import BadInputError
+from kerasbert.data.quality import linear_classifier
 from kerasbert.training import classification_metrics, majority_class
 from kerasbert.training.metrics import confusion_matrix
 
@@ -24,22 +24,19 @@ def linear_metrics(train: LabelledTexts, test: LabelledTexts) -> dict[str, float
     Raises:
         BadInputError: If scikit-learn is not installed.
     """
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-    except ImportError as error:
-        raise BadInputError(
-            'The comparison needs scikit-learn, which is not installed. Run: pip install "kerasbert[demo]"'
-        ) from error
+    model = linear_classifier()
     labels = train.label_names()
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
-    )
-    model.fit(train.texts, train.targets(labels))
-    answers = model.predict(test.texts)
+    model.fit(joined_texts(train), train.targets(labels))
+    answers = model.predict(joined_texts(test))
     metrics = classification_metrics(confusion_matrix(test.targets(labels), answers, len(labels)), labels.names)
     return {name: metrics[name] for name in METRICS}
+
+
+def joined_texts(rows: LabelledTexts) -> Sequence[str]:
+    """Returns one text for each row, for models that do not read pairs."""
+    if rows.pairs is None:
+        return rows.texts
+    return [f"{text} {pair}" for text, pair in zip(rows.texts, rows.pairs, strict=True)]
 
 
 def comparison_table(metrics: Mapping[str, Mapping[str, float]], title: str, note: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Command-line options, pipeline settings, checks in Python, tables of the documen
 these classes. Imports neither Keras nor TensorFlow.
 """
 
+from kerasbert.settings.data_check_settings import DataCheckSettings
 from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
 from kerasbert.settings.inference_settings import AnswerSettings, ExportSettings, InferenceSettings
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
@@ -16,6 +17,7 @@ from kerasbert.settings.training_settings import RunSettings, TrainingSettings
 __all__ = [
     "PROBLEM_TYPES",
     "AnswerSettings",
+    "DataCheckSettings",
     "ExportSettings",
     "FineTuningParameters",
     "FineTuningSettings",

@@ -23,6 +23,7 @@ _TRAINING = (
 # What each command is given. `{name}` is a file or folder that exists, `{>name}` one to be written.
 INVOCATIONS = {
     "vocabulary": "{text.txt} --output {>pieces.txt} --size 60",
+    "check-data": "{rows.csv} --test {rows.csv} --model {model} --output {>out}",
     "pretrain": "{text.txt} --held-out {text.txt} --steps 1 --long-share 0 --dupe-factor 1 --batch-size 4 " + _TRAINING,
     "fine-tune": "{rows.csv} --validation {rows.csv} --test {rows.csv} --epochs 1 " + _TRAINING,
     "evaluate": "{model} {rows.csv} --output {>metrics.json}",

@@ -28,7 +28,8 @@ FILES = {
     "report": ["kerasbert/reports/**/*.py"],
     "serving": ["serving/server/**/*.py"],
     "tfx": ["tfx/**/*.py", "pipelines/**/*.py"],
-    "demo": ["kerasbert/recipes/baseline_comparison.py"],
+    "demo": ["kerasbert/data/quality/linear_classifier.py"],
+    "data-check": ["kerasbert/data/quality/**/*.py"],
     "jax": ["kerasbert/training/**/*.py"],
     "keras-nlp": ["kerasbert/checkpoints/formats/keras_hub.py"],
     "onnx": ["kerasbert/export/formats/onnx.py"],
@@ -66,7 +67,7 @@ def test_an_extra_names_what_its_files_import_and_nothing_else(declared, extra):
 
 def test_the_library_needs_no_extra_elsewhere(declared):
     used = imported("kerasbert/**/*.py")
-    extras = ("report", "demo", "jax", "onnx", "openvino", "litert")
+    extras = ("report", "demo", "data-check", "jax", "onnx", "openvino", "litert")
     with_extras = declared[""].union(*(declared[extra] for extra in extras))
     assert used - with_extras == set(), "imported, and not required"
     everything = used | imported("tfx/**/*.py", "pipelines/**/*.py", "serving/server/**/*.py")
