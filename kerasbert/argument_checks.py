@@ -13,6 +13,13 @@ from kerasbert.errors import BadInputError
 # Names of the two forms of GELU, which differ by up to 5e-4.
 GELU_TANH = "gelu_tanh"
 GELU_ERF = "gelu_erf"
+# The square of ReLU, which Keras does not have.
+RELU_SQUARED = "relu_squared"
+
+# Variants of the encoder, the original BERT's first. `EncoderBlock` explains them.
+NORM_PLACEMENTS = ("post", "pre", "sandwich")
+NORM_TYPES = ("layer_norm", "rms_norm")
+INITIALIZATIONS = ("fixed", "fan_in", "fan_out", "fan_average", "fan_geometric")
 
 
 def check_positive_integer(name: str, value: Any) -> int:
@@ -52,7 +59,7 @@ def check_positive_number(name: str, value: Any) -> float:
 
 def check_activation(name: str, value: Any) -> str:
     """Return `value`, or raise `BadInputError` if it is not the unambiguous name of an activation."""
-    if value in (GELU_TANH, GELU_ERF, "relu", "silu", "tanh", "linear"):
+    if value in (GELU_TANH, GELU_ERF, RELU_SQUARED, "relu", "silu", "tanh", "linear"):
         return str(value)
     if value == "gelu":
         raise BadInputError(
@@ -70,9 +77,16 @@ def check_activation(name: str, value: Any) -> str:
         else:
             return value
     raise BadInputError(
-        f"`{name}` must be 'gelu_tanh', 'gelu_erf' or the name of a Keras activation. Received: {name}={value!r}. "
-        "For example, 'relu', 'silu' or 'tanh'."
+        f"`{name}` must be 'gelu_tanh', 'gelu_erf', 'relu_squared' or the name of a Keras activation. "
+        f"Received: {name}={value!r}. For example, 'relu', 'silu' or 'tanh'."
     )
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return `value`, or raise `BadInputError` if it is neither True nor False."""
+    if not isinstance(value, bool):
+        raise BadInputError(f"`{name}` must be True or False. Received: {name}={value!r}. For example, {name}=True.")
+    return value
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:

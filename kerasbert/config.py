@@ -1,55 +1,44 @@
-"""The sizes and dropout rates of a BERT, in Google's and Hugging Face's JSON formats.
+"""The sizes, dropout rates and variants of a BERT, in Google's and Hugging Face's JSON formats and in our own.
 
 The two formats ("dialects") use the same names with different meanings: "gelu" is the tanh form in Google's files and
-the erf form in Hugging Face's. All values are checked here, so an invalid one is reported before Keras fails in the
-middle of a model. Models are built in `kerasbert.models`. `kerasbert.checkpoints` finds a checkpoint's files.
+the erf form in Hugging Face's. Neither can express the variants of the encoder: "kerasbert" is a third dialect, with
+our own names only, for encoders that are not a plain BERT. All values are checked here, so an invalid one is reported
+before Keras fails in the middle of a model. Models are built in `kerasbert.models`. `kerasbert.checkpoints` finds a
+checkpoint's files.
 """
 
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasbert.argument_checks import (
-    GELU_ERF,
     GELU_TANH,
+    INITIALIZATIONS,
+    NORM_PLACEMENTS,
+    NORM_TYPES,
     check_activation,
     check_choice,
+    check_flag,
     check_positive_integer,
     check_positive_number,
     check_rate,
+)
+from kerasbert.config_dialects import (
+    DIALECTS,
+    OWN_DIALECT,
+    activation_in,
+    activation_of,
+    dialect_of,
+    has_name,
+    read_json,
+    refuse_other_architectures,
 )
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
 __all__ = ["BertConfig"]
-
-_DIALECTS = ("hugging_face", "google")
-# Keys that only Hugging Face writes.
-_HUGGING_FACE_KEYS = ("model_type", "architectures", "transformers_version", "_name_or_path")
-
-# Dialect -> its activation names -> our names. If several names have the same meaning, the first one is written.
-_ACTIVATIONS_READ = {
-    "hugging_face": {
-        "gelu": GELU_ERF,
-        "gelu_python": GELU_ERF,
-        "gelu_new": GELU_TANH,
-        "gelu_pytorch_tanh": GELU_TANH,
-        "gelu_fast": GELU_TANH,
-        "gelu_accurate": GELU_TANH,
-        "relu": "relu",
-        "relu6": "relu6",
-        "silu": "silu",
-        "swish": "silu",
-        "mish": "mish",
-        "sigmoid": "sigmoid",
-        "tanh": "tanh",
-        "linear": "linear",
-    },
-    "google": {"gelu": GELU_TANH, "relu": "relu", "tanh": "tanh", "linear": "linear"},
-}
 
 # name: (layers, hidden size). Heads are hidden size / 64, the feed-forward size is 4 * hidden size.
 _SIZES = {
@@ -72,14 +61,26 @@ class BertConfig:
         num_hidden_layers: number of encoder blocks.
         num_attention_heads: attention heads in each block.
         intermediate_size: width of the hidden layer in each feed-forward network.
-        hidden_act: "gelu_tanh" (the original BERT's since 2019), "gelu_erf" (Hugging Face's "gelu"), or the name of a
-            Keras activation.
+        hidden_act: "gelu_tanh" (the original BERT's since 2019), "gelu_erf" (Hugging Face's "gelu"), "relu_squared", or
+            the name of a Keras activation.
         hidden_dropout_prob: dropout rate of the embeddings and of each sublayer's output, at least 0 and less than 1.
         attention_probs_dropout_prob: dropout rate of the attention probabilities, in the same range.
         max_position_embeddings: maximum number of tokens of an input.
         type_vocab_size: number of segments.
         initializer_range: standard deviation of the truncated normal initial weights.
-        layer_norm_eps: epsilon of the layer norms.
+        layer_norm_eps: epsilon of the norms.
+        norm_placement: where the encoder blocks have norms. "post": after each residual, as BERT. "pre": before
+            attention and feed-forward network, and after the last block. "sandwich": before and after both, and after
+            the last block. "deepnorm": "post" with a larger residual and smaller initial weights, for very deep
+            encoders. `EncoderBlock` has the formulas and the sources.
+        norm_type: "layer_norm" or "rms_norm".
+        use_bias: whether the dense layers of the encoder blocks and the encoder's layer norms have biases. Pooler and
+            heads always have them.
+        gated_feed_forward: whether the feed-forward networks have a gate: with `hidden_act="silu"`, SwiGLU; with a
+            GELU, GEGLU.
+        initialization: variance of the initial kernels in the encoder blocks: "fixed" (from `initializer_range`), or 1
+            divided by "fan_in", "fan_out", "fan_average" or "fan_geometric". Embeddings, pooler and heads always use
+            `initializer_range`.
 
     Raises:
         BadInputError: a value is invalid. The message states the rule, the value and a fix.
@@ -104,6 +105,11 @@ class BertConfig:
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
+    norm_placement: str = "post"
+    norm_type: str = "layer_norm"
+    use_bias: bool = True
+    gated_feed_forward: bool = False
+    initialization: str = "fixed"
 
     def __post_init__(self) -> None:
         """Check every value, and store it as a plain int, float or str."""
@@ -145,15 +151,16 @@ class BertConfig:
     def from_json(
         cls, source: "str | os.PathLike[str] | Mapping[str, Any]", dialect: str | None = None
     ) -> "BertConfig":
-        """Read Google's `bert_config.json` or Hugging Face's `config.json`.
+        """Read Google's `bert_config.json`, Hugging Face's `config.json` or our own.
 
-        Keys that do not concern the encoder are ignored. A missing key has the dialect's default, e.g.
-        `type_vocab_size=16` at Google.
+        Keys that do not concern the encoder are ignored. The variants are read from a file in any dialect. A missing
+        key has the dialect's default, e.g. `type_vocab_size=16` at Google.
 
         Args:
             source: a path, JSON text, or the parsed dict.
-            dialect: "hugging_face" or "google". Defaults to "hugging_face" if the file has a key that only Hugging Face
-                writes, otherwise to "google".
+            dialect: "hugging_face", "google" or "kerasbert". Defaults to "kerasbert" if that is the file's
+                `model_type`, to "hugging_face" if the file has a key that only Hugging Face writes, otherwise to
+                "google".
 
         Raises:
             BadInputError: the file does not exist, is not a JSON object, describes an architecture other than BERT, or
@@ -165,10 +172,10 @@ class BertConfig:
             >>> BertConfig.from_json('{"model_type": "bert", "hidden_act": "gelu"}').hidden_act
             'gelu_erf'
         """
-        values, origin = _read_json(source)
+        values, origin = read_json(source)
         if dialect is None:
-            dialect = "hugging_face" if any(key in values for key in _HUGGING_FACE_KEYS) else "google"
-        check_choice("dialect", dialect, _DIALECTS)
+            dialect = dialect_of(values)
+        check_choice("dialect", dialect, DIALECTS)
         names = {field.name for field in dataclasses.fields(cls)}
         if not names & values.keys() and "model_type" not in values:
             raise BadInputError(
@@ -176,39 +183,46 @@ class BertConfig:
                 f"Received: {origin} with keys {sorted(values)[:10]}. "
                 "Use the model's `config.json` or `bert_config.json`."
             )
-        _refuse_other_architectures(values, origin)
+        if dialect != OWN_DIALECT:
+            refuse_other_architectures(values, origin)
         known = {name: values[name] for name in names & values.keys()}
         if dialect == "google":
             known.setdefault("type_vocab_size", 16)
-        else:
+        elif dialect == "hugging_face":
             known.setdefault("hidden_act", "gelu")
         try:
-            if "hidden_act" in known:
-                known["hidden_act"] = _activation_of(known["hidden_act"], dialect)
+            if "hidden_act" in known and dialect != OWN_DIALECT:
+                known["hidden_act"] = activation_of(known["hidden_act"], dialect)
             return cls(**known)
         except BadInputError as error:
             raise BadInputError(f"{origin}: {error}") from None
 
-    def to_json(self, path: "str | os.PathLike[str] | None" = None, dialect: str = "hugging_face") -> str:
-        """Return the config as JSON text in one of the two dialects, and optionally write it to a file.
+    def to_json(self, path: "str | os.PathLike[str] | None" = None, dialect: str | None = None) -> str:
+        """Return the config as JSON text in one of the dialects, and optionally write it to a file.
 
         Args:
             path: a file to write to. None writes no file.
-            dialect: "hugging_face" or "google".
+            dialect: "hugging_face", "google" or "kerasbert". By default, "hugging_face" if it can express the encoder,
+                otherwise "kerasbert".
 
         Raises:
-            BadInputError: the dialect has no name for the activation.
+            BadInputError: the dialect cannot express a variant of the encoder, or has no name for the activation.
 
         Example:
             >>> json.loads(BertConfig(hidden_act="gelu_erf").to_json())["hidden_act"]
             'gelu'
         """
-        check_choice("dialect", dialect, _DIALECTS)
+        dialect = self.dialect if dialect is None else check_choice("dialect", dialect, DIALECTS)
         values = self.to_dict()
-        values["hidden_act"] = self._activation_in(dialect)
+        if dialect == OWN_DIALECT:
+            values["model_type"] = OWN_DIALECT
+        else:
+            self.check_plain(dialect)
+            values["hidden_act"] = activation_in(dialect, self.hidden_act)
+            values = {name: value for name, value in values.items() if not self._is_left_out(name, value)}
         if dialect == "hugging_face":
             values |= {"model_type": "bert", "position_embedding_type": "absolute"}
-        elif self.layer_norm_eps == 1e-12:
+        elif dialect == "google" and self.layer_norm_eps == 1e-12:
             del values["layer_norm_eps"]  # Google's code has no such key, and always uses 1e-12.
         text = json.dumps(values, indent=2, sort_keys=True) + "\n"
         if path is not None:
@@ -216,18 +230,37 @@ class BertConfig:
                 aside.write_text(text, encoding="utf-8")
         return text
 
-    def _activation_in(self, dialect: str) -> str:
-        """Return the dialect's name for `hidden_act`."""
-        for theirs, ours in _ACTIVATIONS_READ[dialect].items():
-            if ours == self.hidden_act:
-                return theirs
-        if dialect == "google" and self.hidden_act == GELU_ERF:
-            return GELU_ERF  # Google's reader refuses this name, instead of silently computing the tanh form.
-        raise BadInputError(
-            f"`hidden_act` must be one of {sorted(set(_ACTIVATIONS_READ[dialect].values()))} to be written in the "
-            f"{dialect} dialect. Received: hidden_act={self.hidden_act!r}. "
-            "Save such a model with `model.save('NAME.keras')`."
-        )
+    @property
+    def variants(self) -> dict[str, Any]:
+        """The fields that make the encoder another one than a plain BERT of the same sizes, with their values."""
+        return {name: getattr(self, name) for name in _VARIANTS if getattr(self, name) != getattr(BertConfig, name)}
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that can express the encoder: "hugging_face" if possible, otherwise "kerasbert"."""
+        is_plain = not self.variants and has_name("hugging_face", self.hidden_act)
+        return "hugging_face" if is_plain else OWN_DIALECT
+
+    def check_plain(self, format: str) -> None:
+        """Check that the encoder is a plain BERT, for a format that cannot express variants.
+
+        Args:
+            format: the format's name, for the message.
+
+        Raises:
+            BadInputError: the encoder has variants.
+        """
+        if self.variants:
+            received = ", ".join(f"{name}={value!r}" for name, value in self.variants.items())
+            raise BadInputError(
+                f"The encoder must be a plain BERT in the format {format!r}, which cannot express variants. "
+                f"Received: {received}. Use the format 'kerasbert'."
+            )
+
+    @staticmethod
+    def _is_left_out(name: str, value: Any) -> bool:
+        """Whether a field is not written in other libraries' dialects, because it has its default there."""
+        return name in (*_VARIANTS, *_OWN_FIELDS) and value == getattr(BertConfig, name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a new dict, such that `BertConfig(**config.to_dict()) == config`."""
@@ -251,6 +284,10 @@ class BertConfig:
         return dataclasses.replace(self, **changes)
 
 
+def _one_of(*choices: str) -> Callable[[str, Any], str]:
+    return lambda name, value: check_choice(name, value, choices)
+
+
 _CHECKS = {
     "vocab_size": check_positive_integer,
     "hidden_size": check_positive_integer,
@@ -264,66 +301,13 @@ _CHECKS = {
     "type_vocab_size": check_positive_integer,
     "initializer_range": check_positive_number,
     "layer_norm_eps": check_positive_number,
+    "norm_placement": _one_of(*NORM_PLACEMENTS, "deepnorm"),
+    "norm_type": _one_of(*NORM_TYPES),
+    "use_bias": check_flag,
+    "gated_feed_forward": check_flag,
+    "initialization": _one_of(*INITIALIZATIONS),
 }
-
-
-def _activation_of(name: Any, dialect: str) -> Any:
-    """Return our name for a dialect's activation. Values that are not names are left for the config to refuse."""
-    table = _ACTIVATIONS_READ[dialect]
-    if not isinstance(name, str) or name in (GELU_TANH, GELU_ERF):
-        return name
-    if name not in table and dialect == "hugging_face":
-        # Some of Hugging Face's names mean another function in Keras, e.g. "leaky_relu" with another slope.
-        raise BadInputError(
-            f"`hidden_act` must be one of {sorted(table)} in a Hugging Face config. Received: hidden_act={name!r}. "
-            "Use a checkpoint with one of these activations."
-        )
-    return table.get(name, name)
-
-
-def _read_json(source: Any) -> tuple[dict[str, Any], str]:
-    """Return the parsed object, and a name for it in messages."""
-    if isinstance(source, Mapping):
-        return dict(source), "the given config"
-    if isinstance(source, str) and source.lstrip().startswith("{"):
-        text, origin = source, "the given JSON text"
-    else:
-        origin = str(source)
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInputError(
-                f"The config must be a readable JSON file. Received: {origin} ({error}). Check the path."
-            ) from error
-    try:
-        values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(
-            f"The config must be JSON. Received: {origin} ({error}). Correct the file or copy it again."
-        ) from error
-    if not isinstance(values, dict):
-        raise BadInputError(
-            f"The config must be a JSON object. Received: {origin} with a {type(values).__name__}. "
-            "Use the model's `config.json` or `bert_config.json`."
-        )
-    return values, origin
-
-
-def _refuse_other_architectures(values: Mapping[str, Any], origin: str) -> None:
-    """Raise an error if the config describes a model other than BERT with the same field names."""
-    architectures = values.get("architectures") or ["BertModel"]
-    refused = {
-        "model_type": values.get("model_type", "bert") != "bert",
-        "architectures": "model_type" not in values and not any(str(name).startswith("Bert") for name in architectures),
-        "position_embedding_type": values.get("position_embedding_type", "absolute") not in ("absolute", None),
-        "is_decoder": bool(values.get("is_decoder")),
-        "add_cross_attention": bool(values.get("add_cross_attention")),
-        # ALBERT's and ELECTRA's factorized word embedding.
-        "embedding_size": values.get("embedding_size", values.get("hidden_size")) != values.get("hidden_size"),
-    }
-    for key, is_refused in refused.items():
-        if is_refused:
-            raise BadInputError(
-                f"The config must describe a BERT encoder: model_type 'bert', absolute positions, no decoder. "
-                f"Received: {origin} with {key}={values[key]!r}. Use a BERT checkpoint instead of this one."
-            )
+# The variants of the encoder: what makes it compute something else than a plain BERT of the same sizes.
+_VARIANTS = ("norm_placement", "norm_type", "use_bias", "gated_feed_forward")
+# Fields that other libraries do not know and need not know: they only concern new weights.
+_OWN_FIELDS = ("initialization",)

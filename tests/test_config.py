@@ -12,6 +12,13 @@ from kerasbert.errors import BadInputError
 
 # google-research/bert README and the Hugging Face files of the same models.
 _BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+# What a plain BERT does not have.
+VARIANTS = {
+    "norm_placement": "sandwich",
+    "norm_type": "rms_norm",
+    "use_bias": False,
+    "gated_feed_forward": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,10 @@ def test_frozen_keyword_only_and_hashable():
             for field in ("initializer_range", "layer_norm_eps")
             for value in (0, -1e-12, float("nan"), float("inf"), "1e-12", None)
         ],
+        *[("norm_placement", value) for value in ("middle", None)],
+        *[("norm_type", value) for value in ("batch_norm", 3)],
+        *[("initialization", value) for value in ("zeros", 0.02)],
+        *[(field, value) for field in ("use_bias", "gated_feed_forward") for value in ("no", 1, None)],
         *[("hidden_act", value) for value in ("gelu", "no_such", "", None, 3, ["relu"])],
     ],
 )
@@ -143,15 +154,39 @@ def test_written_configs_mean_the_same_to_their_readers():
     assert json.loads(BertConfig(hidden_act="gelu_erf").to_json())["hidden_act"] == "gelu"
     google = json.loads(BertConfig().to_json(dialect="google"))
     assert google["hidden_act"] == "gelu"
-    assert google.keys() == BertConfig().to_dict().keys() - {"layer_norm_eps"}
+    assert google.keys() == BertConfig().to_dict().keys() - {"layer_norm_eps", "initialization", *VARIANTS}
     # Google's reader would compute the tanh form for "gelu", and refuses what it does not know.
     assert json.loads(BertConfig(hidden_act="gelu_erf").to_json(dialect="google"))["hidden_act"] == "gelu_erf"
 
 
 def test_an_activation_without_a_name_in_the_dialect_is_not_written(tmp_path):
     with pytest.raises(BadInputError, match=r"hidden_act='elu'"):
-        BertConfig(hidden_act="elu").to_json(tmp_path / "config.json")
+        BertConfig(hidden_act="elu").to_json(tmp_path / "config.json", dialect="hugging_face")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variant", [*({name: value} for name, value in VARIANTS.items()), {"hidden_act": "elu"}])
+def test_variants_are_written_in_our_own_dialect_only(variant, tmp_path):
+    config = BertConfig.named("bert-tiny", **variant)
+    path = tmp_path / "config.json"
+    assert BertConfig.from_json(config.to_json(path)) == BertConfig.from_json(path) == config
+    assert json.loads(path.read_text())["model_type"] == "kerasbert"
+    ((name, value),) = variant.items()
+    for dialect in ("hugging_face", "google"):
+        with pytest.raises(BadInputError, match=rf"Received: {name}={value!r}. Use the format 'kerasbert'"):
+            config.to_json(tmp_path / "other.json", dialect=dialect)
+    assert not (tmp_path / "other.json").exists()
+
+
+def test_variants_are_read_from_a_config_in_any_dialect():
+    assert BertConfig.from_json({**_BASE, **VARIANTS}).variants == VARIANTS
+    assert BertConfig().variants == {}
+
+
+@pytest.mark.parametrize("dialect", ["hugging_face", "google", "kerasbert"])
+def test_the_initialization_is_kept_in_every_dialect(dialect):
+    config = BertConfig.named("bert-tiny", initialization="fan_in")
+    assert BertConfig.from_json(config.to_json(dialect=dialect)) == config
 
 
 def test_hugging_face_reads_written_configs():

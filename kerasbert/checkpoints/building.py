@@ -12,6 +12,7 @@ import kerasbert.models
 from kerasbert.checkpoints.model_weights import assign, clear, collect, parts_present
 from kerasbert.checkpoints.stored_model import StoredModel
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, ENCODER_PARTS, is_of_backbone, weight_names
+from kerasbert.config_dialects import OWN_DIALECT
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone
 
@@ -39,7 +40,7 @@ def build_model(stored: StoredModel, dtype: Any) -> tuple[keras.Model, tuple[str
     if architecture.model != "BertBackbone":
         model = getattr(kerasbert.models, architecture.model)(model, **stored.task.arguments)
     assign(model, weights)
-    clear(model, weight_names(absent, stored.config.num_hidden_layers))
+    clear(model, weight_names(absent, stored.config))
     return model, absent
 
 
@@ -73,11 +74,16 @@ def _new_backbone(stored: StoredModel, dtype: Any) -> BertBackbone:
 
 def _collected(stored: StoredModel, arrays: dict[str, np.ndarray], parts: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The weights of some parts under our names and in our axis order, checked."""
+    if stored.format != OWN_DIALECT:
+        try:
+            stored.config.check_plain(stored.format)
+        except BadInputError as error:
+            raise BadInputError(f"{stored.origin}: {error}") from None
     layers = stored.config.num_hidden_layers
     if layers > len(arrays):  # before the list of all names is made, which may be long
         raise BadInputError(
             f"{stored.origin}: the weights must contain every layer of the config. Received: "
             f"num_hidden_layers={layers}, {len(arrays)} weights in all. Use config and weights of the same model."
         )
-    rows = weight_names(parts, layers, stored.task.projections)
+    rows = weight_names(parts, stored.config, stored.task.projections)
     return collect(arrays, rows, stored.format, stored.config, stored.task.num_labels or 1, stored.origin)

@@ -22,6 +22,7 @@ from kerasbert.checkpoints.formats.hugging_face_folder import (
     weights_file,
 )
 from kerasbert.checkpoints.formats.keras_hub import PRESET_WEIGHTS_FILE, is_preset, read_preset
+from kerasbert.checkpoints.formats.kerasbert_folder import is_own_layout, read_kerasbert
 from kerasbert.checkpoints.formats.model_garden import read_model_garden
 from kerasbert.checkpoints.formats.other_files import refuse_other_files
 from kerasbert.checkpoints.formats.sentence_transformers_folder import MODULES_FILE, read_sentence_transformers
@@ -45,7 +46,8 @@ class Checkpoint:
         config: The encoder's config.
         text_to_inputs: The preprocessing; None if there is no vocabulary or `preprocessing=False`.
         labels: The label names in the order of their ids; None if the checkpoint names none.
-        source_format: "hugging_face", "sentence_transformers", "google_tf1", "model_garden" or "keras_hub".
+        source_format: "hugging_face", "sentence_transformers", "google_tf1", "model_garden", "keras_hub" or
+            "kerasbert".
         absent: Parts that the checkpoint does not have, e.g. "pooler". `load` sets them to zeros, and `save` leaves
             them out again. They cannot be trained: if a pooler and a head are both zeros, so are their gradients.
             `load_backbone` initializes them randomly, ready for training.
@@ -79,7 +81,7 @@ def load(path: str | os.PathLike[str], preprocessing: bool = True, dtype: Any = 
 
     Args:
         path: A model folder in the layout of Hugging Face, sentence-transformers, google-research/bert (TensorFlow 1),
-            the Model Garden (TensorFlow 2) or keras-hub; or one checkpoint in a folder, e.g.
+            the Model Garden (TensorFlow 2), keras-hub or kerasbert; or one checkpoint in a folder, e.g.
             `folder/bert_model.ckpt`.
         preprocessing: Whether to read the vocabulary and the tokenizer's settings too.
         dtype: A Keras dtype policy for the model, e.g. "mixed_bfloat16". None uses Keras's default.
@@ -157,6 +159,8 @@ def read(path: Path, preprocessing: bool = True) -> StoredModel:
     restore_folder(path)
     if (path / MODULES_FILE).is_file():
         return read_sentence_transformers(path, preprocessing)
+    if is_own_layout(path):
+        return read_kerasbert(path, preprocessing)
     if _is_hugging_face(path):
         return read_hugging_face(path, preprocessing)
     if is_preset(path):

@@ -27,9 +27,7 @@ _FLOATS = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 
 def parts_present(arrays: Collection[str], format: str, parts: Iterable[str]) -> tuple[str, ...]:
     """Returns those of `parts` of which a checkpoint has at least one weight."""
-    return tuple(
-        part for part in parts if any(row.named(format) in arrays for row in weight_names([part], num_hidden_layers=1))
-    )
+    return tuple(part for part in parts if any(row.named(format) in arrays for row in weight_names([part])))
 
 
 def with_rows_of_weights(
@@ -45,7 +43,7 @@ def with_rows_of_weights(
     Returns:
         The config with the number of rows of the word embedding as `vocab_size`, and a note if it was another one.
     """
-    name = next(row.named(format) for row in weight_names(["embeddings"], 0) if row.axes == ("V", "H"))
+    name = next(row.named(format) for row in weight_names(["embeddings"]) if row.axes == ("V", "H"))
     array = arrays.get(str(name))
     if array is None or array.ndim != 2 or not len(array) or len(array) == config.vocab_size:
         return config, ()
@@ -55,7 +53,7 @@ def with_rows_of_weights(
 
 def labels_in_weights(arrays: Mapping[str, np.ndarray], format: str) -> int | None:
     """Returns the number of labels according to the bias of the classifier, or None if there is no classifier."""
-    (name,) = (row.named(format) for row in weight_names(["classifier"], 0) if row.axes == ("C",))
+    (name,) = (row.named(format) for row in weight_names(["classifier"]) if row.axes == ("C",))
     bias = arrays.get(str(name))
     return None if bias is None else bias.size
 
@@ -119,13 +117,15 @@ def extract(model: keras.Model, parts: Iterable[str], format: str, config: BertC
     """Returns a model's weights as float32, under the names and in the axis order of a format."""
     return {
         str(row.named(format)): from_ours(row, format, as_array(_variable(model, row.ours)), config)
-        for row in weight_names(parts, config.num_hidden_layers, projections_of(model))
+        for row in weight_names(parts, config, projections_of(model))
     }
 
 
 def zero_parts(model: keras.Model, parts: Iterable[str]) -> tuple[str, ...]:
     """Returns those of `parts` whose weights are all zero: the model's checkpoint did not have them."""
-    rows = {part: weight_names([part], 0, projections_of(model)) for part in parts if part not in ENCODER_PARTS}
+    rows = {
+        part: weight_names([part], projections=projections_of(model)) for part in parts if part not in ENCODER_PARTS
+    }
     return tuple(
         part
         for part, names in rows.items()

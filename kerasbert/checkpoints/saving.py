@@ -13,17 +13,24 @@ from kerasbert.checkpoints.architectures import SENTENCE_ENCODER, architecture_o
 from kerasbert.checkpoints.formats.google_checkpoint import write_google
 from kerasbert.checkpoints.formats.hugging_face_folder import write_hugging_face
 from kerasbert.checkpoints.formats.keras_hub import write_preset
+from kerasbert.checkpoints.formats.kerasbert_folder import write_kerasbert
 from kerasbert.checkpoints.formats.sentence_transformers_folder import write_sentence_transformers
 from kerasbert.checkpoints.formats.tokenizer_files import check_fits
 from kerasbert.checkpoints.model_files import is_checkpoint, model_files
 from kerasbert.checkpoints.model_weights import zero_parts
 from kerasbert.checkpoints.stored_model import OutgoingModel
+from kerasbert.config_dialects import OWN_DIALECT
 from kerasbert.errors import BadInputError
 from kerasbert.files import link_rest, restore_folder, write_folder_aside
 from kerasbert.models.backbone_task import backbone_of
 from kerasbert.preprocessing import TextToInputs
 
-_WRITERS = {"hugging_face": write_hugging_face, "google_tf1": write_google, "keras_hub": write_preset}
+_WRITERS = {
+    "hugging_face": write_hugging_face,
+    "google_tf1": write_google,
+    "keras_hub": write_preset,
+    OWN_DIALECT: write_kerasbert,
+}
 _SENTENCE_ENCODER_WRITERS = {**_WRITERS, "hugging_face": write_sentence_transformers}
 FORMATS = tuple(_WRITERS)
 
@@ -33,7 +40,7 @@ def save(
     folder: str | os.PathLike[str],
     text_to_inputs: TextToInputs | None = None,
     labels: Iterable[str] | None = None,
-    format: str = "hugging_face",
+    format: str | None = None,
     check: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes a model folder that `load` and the libraries of its layout can read.
@@ -46,15 +53,17 @@ def save(
         folder: The folder to write. It is created if it does not exist.
         text_to_inputs: The preprocessing that the model was trained with, or None to write no vocabulary.
         labels: The label names in the order of their ids.
-        format: The layout: "hugging_face" (kerasbert's own layout too, with sentence-transformers' files for a
-            `BertSentenceEncoder`), "google_tf1" or "keras_hub".
+        format: The layout: "hugging_face" (with sentence-transformers' files for a `BertSentenceEncoder`),
+            "google_tf1", "keras_hub", or "kerasbert", which only kerasbert reads. By default "hugging_face", or
+            "kerasbert" for an encoder with variants that Hugging Face's BERT does not have.
         check: Called with the temporary folder before it is put in place. An exception that it raises cancels the save.
 
     Returns:
         The path of the folder.
 
     Raises:
-        BadInputError: The model, labels and preprocessing do not fit together, or the folder has a file of the same
+        BadInputError: The model, labels and preprocessing do not fit together, the layout cannot express the model, or
+            the folder has a file of the same
             name that is not part of a model.
         OSError: The disk is full or the folder cannot be written. The folder is unchanged.
 
@@ -67,7 +76,7 @@ def save(
         >>> sorted(file.name for file in folder.iterdir())
         ['config.json', 'model.safetensors']
     """
-    if format not in _WRITERS:
+    if format is not None and format not in _WRITERS:
         raise BadInputError(f"`format` must be one of {', '.join(FORMATS)}. Received: format={format!r}.")
     names = _checked_labels(model, labels)
     final = Path(folder)
@@ -82,7 +91,7 @@ def save(
     outgoing = OutgoingModel(model, backbone.bert_config, architecture, absent, names, text_to_inputs)
     with write_folder_aside(final) as aside:
         writers = _SENTENCE_ENCODER_WRITERS if architecture == SENTENCE_ENCODER else _WRITERS
-        writers[format](aside, outgoing)
+        writers[format or outgoing.config.dialect](aside, outgoing)
         if final.is_dir():
             link_rest(final, aside, is_left_out=model_files(final))
         if check is not None:

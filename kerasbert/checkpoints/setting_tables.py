@@ -67,6 +67,14 @@ _SIZES = (
     Setting("type_vocab_size", "the number of segments"),
     Setting("initializer_range", "the initial weights of new layers"),
     Setting("layer_norm_eps", "the layer norms"),
+    Setting("initialization", "the initial weights of new layers"),
+)
+# Only in our own layout: `building.py` refuses them in others.
+_VARIANTS = (
+    Setting("norm_placement", "where the norms are"),
+    Setting("norm_type", "the norms"),
+    Setting("use_bias", "the biases"),
+    Setting("gated_feed_forward", "the feed-forward part"),
 )
 _TASK = (
     Setting("num_labels", "the number of labels"),
@@ -86,7 +94,7 @@ _ARCHITECTURE = (
 )
 # config.json of Hugging Face. Read by `BertConfig.from_json`, `task_config.py` and `hugging_face_folder.py`.
 HUGGING_FACE_CONFIG = (
-    *(*_SIZES, *_TASK, *_ARCHITECTURE),
+    *(*_SIZES, *_VARIANTS, *_TASK, *_ARCHITECTURE),
     Setting("architectures", "which heads the model has"),
     Setting("pruned_heads", "the attention heads of each block", (None, {})),
     Setting("quantization_config", "the numbers that the weights stand for", (None,)),
@@ -105,7 +113,7 @@ HUGGING_FACE_HEADS = (
 # bert_config.json of google-research/bert and of the Model Garden. Read by `BertConfig.from_json`, `task_config.py` and
 # `google_checkpoint.py`, which also keeps a sentence encoder's settings there.
 GOOGLE_CONFIG = (
-    *(*_SIZES, *_TASK, *_ARCHITECTURE),
+    *(*_SIZES, *_VARIANTS, *_TASK, *_ARCHITECTURE),
     Setting("sentence_encoder", "what follows the encoder"),
     Setting("use_relative_position", "the attention scores", (None, False)),
 )

@@ -22,6 +22,10 @@ from kerasbert.settings import PROBLEM_TYPES
 
 # Before version 4 of sentence-transformers.
 _OLD_ACTIVATION_KEY = "sbert_ce_default_activation_function"
+# The key of a sentence encoder's settings in configs that only we write.
+SENTENCE_KEY = "sentence_encoder"
+_SENTENCE_ARGUMENTS = ("pooling", "normalize", "projections")
+_OPTIONAL_SENTENCE_ARGUMENTS = ("prompts", "default_prompt_name", "similarity")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +92,34 @@ def sentence_task(arguments: Mapping[str, Any], config: BertConfig, folders: Seq
         projections.append(Projection(width, projection["units"], projection["use_bias"], folder or ""))
         width = projection["units"]
     return Task(arguments=dict(arguments), projections=tuple(projections))
+
+
+def read_sentence_settings(settings: JsonSettings, config: BertConfig) -> tuple[Task, str | None]:
+    """Reads what `sentence_settings` returned.
+
+    Args:
+        settings: The object under `SENTENCE_KEY`.
+        config: The encoder's config.
+
+    Returns:
+        The task, and the message about an invalid setting or None.
+    """
+    unknown = settings.values.keys() - {*_SENTENCE_ARGUMENTS, *_OPTIONAL_SENTENCE_ARGUMENTS}
+    try:
+        if unknown:
+            raise settings.refusal(
+                sorted(unknown)[0], "must be left out, because a sentence encoder has no such setting"
+            )
+        return sentence_task(settings.values, config), None
+    except BadInputError as error:
+        return Task(), f"{error} `load_backbone` loads the encoder alone."
+
+
+def sentence_settings(model: Any) -> dict[str, Any]:
+    """Returns the arguments of a sentence encoder, for the key `SENTENCE_KEY` of a config file."""
+    arguments = model.get_config()
+    optional = {name: arguments[name] for name in _OPTIONAL_SENTENCE_ARGUMENTS if arguments[name]}
+    return {**{name: arguments[name] for name in _SENTENCE_ARGUMENTS}, **optional}
 
 
 def task_settings(model: Any, labels: Sequence[str] | None) -> dict[str, Any]:

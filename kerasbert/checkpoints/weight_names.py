@@ -1,6 +1,7 @@
 """The table of weight names: the name of each of our weights in each format, and the order of its axes there.
 
-Every format is read and written with the same rows, so that a name cannot differ between the two. The modules in
+Every format is read and written with the same rows, so that a name cannot differ between the two. kerasbert's own
+format uses our names. Weights that only variants of the encoder have are in no other format. The modules in
 `formats/` read and write files; `model_weights.py` checks and assigns the arrays.
 
 Axes: V vocabulary, P positions, S segments, H hidden size, A = N heads * D head size (equal to H), I intermediate size,
@@ -8,12 +9,13 @@ C labels; a number is itself.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasbert.config import BertConfig
+from kerasbert.config_dialects import OWN_DIALECT
 
 # The columns of the table.
 FORMATS = ("google_tf1", "hugging_face", "model_garden", "keras_hub")
@@ -30,6 +32,7 @@ _BACKBONE_PREFIXES = {
     "hugging_face": ("embeddings.", "encoder.", "pooler."),
     "model_garden": ("_",),
     "keras_hub": ("",),
+    OWN_DIALECT: ("backbone.",),
 }
 
 
@@ -67,6 +70,8 @@ class WeightName:
 
     def named(self, format: str) -> str | None:
         """Returns the name in a format."""
+        if format == OWN_DIALECT:
+            return self.ours
         name: str | None = getattr(self, format)
         return name
 
@@ -82,6 +87,9 @@ def _row(part: str, ours: str, axes: str, *names: str | None) -> WeightName:
     path = f"backbone.{ours}" if part in BACKBONE_PARTS else ours
     return WeightName(part, path, tuple(axes.split()), *padded)
 
+
+# A plain BERT, for questions that do not depend on the number of blocks.
+_ONE_BLOCK = BertConfig(num_hidden_layers=1)
 
 # fmt: off
 _ROWS = (
@@ -165,6 +173,15 @@ _ROWS = (
          "bert/encoder/layer_{i}/output/LayerNorm/beta", "encoder.layer.{i}.output.LayerNorm.bias",
          "_transformer_layers/{i}/_output_layer_norm/beta", "transformer_layers.{i}._feedforward_layer_norm.beta"),
 
+    _row("encoder", "encoder_blocks.{i}.attention_input_norm.gamma", "H"),
+    _row("encoder", "encoder_blocks.{i}.attention_input_norm.beta", "H"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward_input_norm.gamma", "H"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward_input_norm.beta", "H"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.gate_dense.kernel", "H I"),
+    _row("encoder", "encoder_blocks.{i}.feed_forward.gate_dense.bias", "I"),
+    _row("encoder", "encoder_blocks.{i}.last_norm.gamma", "H"),
+    _row("encoder", "encoder_blocks.{i}.last_norm.beta", "H"),
+
     _row("pooler", "pooler.kernel", "H H",
          "bert/pooler/dense/kernel", "pooler.dense.weight", "_pooler_layer/kernel", "pooled_dense.kernel"),
     _row("pooler", "pooler.bias", "H",
@@ -207,25 +224,51 @@ _ROWS = (
 # fmt: on
 
 
+def _has_input_norms(config: BertConfig) -> bool:
+    return config.norm_placement in ("pre", "sandwich")
+
+
+# A part of a name -> whether the encoder has such weights.
+_CONDITIONS: dict[str, Callable[[BertConfig], bool]] = {
+    "_input_norm.": _has_input_norms,
+    "last_norm.": _has_input_norms,
+    "attention_norm.": lambda config: config.norm_placement != "pre",
+    "output_norm.": lambda config: config.norm_placement != "pre",
+    "gate_dense.": lambda config: config.gated_feed_forward,
+    ".bias": lambda config: config.use_bias,
+    ".beta": lambda config: config.use_bias and config.norm_type == "layer_norm",
+}
+
+
+def _has(row: WeightName, config: BertConfig) -> bool:
+    """Whether a model has the weight of a row. Only the encoder has variants, and only its last block a last norm."""
+    if row.part not in ENCODER_PARTS:
+        return True
+    last = f"encoder_blocks.{config.num_hidden_layers - 1}."
+    return ("last_norm." not in row.ours or last in row.ours) and all(
+        condition(config) for text, condition in _CONDITIONS.items() if text in row.ours
+    )
+
+
 def weight_names(
-    parts: Iterable[str], num_hidden_layers: int, projections: Sequence[Projection] = ()
+    parts: Iterable[str], config: BertConfig = _ONE_BLOCK, projections: Sequence[Projection] = ()
 ) -> list[WeightName]:
     """Returns the rows of some parts: those of the encoder for each block, those of a projection for each of them.
 
     Args:
         parts: "embeddings", "encoder", "pooler", "masked_lm", "next_sentence", "classifier", "span", "projections".
-        num_hidden_layers: The number of encoder blocks.
+        config: The encoder's config, whose number of blocks and variants decide which weights there are.
         projections: The projections of a sentence encoder.
 
     Example:
-        >>> [row.hugging_face for row in weight_names(["pooler"], num_hidden_layers=2)]
+        >>> [row.hugging_face for row in weight_names(["pooler"])]
         ['pooler.dense.weight', 'pooler.dense.bias']
     """
     names = []
     for part in parts:
         rows = [row for row in _ROWS if row.part == part]
         if part == "encoder":
-            names += [row.filled(i=index) for index in range(num_hidden_layers) for row in rows]
+            names += [row.filled(i=index) for index in range(config.num_hidden_layers) for row in rows]
         elif part == PROJECTIONS:
             names += [
                 row.filled(i=index, **dataclasses.asdict(projection))
@@ -235,7 +278,7 @@ def weight_names(
             ]
         else:
             names += rows
-    return names
+    return [row for row in names if _has(row, config)]
 
 
 def is_of_backbone(name: str, format: str) -> bool:

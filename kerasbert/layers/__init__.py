@@ -8,6 +8,7 @@ from kerasbert.layers.embeddings import BertEmbeddings
 from kerasbert.layers.encoder_block import EncoderBlock
 from kerasbert.layers.feed_forward import FeedForward
 from kerasbert.layers.masked_lm_head import MaskedLMHead
+from kerasbert.layers.norms import RMSNorm
 from kerasbert.layers.pair_features import PairFeatures
 from kerasbert.layers.pooling import Pooling
 from kerasbert.layers.token_layout import TokenLayout, token_layout
@@ -19,6 +20,7 @@ __all__ = [
     "MaskedLMHead",
     "PairFeatures",
     "Pooling",
+    "RMSNorm",
     "SelfAttention",
     "TokenLayout",
     "token_layout",

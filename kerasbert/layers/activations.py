@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.argument_checks import GELU_ERF, GELU_TANH
+from kerasbert.argument_checks import GELU_ERF, GELU_TANH, RELU_SQUARED
 from kerasbert.errors import BadInputError
 
 Activation = str | Callable[[Any], Any]
@@ -28,27 +28,33 @@ def gelu_erf(x: Any) -> Any:
     return ops.gelu(x, approximate=False)
 
 
-_GELU = {GELU_TANH: gelu_tanh, GELU_ERF: gelu_erf}
+@keras.saving.register_keras_serializable(package="kerasbert")
+def relu_squared(x: Any) -> Any:
+    """Compute the square of ReLU (So et al. 2021, "Primer: Searching for efficient transformers")."""
+    return ops.square(ops.relu(x))
+
+
+_OURS = {GELU_TANH: gelu_tanh, GELU_ERF: gelu_erf, RELU_SQUARED: relu_squared}
 
 
 def activation_function(activation: Activation) -> Callable[[Any], Any]:
     """Return the activation function with a name.
 
     Args:
-        activation: "gelu_tanh", "gelu_erf", the name of a Keras activation (Keras's own "gelu" is the erf form), or a
-            function, which is returned unchanged.
+        activation: "gelu_tanh", "gelu_erf", "relu_squared", the name of a Keras activation (Keras's own "gelu" is the
+            erf form), or a function, which is returned unchanged.
 
     Raises:
         BadInputError: no activation has that name.
     """
-    if isinstance(activation, str) and activation in _GELU:
-        return _GELU[activation]
+    if isinstance(activation, str) and activation in _OURS:
+        return _OURS[activation]
     try:
         return keras.activations.get(activation)
     except (TypeError, ValueError) as error:
         raise BadInputError(
-            "`activation` must be 'gelu_tanh', 'gelu_erf', the name of a Keras activation or a function. "
-            f"Received: activation={activation!r}. For example, 'relu', 'silu' or 'tanh'."
+            "`activation` must be 'gelu_tanh', 'gelu_erf', 'relu_squared', the name of a Keras activation or a "
+            f"function. Received: activation={activation!r}. For example, 'relu', 'silu' or 'tanh'."
         ) from error
 
 

@@ -6,8 +6,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
+from kerasbert.argument_checks import (
+    INITIALIZATIONS,
+    check_choice,
+    check_flag,
+    check_positive_integer,
+    check_positive_number,
+    check_rate,
+)
 from kerasbert.errors import BadInputError
+from kerasbert.layers.initial_weights import kernel_initializer
 from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, F tokens of a flat list, H hidden size, N heads, D head size = H / N
@@ -25,6 +33,10 @@ class SelfAttention(keras.layers.Layer):
         num_attention_heads: number of heads. Must divide the hidden size.
         dropout: dropout rate of the attention probabilities.
         initializer_range: standard deviation of the truncated normal initial weights.
+        use_bias: whether the projections have biases.
+        initialization: "fixed" (`initializer_range`), "fan_in", "fan_out", "fan_average" or "fan_geometric". See
+            `EncoderBlock`.
+        initializer_gain: a factor of the standard deviation of the initial kernels of value and output.
 
     Call arguments:
         hidden: hidden states `[B, T, H]`.
@@ -47,11 +59,23 @@ class SelfAttention(keras.layers.Layer):
         (1, 3, 8)
     """
 
-    def __init__(self, num_attention_heads: int, dropout: float = 0.1, initializer_range: float = 0.02, **kwargs: Any):
+    def __init__(
+        self,
+        num_attention_heads: int,
+        dropout: float = 0.1,
+        initializer_range: float = 0.02,
+        use_bias: bool = True,
+        initialization: str = "fixed",
+        initializer_gain: float = 1.0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.num_attention_heads = check_positive_integer("num_attention_heads", num_attention_heads)
         self.dropout = check_rate("dropout", dropout)
         self.initializer_range = check_positive_number("initializer_range", initializer_range)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.initialization = check_choice("initialization", initialization, INITIALIZATIONS)
+        self.initializer_gain = check_positive_number("initializer_gain", initializer_gain)
         self.supports_masking = True
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
@@ -67,15 +91,18 @@ class SelfAttention(keras.layers.Layer):
         self._head_size = hidden_size // self.num_attention_heads
         self.query = self._projection("query", hidden_size)
         self.key = self._projection("key", hidden_size)
-        self.value = self._projection("value", hidden_size)
-        self.output_dense = self._projection("output_dense", hidden_size)
+        self.value = self._projection("value", hidden_size, self.initializer_gain)
+        self.output_dense = self._projection("output_dense", hidden_size, self.initializer_gain)
         self.built = True
 
-    def _projection(self, name: str, hidden_size: int) -> keras.layers.Dense:
+    def _projection(self, name: str, hidden_size: int, gain: float = 1.0) -> keras.layers.Dense:
         """Return a new dense layer H -> H."""
         dense = keras.layers.Dense(
             hidden_size,
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            use_bias=self.use_bias,
+            kernel_initializer=kernel_initializer(
+                self.initialization, self.initializer_range, hidden_size, hidden_size, gain
+            ),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -141,4 +168,7 @@ class SelfAttention(keras.layers.Layer):
             "num_attention_heads": self.num_attention_heads,
             "dropout": self.dropout,
             "initializer_range": self.initializer_range,
+            "use_bias": self.use_bias,
+            "initialization": self.initialization,
+            "initializer_gain": self.initializer_gain,
         }

@@ -1,4 +1,4 @@
-"""Turns token ids into hidden states: word + learned position + segment, then layer norm and dropout.
+"""Turns token ids into hidden states: word + learned position + segment, then a norm and dropout.
 
 For turning text into ids, see `kerasbert.preprocessing`.
 """
@@ -8,8 +8,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasbert.argument_checks import check_positive_integer, check_positive_number, check_rate
+from kerasbert.argument_checks import (
+    NORM_TYPES,
+    check_choice,
+    check_flag,
+    check_positive_integer,
+    check_positive_number,
+    check_rate,
+)
 from kerasbert.errors import BadInputError
+from kerasbert.layers.norms import norm_layer
 from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, H hidden size
@@ -27,6 +35,8 @@ class BertEmbeddings(keras.layers.Layer):
         dropout: dropout rate after the layer norm.
         layer_norm_eps: epsilon of the layer norm.
         initializer_range: standard deviation of the truncated normal initial weights.
+        norm_type: "layer_norm" or "rms_norm".
+        use_bias: whether the layer norm has a bias.
 
     Call arguments:
         token_ids: int32 `[B, T]`.
@@ -57,6 +67,8 @@ class BertEmbeddings(keras.layers.Layer):
         dropout: float = 0.1,
         layer_norm_eps: float = 1e-12,
         initializer_range: float = 0.02,
+        norm_type: str = "layer_norm",
+        use_bias: bool = True,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -67,8 +79,10 @@ class BertEmbeddings(keras.layers.Layer):
         self.dropout = check_rate("dropout", dropout)
         self.layer_norm_eps = check_positive_number("layer_norm_eps", layer_norm_eps)
         self.initializer_range = check_positive_number("initializer_range", initializer_range)
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=self.layer_norm_eps, dtype=self.dtype_policy, name="layer_norm"
+        self.norm_type = check_choice("norm_type", norm_type, NORM_TYPES)
+        self.use_bias = check_flag("use_bias", use_bias)
+        self.layer_norm = norm_layer(
+            self.norm_type, self.layer_norm_eps, self.use_bias, self.dtype_policy, "layer_norm"
         )
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
@@ -126,6 +140,8 @@ class BertEmbeddings(keras.layers.Layer):
             "dropout": self.dropout,
             "layer_norm_eps": self.layer_norm_eps,
             "initializer_range": self.initializer_range,
+            "norm_type": self.norm_type,
+            "use_bias": self.use_bias,
         }
 
 

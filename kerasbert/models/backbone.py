@@ -34,7 +34,12 @@ class BertBackbone(FlatTokens, keras.Model):
         max_position_embeddings: maximum number of tokens of an input.
         type_vocab_size: number of segments.
         initializer_range: standard deviation of the truncated normal initial weights.
-        layer_norm_eps: epsilon of the layer norms.
+        layer_norm_eps: epsilon of the norms.
+        norm_placement: "post", "pre", "sandwich" or "deepnorm". See `BertConfig`, as for the other variants.
+        norm_type: "layer_norm" or "rms_norm".
+        use_bias: whether dense layers and layer norms have biases.
+        gated_feed_forward: whether the feed-forward networks have a gate.
+        initialization: "fixed", "fan_in", "fan_out", "fan_average" or "fan_geometric".
         dtype: a Keras dtype policy, e.g. "mixed_float16" or "bfloat16".
         name: the model's name.
         trainable: whether training updates the weights.
@@ -66,6 +71,11 @@ class BertBackbone(FlatTokens, keras.Model):
         type_vocab_size: int = 2,
         initializer_range: float = 0.02,
         layer_norm_eps: float = 1e-12,
+        norm_placement: str = "post",
+        norm_type: str = "layer_norm",
+        use_bias: bool = True,
+        gated_feed_forward: bool = False,
+        initialization: str = "fixed",
         dtype: Any = None,
         name: str | None = None,
         trainable: bool = True,
@@ -83,6 +93,11 @@ class BertBackbone(FlatTokens, keras.Model):
             type_vocab_size=type_vocab_size,
             initializer_range=initializer_range,
             layer_norm_eps=layer_norm_eps,
+            norm_placement=norm_placement,
+            norm_type=norm_type,
+            use_bias=use_bias,
+            gated_feed_forward=gated_feed_forward,
+            initialization=initialization,
         )
 
         # === Layers ===
@@ -94,6 +109,8 @@ class BertBackbone(FlatTokens, keras.Model):
             dropout=config.hidden_dropout_prob,
             layer_norm_eps=config.layer_norm_eps,
             initializer_range=config.initializer_range,
+            norm_type=config.norm_type,
+            use_bias=config.use_bias,
             dtype=dtype,
             name="embeddings",
         )
@@ -106,6 +123,11 @@ class BertBackbone(FlatTokens, keras.Model):
                 attention_dropout=config.attention_probs_dropout_prob,
                 layer_norm_eps=config.layer_norm_eps,
                 initializer_range=config.initializer_range,
+                **_norms_of_block(config, index),
+                norm_type=config.norm_type,
+                use_bias=config.use_bias,
+                gated_feed_forward=config.gated_feed_forward,
+                initialization=config.initialization,
                 dtype=dtype,
                 name=f"encoder_block_{index}",
             )
@@ -164,6 +186,23 @@ class BertBackbone(FlatTokens, keras.Model):
         """
         values = config.to_dict() if isinstance(config, BertConfig) else config
         return cls(**{**values, **kwargs})
+
+
+def _norms_of_block(config: BertConfig, index: int) -> dict[str, Any]:
+    """The arguments of a block that depend on the number of blocks.
+
+    DeepNorm is post-norm with a larger residual and smaller initial weights: alpha = (2N)^(1/4), beta = (8N)^(-1/4) for
+    N blocks of an encoder (Wang et al. 2022, figure 2).
+    """
+    blocks = config.num_hidden_layers
+    if config.norm_placement == "deepnorm":
+        return {
+            "norm_placement": "post",
+            "residual_scale": (2 * blocks) ** 0.25,
+            "initializer_gain": (8 * blocks) ** -0.25,
+        }
+    is_last = index == blocks - 1
+    return {"norm_placement": config.norm_placement, "final_norm": is_last and config.norm_placement != "post"}
 
 
 def token_inputs() -> dict[str, Any]:

@@ -120,6 +120,7 @@ def _matrices(backbone: BertBackbone) -> list[tuple[keras.Variable, int]]:
         attention, feed_forward = block.attention, block.feed_forward
         layers = [attention.query, attention.key, attention.value, attention.output_dense]
         layers += [feed_forward.intermediate_dense, feed_forward.output_dense]
+        layers += [feed_forward.gate_dense] if feed_forward.gated else []
         matrices += [(layer.kernel, 0) for layer in layers]
     return matrices
 

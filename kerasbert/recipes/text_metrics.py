@@ -67,8 +67,7 @@ def attention_of(backbone: BertBackbone, to_inputs: TextToInputs, text: str) -> 
     hidden = backbone.embeddings(inputs["token_ids"], inputs["segment_ids"])
     layers = []
     for block in backbone.encoder_blocks:
-        _, scores = block.attention(hidden, padding_mask=inputs["padding_mask"], return_attention_scores=True)
+        hidden, scores = block(hidden, padding_mask=inputs["padding_mask"], return_attention_scores=True)
         layers.append(np.round(np.asarray(scores, np.float64)[0], 4).tolist())
-        hidden = block(hidden, padding_mask=inputs["padding_mask"])
     pieces = [to_inputs.vocabulary.pieces[index] for index in inputs["token_ids"].numpy()[0]]
     return {"pieces": pieces, "attention": layers}

@@ -23,6 +23,13 @@ SIZES = {
     "type_vocab_size": 2,
     "initializer_range": 0.5,
     "layer_norm_eps": 0.1,
+    "initialization": "fan_in",
+}
+VARIANTS = {
+    "norm_placement": "deepnorm",
+    "norm_type": "rms_norm",
+    "use_bias": False,
+    "gated_feed_forward": True,
 }
 TASK = {
     "num_labels": 4,
@@ -47,6 +54,7 @@ CHANGES = {
         *("single label", "hugging_face", "config.json"),
         {
             **SIZES,
+            **VARIANTS,
             **TASK,
             **ARCHITECTURE,
             "architectures": ["BertForTokenClassification"],
@@ -68,7 +76,7 @@ CHANGES = {
     ),
     "GOOGLE_CONFIG": (
         *("single label", "google_tf1", "bert_config.json"),
-        {**SIZES, **TASK, **ARCHITECTURE, "use_relative_position": True},
+        {**SIZES, **VARIANTS, **TASK, **ARCHITECTURE, "use_relative_position": True},
     ),
     "TOKENIZER_CONFIG": (
         *("backbone", "hugging_face", "tokenizer_config.json"),

@@ -22,6 +22,7 @@ from kerasbert.checkpoints.weight_names import (
     weight_names,
 )
 from kerasbert.config import BertConfig
+from kerasbert.config_dialects import OWN_DIALECT
 
 FROZEN = Path(__file__).parent / "weight_names.json"
 CONFIG = BertConfig(
@@ -33,24 +34,27 @@ CONFIG = BertConfig(
     max_position_embeddings=9,
     type_vocab_size=3,
 )
+# Has every weight that a variant of the encoder may have.
+VARIANT = CONFIG.replace(norm_placement="sandwich", gated_feed_forward=True)
 LABELS = 5
 # The second has no bias.
 DENSE = (Projection(12, 8, True, "2_Dense"), Projection(8, 4, False, "3_Dense"))
-ROWS = weight_names((*BACKBONE_PARTS, *HEADS, PROJECTIONS), CONFIG.num_hidden_layers, DENSE)
+PARTS = (*BACKBONE_PARTS, *HEADS, PROJECTIONS)
+ROWS = weight_names(PARTS, CONFIG, DENSE)
 
 
 def names_and_shapes() -> dict[str, dict[str, str]]:
     return {
         format: {
             str(row.named(format)): " x ".join(map(str, shape_of(row, format, CONFIG, LABELS)))
-            for row in ROWS
+            for row in (weight_names(PARTS, VARIANT, DENSE) if format == OWN_DIALECT else ROWS)
             if row.named(format)
         }
-        for format in FORMATS
+        for format in (*FORMATS, OWN_DIALECT)
     }
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [*FORMATS, OWN_DIALECT])
 def test_names_and_shapes_are_as_frozen(format):
     assert names_and_shapes()[format] == json.loads(FROZEN.read_text())[format]
 

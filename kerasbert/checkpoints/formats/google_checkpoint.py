@@ -17,7 +17,13 @@ from kerasbert.checkpoints.json_settings import JsonSettings, read_json_object
 from kerasbert.checkpoints.model_weights import extract, labels_in_weights, parts_present, with_rows_of_weights
 from kerasbert.checkpoints.setting_tables import GOOGLE_CONFIG, check_settings
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
-from kerasbert.checkpoints.task_config import Task, read_task, sentence_task, task_settings
+from kerasbert.checkpoints.task_config import (
+    SENTENCE_KEY,
+    read_sentence_settings,
+    read_task,
+    sentence_settings,
+    task_settings,
+)
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS
 from kerasbert.checkpoints.wrapped_names import removed_prefixes_note, unwrapped_names
 from kerasbert.config import BertConfig
@@ -28,10 +34,6 @@ _FORMAT = "google_tf1"
 _PREFIX = "bert_model.ckpt"
 # Google's code has no heads for other models.
 _MODELS = ("BertBackbone", "BertPretrainer", "BertSequenceClassifier", "BertSpanPredictor", "BertSentenceEncoder")
-# The key of our own settings of a sentence encoder.
-_SENTENCE_KEY = "sentence_encoder"
-_SENTENCE_ARGUMENTS = ("pooling", "normalize", "projections")
-_OPTIONAL_SENTENCE_ARGUMENTS = ("prompts", "default_prompt_name", "similarity")
 
 
 def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: bool = True) -> StoredModel:
@@ -55,9 +57,9 @@ def read_google(prefix: Path, arrays: Mapping[str, np.ndarray], preprocessing: b
     architecture = architecture_of_parts(parts_present(arrays, _FORMAT, (*BACKBONE_PARTS, *HEADS)))
     settings = JsonSettings(path, values)
     task, head_problem = read_task(settings, architecture, config, labels_in_weights(arrays, _FORMAT))
-    if architecture == BACKBONE and _SENTENCE_KEY in values:
+    if architecture == BACKBONE and SENTENCE_KEY in values:
         architecture = SENTENCE_ENCODER
-        task, head_problem = _read_sentence_task(settings.section(_SENTENCE_KEY), config)
+        task, head_problem = read_sentence_settings(settings.section(SENTENCE_KEY), config)
     return StoredModel(
         format=_FORMAT,
         source_format=_FORMAT,
@@ -110,24 +112,9 @@ def write_google(folder: Path, outgoing: OutgoingModel) -> None:
         **task_settings(outgoing.model, outgoing.labels),
     }
     if outgoing.architecture == SENTENCE_ENCODER:
-        arguments = outgoing.model.get_config()
-        optional = {name: arguments[name] for name in _OPTIONAL_SENTENCE_ARGUMENTS if arguments[name]}
-        values[_SENTENCE_KEY] = {**{name: arguments[name] for name in _SENTENCE_ARGUMENTS}, **optional}
+        values[SENTENCE_KEY] = sentence_settings(outgoing.model)
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     (folder / GOOGLE_CONFIG_FILE).write_text(text, encoding="utf-8")
     write_tensorflow(folder / _PREFIX, extract(outgoing.model, outgoing.parts, _FORMAT, outgoing.config))
     if outgoing.text_to_inputs is not None:
         outgoing.text_to_inputs.save(folder)
-
-
-def _read_sentence_task(settings: JsonSettings, config: BertConfig) -> tuple[Task, str | None]:
-    """What follows the encoder of a sentence encoder, and a message about an invalid setting or None."""
-    unknown = settings.values.keys() - {*_SENTENCE_ARGUMENTS, *_OPTIONAL_SENTENCE_ARGUMENTS}
-    try:
-        if unknown:
-            raise settings.refusal(
-                sorted(unknown)[0], "must be left out, because a sentence encoder has no such setting"
-            )
-        return sentence_task(settings.values, config), None
-    except BadInputError as error:
-        return Task(), f"{error} `load_backbone` loads the encoder alone."

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasbert.argument_checks import GELU_ERF, GELU_TANH
 from kerasbert.checkpoints.architectures import BACKBONE
 from kerasbert.checkpoints.building import build_model
 from kerasbert.checkpoints.formats.tokenizer_files import (
@@ -34,7 +35,7 @@ from kerasbert.checkpoints.setting_tables import (
 )
 from kerasbert.checkpoints.stored_model import OutgoingModel, StoredModel
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, weight_names
-from kerasbert.config import GELU_ERF, GELU_TANH, BertConfig
+from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.layers.activations import activation_function
 from kerasbert.models import BertBackbone
@@ -104,7 +105,7 @@ def to_keras_hub(backbone: BertBackbone) -> Any:
         A `keras_hub.models.BertBackbone` that computes the same.
 
     Raises:
-        BadInputError: keras-hub is not installed, or the activation is not a GELU.
+        BadInputError: keras-hub is not installed, the encoder is not a plain BERT, or the activation is not a GELU.
 
     Example:
         >>> ours = BertBackbone(vocab_size=9, hidden_size=4, num_hidden_layers=1, num_attention_heads=2)
@@ -113,6 +114,7 @@ def to_keras_hub(backbone: BertBackbone) -> Any:
         (4, 1)
     """
     config = backbone.bert_config
+    config.check_plain(_FORMAT)
     theirs = _library().models.BertBackbone(
         **{name: getattr(config, ours) for ours, name in _CONFIG_KEYS.items()}, dtype=backbone.dtype_policy
     )
@@ -188,17 +190,18 @@ def write_preset(folder: Path, outgoing: OutgoingModel) -> None:
             ("model", outgoing.architecture.model, "BertBackbone"),
             ("hidden_act", config.hidden_act, GELU_TANH),
             ("layer_norm_eps", config.layer_norm_eps, 1e-12),
+            ("initialization", config.initialization, "fixed"),
             ("attention_probs_dropout_prob", config.attention_probs_dropout_prob, config.hidden_dropout_prob),
             ("split_cjk", text_to_inputs is None or text_to_inputs.tokenizer.split_cjk, True),
             ("pair_segments", text_to_inputs is None or text_to_inputs.pair_segments, True),
         )
         if value != theirs
-    }
+    } | config.variants
     if lost:
         raise BadInputError(
-            "A keras-hub preset must be a BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one dropout "
-            f"rate, split CJK characters and segments of pairs. Received: {lost}. Use format='hugging_face', or save "
-            "the `backbone` of a model."
+            "A keras-hub preset must be a plain BertBackbone with the tanh form of GELU, layer_norm_eps=1e-12, one "
+            f"dropout rate, split CJK characters and segments of pairs. Received: {lost}. "
+            f"Use format={config.dialect!r}, or save the `backbone` of a model."
         )
     library = _library()
     to_keras_hub(outgoing.model).save_to_preset(str(folder))
@@ -230,7 +233,7 @@ def _library() -> ModuleType:
 def _stored(backbone: Any, origin: str) -> StoredModel:
     """The weights and settings of keras-hub's backbone."""
     config = _config(backbone)
-    rows = weight_names(BACKBONE_PARTS, config.num_hidden_layers)
+    rows = weight_names(BACKBONE_PARTS, config)
     arrays = {str(row.keras_hub): as_array(resolve(backbone, str(row.keras_hub))) for row in rows}
     return StoredModel(
         format=_FORMAT, source_format=_FORMAT, origin=origin, config=config, architecture=BACKBONE, arrays=arrays

@@ -21,6 +21,7 @@ from kerasbert.checkpoints.setting_tables import GOOGLE_CONFIG, check_settings
 from kerasbert.checkpoints.stored_model import StoredModel
 from kerasbert.checkpoints.task_config import read_task
 from kerasbert.checkpoints.weight_names import BACKBONE_PARTS, HEADS, weight_names
+from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 
 _FORMAT = "model_garden"
@@ -170,7 +171,7 @@ def _keys(graph: _ObjectGraph, places: Mapping[str, int]) -> dict[str, str]:
     """The name in the checkpoint of each weight that it has, by the names of the weight table."""
     blocks = sum(name.startswith("_transformer_layers/") for name in places)
     keys = {}
-    for row in weight_names((*BACKBONE_PARTS, *HEADS), blocks):
+    for row in weight_names((*BACKBONE_PARTS, *HEADS), BertConfig(num_hidden_layers=max(blocks, 1))):
         name = str(row.model_garden)
         for new, old in (("", ""), *_OLD_NAMES.items()):
             steps = name.replace(new, old).split("/")

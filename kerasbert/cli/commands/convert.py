@@ -14,7 +14,7 @@ from tqdm import tqdm
     "layout",
     default="hugging_face",
     show_default=True,
-    type=click.Choice(["hugging_face", "google_tf1", "keras_hub"]),
+    type=click.Choice(["hugging_face", "google_tf1", "keras_hub", "kerasbert"]),
     help="Layout to write.",
 )
 def convert(source: str, destination: str, layout: str) -> None:
