@@ -18,6 +18,7 @@ from kerasbert.data.stable_split import is_held_out, stable_fraction, stable_spl
 from kerasbert.data.tables.labelled import LabelledTexts, read_labelled, read_texts
 from kerasbert.data.tables.labelled_dataset import labelled_dataset
 from kerasbert.data.tables.labels import Labels
+from kerasbert.data.tables.questions import AskedQuestions, read_questions
 from kerasbert.data.tables.table_format import TableFormat
 from kerasbert.data.tables.tagged import TaggedTexts, read_tagged
 from kerasbert.data.text_files import find_text_files
@@ -25,6 +26,7 @@ from kerasbert.settings import PROBLEM_TYPES
 
 __all__ = [
     "PROBLEM_TYPES",
+    "AskedQuestions",
     "CorpusReport",
     "LabelledTexts",
     "Labels",
@@ -45,6 +47,7 @@ __all__ = [
     "read_labelled",
     "read_lines",
     "read_pairs",
+    "read_questions",
     "read_tagged",
     "read_texts",
     "segment_pairs",

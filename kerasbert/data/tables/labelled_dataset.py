@@ -61,6 +61,54 @@ def labelled_dataset(
         )
     lengths = tf.add_n([tf.strings.length(column) for column in columns])
     all_targets = None if targets is None else tf.constant(targets)
+
+    def make_batch(rows: tf.Tensor) -> Any:
+        chosen = tuple(tf.gather(column, rows) for column in columns)
+        inputs = to_inputs(chosen if len(chosen) == 2 else chosen[0])
+        return inputs if all_targets is None else (inputs, tf.gather(all_targets, rows))
+
+    return row_batches(
+        num_rows,
+        lengths,
+        make_batch,
+        batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        start_batch=start_batch,
+        length_window=length_window,
+        epochs=epochs,
+    )
+
+
+def row_batches(
+    num_rows: int,
+    lengths: tf.Tensor,
+    make_batch: Callable[[tf.Tensor], Any],
+    batch_size: int,
+    *,
+    seed: int = 0,
+    shuffle: bool = False,
+    start_batch: int = 0,
+    length_window: int = 1,
+    epochs: int | None = 1,
+) -> tf.data.Dataset:
+    """Returns batches of numbered rows, in the order and with the options of `labelled_dataset`.
+
+    Args:
+        num_rows: the number of rows.
+        lengths: their lengths, to sort by, [num_rows].
+        make_batch: maps the numbers of a batch's rows, int64 [B], to the batch, in the graph.
+        batch_size: as for `labelled_dataset`, like all other arguments.
+        seed: random seed.
+        shuffle: whether each epoch has a different order.
+        start_batch: number of the first batch.
+        length_window: number of batches whose rows are sorted by length.
+        epochs: number of passes.
+
+    Example:
+        >>> [rows.numpy().tolist() for rows in row_batches(3, tf.constant([5, 2, 9]), lambda rows: rows, 2)]
+        [[0, 1], [2]]
+    """
     order_seed = tf.constant(seed_for(seed, "order of rows"), tf.int64)
 
     def rows_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -68,11 +116,6 @@ def labelled_dataset(
         if shuffle:
             rows = tf.random.experimental.stateless_shuffle(rows, tf.stack([order_seed, epoch]))
         return tf.data.Dataset.from_tensor_slices(rows)
-
-    def make_batch(_: tf.Tensor, rows: tf.Tensor) -> Any:
-        chosen = tuple(tf.gather(column, rows) for column in columns)
-        inputs = to_inputs(chosen if len(chosen) == 2 else chosen[0])
-        return inputs if all_targets is None else (inputs, tf.gather(all_targets, rows))
 
     batches = resumable_batches(
         rows_of_epoch,
@@ -86,7 +129,7 @@ def labelled_dataset(
     )
     options = tf.data.Options()
     options.deterministic = True
-    dataset = batches.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = batches.map(lambda _, rows: make_batch(rows), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
