@@ -32,7 +32,7 @@ from kerasbert_tfx.components.vertex_tuner import VertexTuner
 from kerasbert_tfx.evaluation import evaluation_views
 from kerasbert_tfx.records.fingerprints import setting_fingerprint
 from kerasbert_tfx.records.input_files import folder_and_pattern
-from kerasbert_tfx.records.labelled_records import Columns
+from kerasbert_tfx.records.labelled_records import TASKS, Columns
 from kerasbert_tfx.vertex.tuning_job import TrialJobs
 from kerasbert_tfx.vertex.vertex_settings import check_place
 
@@ -92,6 +92,11 @@ def _checked_columns(settings: FineTuneSettings) -> Columns:
         raise BadInputError(
             "Training must start from a model, or from random weights with a vocabulary. Received: no `start_from` "
             "and no `vocabulary`. Set one of them."
+        )
+    if settings.task not in TASKS:
+        raise BadInputError(
+            f"The pipeline trains models for {', '.join(TASKS)}. Received: task={settings.task!r}. "
+            "Set `task` to one of these, or use `kerasbert fine-tune`, which has every task."
         )
     return Columns(
         text=settings.text_column,

@@ -1,38 +1,36 @@
-"""Fine-tuning on labelled texts or pairs: single label, multi-label, regression, or a label for each word."""
+"""Fine-tuning on labelled texts or pairs: labels or numbers of texts, tags of words, or answers to questions."""
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-import tensorflow as tf
-
 from kerasbert import checkpoints
-from kerasbert.data import Labels, ReadReport, labelled_dataset
-from kerasbert.data.tables.tagged import TaggedTexts
+from kerasbert.data import Labels, ReadReport
+from kerasbert.data.tables.questions import AskedQuestions
 from kerasbert.errors import BadInputError
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.fine_tuning_batches import measurement, training_batches
 from kerasbert.recipes.fine_tuning_model import Classifier, compiled_classifier
-from kerasbert.recipes.fine_tuning_rows import FineTuningRows, Rows, check_vocabulary, read_rows, texts_of
+from kerasbert.recipes.fine_tuning_rows import FineTuningRows, check_vocabulary, read_rows, texts_of
 from kerasbert.recipes.start import make_backbone
+from kerasbert.recipes.tasks.question_answering import check_metric, shown_answers
 from kerasbert.recipes.text_formats import note_merged_words
 from kerasbert.recipes.text_metrics import text_metrics
-from kerasbert.recipes.token_classification import TOKEN_METRICS, evaluate_tokens, piece_labels, tagged_dataset
+from kerasbert.recipes.token_classification import TOKEN_METRICS
 from kerasbert.recipes.training_precision import with_chosen_precision
 from kerasbert.run_folder import Evaluation, RunFolder
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import History, evaluate_classifier, fit, merged_adapters, on_averages, use_averages
+from kerasbert.training import History, fit, merged_adapters, on_averages, use_averages
+from kerasbert.training.answer_metrics import ANSWER_METRICS
 from kerasbert.training.evaluation import CLASSIFIER_METRICS
-
-# The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
-_LENGTH_WINDOW = 8
 
 _DEFAULT_METRICS = {
     "single_label_classification": "accuracy",
     "multi_label_classification": "micro_f1",
     "regression": "loss",
     "token_classification": "entity_f1",
+    "question_answering": "f1",
 }
 
 
@@ -84,22 +82,25 @@ def fine_tune(
     # Create targets before the model, so a label that training does not have is reported immediately.
     for split in (rows.validation, rows.final):
         split.targets(rows.labels)
+    if isinstance(rows.validation, AskedQuestions):
+        check_metric(rows.validation, monitor)
     backbone, to_inputs = make_backbone(settings, settings.sequence_length)
     check_vocabulary(settings, to_inputs, rows.train)
     note_merged_words(report, to_inputs.tokenizer, texts_of(rows.train), settings.start_from)
-    steps_per_epoch = math.ceil(len(rows.train) / settings.batch_size)
+    training = training_batches(settings, rows, to_inputs)
+    steps_per_epoch = math.ceil(training.size / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     model = compiled_classifier(settings, backbone, rows, to_inputs, steps)
     # Begin the run after everything that can fail: a run that was started accepts no other settings.
     folder.begin("fine-tune", dataclasses.asdict(settings), settings.restart)
     history = fit(
         model,
-        lambda start_batch: _training_batches(settings, rows, to_inputs, start_batch),
+        training.from_batch,
         steps,
         run_dir=folder.path,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
-        validate=on_averages(_measure(rows.validation, rows.labels, to_inputs, settings.batch_size)),
+        validate=on_averages(measurement(settings, rows.validation, rows.labels, to_inputs)),
         validate_every=steps_per_epoch,
         monitor=monitor,
         early_stopping_patience=settings.early_stopping_patience,
@@ -109,7 +110,7 @@ def fine_tune(
     use_averages(model)
     if settings.lora is not None:
         model = merged_adapters(model)
-    metrics = _measure(rows.final, rows.labels, to_inputs, settings.batch_size)(model)
+    metrics = measurement(settings, rows.final, rows.labels, to_inputs)(model)
     checkpoints.save(
         model, folder.model, text_to_inputs=to_inputs, labels=list(rows.labels.names) if rows.labels else None
     )
@@ -121,6 +122,7 @@ def fine_tune(
         "labels": list(rows.labels.names) if rows.labels and confusion is not None else None,
         "sequence_length": settings.sequence_length,
         **text_metrics(model, to_inputs, rows.train, rows.final),
+        **(shown_answers(model, rows.final, to_inputs) if isinstance(rows.final, AskedQuestions) else {}),
     }
     folder.write_evaluation(cast(Evaluation, evaluation))
     return FineTuned(model, to_inputs, rows.labels, history, metrics, folder)
@@ -132,39 +134,11 @@ def monitored_metric(settings: FineTuningSettings) -> str:
     Raises:
         BadInputError: `monitor` is not a metric of the task.
     """
-    metrics = {**CLASSIFIER_METRICS, "token_classification": TOKEN_METRICS}[settings.task]
+    of_others = {"token_classification": TOKEN_METRICS, "question_answering": ANSWER_METRICS}
+    metrics = {**CLASSIFIER_METRICS, **of_others}[settings.task]
     if settings.monitor and settings.monitor not in metrics:
         raise BadInputError(
             f"`monitor` must be a metric of the task. Received: monitor={settings.monitor!r} for {settings.task}. "
             f"Choose one of {', '.join(metrics)}."
         )
     return settings.monitor or _DEFAULT_METRICS[settings.task]
-
-
-def _training_batches(
-    settings: FineTuningSettings, rows: FineTuningRows, to_inputs: TextToInputs, start_batch: int
-) -> tf.data.Dataset:
-    """Endless shuffled batches, starting with number `start_batch`."""
-    order: dict[str, Any] = {
-        "seed": settings.seed,
-        "shuffle": True,
-        "start_batch": start_batch,
-        "length_window": _LENGTH_WINDOW,
-        "epochs": None,
-    }
-    train = rows.train
-    if isinstance(train, TaggedTexts):
-        every_piece = settings.label_pieces == "all"
-        labels = piece_labels(train, Labels(rows.labels or ()), to_inputs, every_piece)
-        return tagged_dataset(train, labels, to_inputs, settings.batch_size, **order)
-    return labelled_dataset(train.inputs, train.targets(rows.labels), to_inputs, settings.batch_size, **order)
-
-
-def _measure(
-    rows: Rows, labels: Labels | None, to_inputs: TextToInputs, batch_size: int
-) -> Callable[[Classifier], dict[str, Any]]:
-    """Returns the function that evaluates a model on some rows. It creates their dataset only once."""
-    if isinstance(rows, TaggedTexts):
-        return lambda model: evaluate_tokens(model, rows, Labels(labels or ()), to_inputs, batch_size)
-    batches = labelled_dataset(rows.inputs, rows.targets(labels), to_inputs, batch_size)
-    return lambda model: evaluate_classifier(model, batches, list(labels) if labels else None)

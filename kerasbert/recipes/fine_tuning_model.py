@@ -2,17 +2,25 @@
 
 from typing import Any
 
+from kerasbert.data.tables.questions import AskedQuestions
 from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.errors import BadInputError
-from kerasbert.models import BertBackbone, BertSequenceClassifier, BertTokenClassifier
+from kerasbert.models import BertBackbone, BertSequenceClassifier, BertSpanPredictor, BertTokenClassifier
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.fine_tuning_rows import FineTuningRows
 from kerasbert.recipes.start import make_optimizer
 from kerasbert.recipes.token_classification import piece_labels
 from kerasbert.settings import FineTuningSettings
-from kerasbert.training import add_low_rank_adapters, class_weights, compile_classifier, freeze, layer_wise_factors
+from kerasbert.training import (
+    add_low_rank_adapters,
+    class_weights,
+    compile_candidates,
+    compile_classifier,
+    freeze,
+    layer_wise_factors,
+)
 
-Classifier = BertSequenceClassifier | BertTokenClassifier
+Classifier = BertSequenceClassifier | BertTokenClassifier | BertSpanPredictor
 
 
 def compiled_classifier(
@@ -40,16 +48,26 @@ def compiled_classifier(
     freeze(model, settings.freeze_layers, settings.freeze_embeddings)
     if settings.lora is not None:
         add_low_rank_adapters(model, settings.lora)
-    loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     weights = _class_weights(settings, rows, to_inputs)
     factors = None if settings.layer_wise_decay == 1 else layer_wise_factors(model, settings.layer_wise_decay)
     optimizer = make_optimizer(settings, steps, factors)
+    if isinstance(model, BertSpanPredictor):
+        if settings.label_smoothing:
+            raise BadInputError(
+                "Label smoothing needs a task with labels. "
+                f"Received: label_smoothing={settings.label_smoothing} for {settings.task}. Remove `label_smoothing`."
+            )
+        compile_candidates(model, optimizer, jit_compile=settings.jit_compile)
+        return model
+    loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
     compile_classifier(model, optimizer, loss, weights, settings.jit_compile, settings.label_smoothing)
     return model
 
 
 def _make_model(backbone: BertBackbone, rows: FineTuningRows) -> Classifier:
     """Returns the encoder with the head of the task."""
+    if isinstance(rows.train, AskedQuestions):
+        return BertSpanPredictor(backbone)
     num_labels = len(rows.labels) if rows.labels else 1
     if isinstance(rows.train, TaggedTexts):
         return BertTokenClassifier(backbone, num_labels=num_labels)
@@ -69,6 +87,7 @@ def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs
             f"Class weights need a task with labels. Received: `class_weights` for {settings.task}. "
             "Remove `class_weights`, or use another `task`."
         )
+    targets: Any
     if isinstance(rows.train, TaggedTexts):
         targets = piece_labels(rows.train, rows.labels, to_inputs, settings.label_pieces == "all")
         task = "single_label_classification"

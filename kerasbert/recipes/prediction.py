@@ -1,5 +1,6 @@
 """Evaluation and prediction with a model folder: metrics on labelled rows, and answers for texts."""
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasbert import checkpoints
-from kerasbert.data import LabelledTexts, Labels, TaggedTexts, labelled_dataset
+from kerasbert.data import AskedQuestions, LabelledTexts, Labels, TaggedTexts, labelled_dataset
 from kerasbert.errors import BadInputError
 from kerasbert.models import (
     BertMultipleChoice,
@@ -23,10 +24,15 @@ from kerasbert.models.inference import compiled_forward
 from kerasbert.models.precision_choice import Chosen, choose_precision
 from kerasbert.preprocessing import TextToInputs
 from kerasbert.recipes.length_order import answers_in_order, order_by_length
+from kerasbert.recipes.tasks.question_answering import evaluate_answers, find_answers
 from kerasbert.recipes.tasks.word_tagging import find_entities
 from kerasbert.recipes.token_classification import evaluate_tokens
-from kerasbert.settings import ProblemType
+from kerasbert.settings import AnswerSettings, ProblemType
 from kerasbert.training import evaluate_classifier
+
+_DEFAULTS = AnswerSettings()
+# Models whose task is not one of their problem types.
+_TASKS = {BertTokenClassifier: "token_classification", BertSpanPredictor: "question_answering"}
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,11 @@ class Classifier:
     Attributes:
         model: the model.
         text_to_inputs: its preprocessing.
-        labels: its labels; None for regression.
+        labels: its labels; None for regression and question answering.
         chosen: its precision, if one was chosen.
     """
 
-    model: BertSequenceClassifier | BertTokenClassifier
+    model: BertSequenceClassifier | BertTokenClassifier | BertSpanPredictor
     text_to_inputs: TextToInputs
     labels: Labels | None
     chosen: Chosen | None = None
@@ -51,9 +57,9 @@ class Classifier:
         return cast(ProblemType, self.model.problem_type)
 
     @property
-    def is_of_tokens(self) -> bool:
-        """Whether the model labels words, not texts."""
-        return isinstance(self.model, BertTokenClassifier)
+    def task(self) -> str:
+        """The model's task, as `FineTuningSettings.task` names it."""
+        return _TASKS.get(type(self.model)) or self.problem_type
 
     @property
     def label_names(self) -> Sequence[str]:
@@ -74,21 +80,24 @@ def load_classifier(path: str | Path, precision: str | None = None, sample_texts
             the precision changes the answers too much.
     """
     loaded = checkpoints.load(path)
-    if not isinstance(loaded.model, BertSequenceClassifier | BertTokenClassifier):
+    if not isinstance(loaded.model, BertSequenceClassifier | BertTokenClassifier | BertSpanPredictor):
         kind = type(loaded.model).__name__
         raise BadInputError(
-            f"The model must label or score texts, or label words. Received: '{path}', a {kind}. "
+            f"The model must label or score texts, label words, or answer questions. Received: '{path}', a {kind}. "
             f"{_other_way(loaded.model, path)}"
         )
     if loaded.text_to_inputs is None:
         raise BadInputError(
             f"A model folder must contain its vocabulary. Received: '{path}' without one. Copy its vocab.txt there."
         )
-    model, chosen = loaded.model, None
-    if precision is not None:
-        chosen = choose_precision(model, precision, loaded.text_to_inputs, sample_texts)
-        model = chosen.reduced.model
-    return Classifier(model, loaded.text_to_inputs, Labels(loaded.labels) if loaded.labels else None, chosen)
+    classifier = Classifier(loaded.model, loaded.text_to_inputs, Labels(loaded.labels) if loaded.labels else None)
+    return classifier if precision is None else in_precision(classifier, precision, sample_texts)
+
+
+def in_precision(classifier: Classifier, precision: str, sample_texts: Sequence[str] = ()) -> Classifier:
+    """Return the model in another precision. For the arguments and errors, see `load_classifier`."""
+    chosen = choose_precision(classifier.model, precision, classifier.text_to_inputs, sample_texts)
+    return dataclasses.replace(classifier, model=chosen.reduced.model, chosen=chosen)
 
 
 def _other_way(model: keras.Model, path: str | Path) -> str:
@@ -96,7 +105,7 @@ def _other_way(model: keras.Model, path: str | Path) -> str:
     name = shlex.quote(str(path))
     if isinstance(model, BertSentenceEncoder):
         return f"For its vectors, run: kerasbert embed {name}"
-    if isinstance(model, BertSpanPredictor | BertMultipleChoice):
+    if isinstance(model, BertMultipleChoice):
         return (
             f"To ask it, export and serve it: kerasbert export {name} served/model, then kerasbert serve served/model"
         )
@@ -104,17 +113,21 @@ def _other_way(model: keras.Model, path: str | Path) -> str:
 
 
 def evaluate(
-    classifier: Classifier, rows: LabelledTexts | TaggedTexts, batch_size: int = 32, constrain_tags: bool = False
+    classifier: Classifier,
+    rows: LabelledTexts | TaggedTexts | AskedQuestions,
+    batch_size: int = 32,
+    answering: AnswerSettings = _DEFAULTS,
 ) -> dict[str, Any]:
     """Measure a classifier on labelled rows.
 
-    For the metrics, see `evaluate_classifier`, and `evaluate_tokens` for texts with tagged words.
+    For the metrics, see `evaluate_classifier`; `evaluate_tokens` for texts with tagged words; `evaluate_answers` for
+    questions.
 
     Args:
         classifier: the result of `load_classifier`.
         rows: the labelled rows.
         batch_size: number of rows in a batch.
-        constrain_tags: whether the answers of a token classifier follow the tagging scheme.
+        answering: how words are tagged and questions are answered.
 
     Raises:
         BadInputError: a label does not occur in the training rows.
@@ -127,34 +140,43 @@ def evaluate(
     labels = classifier.labels
     if isinstance(rows, TaggedTexts):
         names, to_inputs = Labels(classifier.label_names), classifier.text_to_inputs
-        return evaluate_tokens(classifier.model, rows, names, to_inputs, batch_size, constrain_tags)
+        return evaluate_tokens(classifier.model, rows, names, to_inputs, batch_size, answering.constrain_tags)
+    if isinstance(rows, AskedQuestions):
+        return evaluate_answers(classifier.model, rows, classifier.text_to_inputs, batch_size, answering)
     batches = labelled_dataset(rows.inputs, rows.targets(labels), classifier.text_to_inputs, batch_size)
     return evaluate_classifier(classifier.model, batches, list(labels) if labels else None)
 
 
 def predict(
-    classifier: Classifier, rows: LabelledTexts, batch_size: int = 32, constrain_tags: bool = False
+    classifier: Classifier,
+    rows: LabelledTexts | AskedQuestions,
+    batch_size: int = 32,
+    answering: AnswerSettings = _DEFAULTS,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one answer per row, in order: a dict with `text` (and `text_pair`), and by the model's task:
+    """Yield one answer per row, in order: a dict with `text` (and `text_pair`) or `question`, and by the model's task:
 
     * single label: `label` and its `probability`,
     * multi-label: `labels`, those with a logit of at least 0, and `probabilities` by label,
     * regression: `prediction`,
-    * token classification: the result of `find_entities`.
+    * token classification: the result of `find_entities`,
+    * question answering: the result of `find_answers`.
 
     Args:
         classifier: the result of `load_classifier`.
-        rows: the texts. Labels are ignored.
+        rows: the texts, or the questions. Labels are ignored.
         batch_size: number of rows in a batch.
-        constrain_tags: whether the answers of a token classifier follow the tagging scheme.
+        answering: how words are tagged and questions are answered.
 
     Example:
         >>> rows = read_texts(["questions.csv"])  # doctest: +SKIP
         >>> next(predict(load_classifier("runs/fine-tune/model"), rows))  # doctest: +SKIP
         {'text': 'Where is my card?', 'label': 'card_arrival', 'probability': 0.98}
     """
-    if classifier.is_of_tokens:
-        yield from _tagged_answers(classifier, rows, batch_size, constrain_tags)
+    if isinstance(rows, AskedQuestions):
+        yield from find_answers(classifier.model, classifier.text_to_inputs, rows, batch_size, answering)
+        return
+    if classifier.task == "token_classification":
+        yield from _tagged_answers(classifier, rows, batch_size, answering.constrain_tags)
         return
     forward = compiled_forward(classifier.model)
     order = order_by_length(rows.texts, batch_size, rows.pairs)

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasbert.data import LabelledTexts
-from kerasbert.data.tables.tagged import TaggedTexts
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.fine_tuning_rows import Rows
 from kerasbert.reports import vocabulary_statistics
 
 # An attention map of more tokens is unreadable.
@@ -17,9 +16,7 @@ _ATTENTION_TOKENS = 24
 _ROWS_AT_ONCE = 1024
 
 
-def text_metrics(
-    model: Any, to_inputs: TextToInputs, train: LabelledTexts | TaggedTexts, test: LabelledTexts | TaggedTexts
-) -> dict[str, Any]:
+def text_metrics(model: Any, to_inputs: TextToInputs, train: Rows, test: Rows) -> dict[str, Any]:
     """Returns the keys `lengths`, `vocabulary` and `attention` of a run's `evaluation.json`.
 
     Args:

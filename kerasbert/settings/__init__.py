@@ -8,6 +8,7 @@ from kerasbert.settings.data_check_settings import DataCheckSettings
 from kerasbert.settings.fine_tuning_settings import FineTuningParameters, FineTuningSettings
 from kerasbert.settings.inference_settings import AnswerSettings, ExportSettings, InferenceSettings
 from kerasbert.settings.pretraining_settings import PretrainingParameters, PretrainingSettings
+from kerasbert.settings.question_settings import QuestionSettings
 from kerasbert.settings.setting_info import SettingInfo, settings_of
 from kerasbert.settings.setting_types import PROBLEM_TYPES, ProblemType
 from kerasbert.settings.settings_class import Source, settings_class, settings_from
@@ -26,6 +27,7 @@ __all__ = [
     "PretrainingParameters",
     "PretrainingSettings",
     "ProblemType",
+    "QuestionSettings",
     "RunSettings",
     "SettingInfo",
     "Source",

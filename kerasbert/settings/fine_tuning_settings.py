@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field
 
+from kerasbert.settings.question_settings import QuestionSettings
 from kerasbert.settings.setting_types import (
     ClassWeights,
     Count,
@@ -15,6 +16,7 @@ from kerasbert.settings.setting_types import (
     Paths,
     Positive,
     Rate,
+    Share,
     SomeShare,
     Task,
     Text,
@@ -81,12 +83,12 @@ class FineTuningParameters(TrainingSettings, TableSettings):
     monitor: Text | None = Field(
         default=None,
         description="Validation metric that tells which epoch is best. By default, accuracy, micro_f1 (multi-label), "
-        "entity_f1 (tokens) or loss (regression).",
+        "entity_f1 (tokens), f1 (question answering) or loss (regression).",
     )
 
 
 @settings_class
-class FineTuningSettings(FineTuningParameters, RunSettings):
+class FineTuningSettings(FineTuningParameters, QuestionSettings, RunSettings):
     """The settings of `kerasbert.recipes.fine_tune` and of `kerasbert fine-tune`.
 
     Example:
@@ -101,3 +103,8 @@ class FineTuningSettings(FineTuningParameters, RunSettings):
         description="Tables to validate on during training. By default, a share of the training rows is held out.",
     )
     test: Paths = Field(default=(), description="Tables for the final metrics. By default, the validation rows.")
+    negative_window_share: Share = Field(
+        default=1.0,
+        description="Share of the windows without the answer to train on, of questions that have one (question "
+        "answering). They are chosen at random.",
+    )

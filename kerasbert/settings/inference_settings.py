@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from kerasbert.settings.setting_types import Flag, InferencePrecision, PathText
+from kerasbert.settings.question_settings import QuestionSettings
+from kerasbert.settings.setting_types import Count, Finite, Flag, InferencePrecision, PathText
 from kerasbert.settings.settings_class import settings_class
 
 
@@ -40,7 +41,7 @@ class ExportSettings(InferenceSettings):
 
 
 @settings_class
-class AnswerSettings:
+class AnswerSettings(QuestionSettings):
     """How answers are made from the outputs of a model.
 
     Example:
@@ -52,4 +53,11 @@ class AnswerSettings:
         default=False,
         description="Whether to answer with the best sequence of tags that BIO, BIOES or BILOU allow, instead of the "
         "best tag of each word (token classification). Exported models do not do this.",
+    )
+    max_answer_tokens: Count = Field(default=30, description="Maximum number of tokens of an answer to a question.")
+    answers: Count = Field(default=5, description="Number of answers to list for each question, the best one first.")
+    no_answer_threshold: Finite | None = Field(
+        default=None,
+        description="Answer a question with nothing if the score of no answer is higher than that of the best answer "
+        "by more than this. By default, every question is answered; `evaluate` uses 0 if some question has no answer.",
     )

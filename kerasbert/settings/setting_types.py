@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 # The kinds of answers that `BertSequenceClassifier` gives.
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-Task = Literal[ProblemType, "token_classification"]
+Task = Literal[ProblemType, "token_classification", "question_answering"]
 LabelPieces = Literal["first", "all"]
 Optimizer = Literal["adamw", "original", "stable_adamw", "lamb"]
 Schedule = Literal["linear", "original", "warmup_stable_decay", "one_cycle"]

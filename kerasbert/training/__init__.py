@@ -3,13 +3,14 @@
 from kerasbert.training.accumulation_ramp import AccumulationRamp
 from kerasbert.training.averaged_weights import on_averages, use_averages
 from kerasbert.training.class_weighting import ClassWeights, class_weights
-from kerasbert.training.compilation import compile_classifier, compile_pretrainer
+from kerasbert.training.compilation import compile_candidates, compile_classifier, compile_pretrainer
 from kerasbert.training.evaluation import evaluate_classifier, evaluate_pretrainer, majority_class
 from kerasbert.training.fitting import fit
 from kerasbert.training.freezing import freeze
 from kerasbert.training.large_batch_optimizers import Lamb, StableAdamW, lamb, stable_adamw
 from kerasbert.training.layer_rates import layer_wise_factors
 from kerasbert.training.losses import (
+    CandidateLoss,
     ClassWeightedLoss,
     MaskedLMLoss,
     SmoothedCrossentropy,
@@ -28,6 +29,7 @@ from kerasbert.training.schedules import LinearWarmupDecay, OneCycle, OriginalWa
 __all__ = [
     "AccumulationRamp",
     "AdamW",
+    "CandidateLoss",
     "ClassWeightedLoss",
     "ClassWeights",
     "History",
@@ -47,6 +49,7 @@ __all__ = [
     "class_weights",
     "classification_loss",
     "classification_metrics",
+    "compile_candidates",
     "compile_classifier",
     "compile_pretrainer",
     "evaluate_classifier",

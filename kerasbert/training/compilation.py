@@ -6,8 +6,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
-from kerasbert.training.losses import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training.losses import (
+    CandidateLoss,
+    ClassWeightedLoss,
+    MaskedLMLoss,
+    candidate_logits,
+    classification_loss,
+    next_sentence_loss,
+)
 
 
 def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | None = None) -> None:
@@ -89,6 +97,48 @@ def compile_classifier(
         weighted_metrics=[_classification_metric(problem_type)],
         jit_compile=chosen_jit_compile(jit_compile),
     )
+
+
+def compile_candidates(model: keras.Model, optimizer: Any, jit_compile: bool | None = None) -> None:
+    """Compile a model that chooses one of the candidates of each row, for fine-tuning.
+
+    The targets are those of `CandidateLoss`. The loss of a model with several outputs is the mean of their losses. The
+    running metrics are `loss`, and the `accuracy` of each output.
+
+    Args:
+        model: e.g. a `BertSpanPredictor`, with the targets `start_logits` and `end_logits` `[B, T]`, or a
+            `BertMultipleChoice`, with the targets `[B, C]`.
+        optimizer: e.g. `adamw(...)`.
+        jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
+
+    Example:
+        >>> from kerasbert import BertBackbone, BertConfig, BertSpanPredictor
+        >>> from kerasbert.training import adamw
+        >>> model = BertSpanPredictor(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
+        >>> compile_candidates(model, adamw(1e-4))
+        >>> model.compiled
+        True
+    """
+    names = list(model.output) if isinstance(model.output, dict) else None
+    of_each: Any = {"loss": CandidateLoss(), "weighted_metrics": [_candidate_accuracy()]}
+    if names is not None:
+        of_each = {
+            "loss": {name: CandidateLoss() for name in names},
+            "loss_weights": dict.fromkeys(names, 1 / len(names)),
+            "weighted_metrics": {name: [_candidate_accuracy()] for name in names},
+        }
+    model.compile(
+        optimizer=_with_loss_scaling(optimizer, model), **of_each, jit_compile=chosen_jit_compile(jit_compile)
+    )
+
+
+def _candidate_accuracy() -> keras.metrics.Metric:
+    """Return the share of the rows whose best candidate is the right one."""
+
+    def is_right(y_true: Any, y_pred: Any) -> Any:
+        return ops.equal(ops.argmax(y_true, axis=-1), ops.argmax(candidate_logits(y_true, y_pred), axis=-1))
+
+    return keras.metrics.MeanMetricWrapper(is_right, name="accuracy", dtype="float32")
 
 
 def chosen_jit_compile(jit_compile: bool | None) -> bool:

@@ -166,6 +166,45 @@ def _smoothed_crossentropy(labels: Any, logits: Any, label_smoothing: float) -> 
     return (1.0 - label_smoothing) * losses + label_smoothing * of_all_labels
 
 
+@keras.saving.register_keras_serializable(package="kerasbert")
+class CandidateLoss(keras.losses.Loss):
+    """Softmax cross-entropy over the candidates of each row, e.g. the tokens of a text or the choices of a question.
+
+    What is not a candidate, e.g. padding, does not take part in the softmax: a row has the same loss in every batch.
+
+    Call arguments:
+        y_true: int `[B, N]`: 1 for the right candidate, 0 for the others, and -1 for what is not a candidate.
+        y_pred: logits `[B, N]`, of any float type.
+
+    Example:
+        >>> logits, marks = keras.ops.array([[1.0, 1.0, 9.0]]), keras.ops.array([[1, 0, -1]])
+        >>> round(float(CandidateLoss()(marks, logits)), 3)
+        0.693
+    """
+
+    def __init__(self, name: str = "candidate_loss", **kwargs: Any):
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each row, float32 [B]."""
+        logits = candidate_logits(y_true, y_pred)
+        return -ops.sum(ops.cast(ops.equal(y_true, 1), "float32") * ops.log_softmax(logits), axis=-1)
+
+
+def candidate_logits(marks: Any, logits: Any) -> Any:
+    """Return logits `[B, N]` in float32, very low for what is not a candidate.
+
+    Args:
+        marks: int `[B, N]`, less than 0 for what is not a candidate.
+        logits: `[B, N]`.
+
+    Example:
+        >>> float(candidate_logits(keras.ops.array([[0, -1]]), keras.ops.array([[2.0, 2.0]]))[0, 0])
+        2.0
+    """
+    return ops.where(ops.less(marks, 0), -1e9, ops.cast(logits, "float32"))
+
+
 def next_sentence_loss() -> keras.losses.Loss:
     """Return the loss for logits `[B, 2]` and labels `[B]`, 0 (is next) or 1 (random): weighted mean cross-entropy.
 

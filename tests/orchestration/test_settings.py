@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from kerasbert.errors import BadInputError
-from kerasbert.settings import FineTuningSettings, PretrainingSettings, settings_of
+from kerasbert.settings import FineTuningSettings, PretrainingSettings, QuestionSettings, settings_of
+from kerasbert_pipelines.fine_tune import create_pipeline
 from kerasbert_pipelines.settings import FineTuneSettings, PretrainSettings, read_settings
 
 
@@ -238,4 +239,12 @@ def test_settings_that_pipelines_and_recipes_share_are_identical(pipeline: type,
         "validate_every" if recipe is PretrainingSettings else "task",
     } <= shared
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
-    assert theirs.keys() - ours.keys() <= {"output", "restart", "held_out", "train", "validation", "test", *places}
+    of_runs = {"output", "restart", "held_out", "train", "validation", "test", *places}
+    of_tasks_without_pipeline = {*settings_of(QuestionSettings), "negative_window_share"}
+    assert theirs.keys() - ours.keys() <= of_runs | of_tasks_without_pipeline
+
+
+def test_a_task_of_the_command_only_is_refused_by_the_pipeline() -> None:
+    settings = FineTuneSettings(data="rows.json", start_from="bert", task="question_answering")
+    with pytest.raises(BadInputError, match="use `kerasbert fine-tune`"):
+        create_pipeline(settings)

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from kerasbert.errors import BadInputError
-from kerasbert.training import ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
+from kerasbert.training import CandidateLoss, ClassWeightedLoss, MaskedLMLoss, classification_loss, next_sentence_loss
 
 pytestmark = pytest.mark.backend
 
@@ -111,3 +111,16 @@ def test_label_smoothing_is_refused_where_there_are_no_labels():
         classification_loss("regression", label_smoothing=0.1)
     with pytest.raises(BadInputError, match=r"Received: label_smoothing=1\.0\. "):
         classification_loss("single_label_classification", label_smoothing=1.0)
+
+
+def test_candidate_loss_is_the_cross_entropy_over_the_candidates_of_a_row():
+    logits = np.array([[1.0, 2.0, 9.0], [0.5, -1.0, 3.0]], "float32")
+    marks = np.array([[0, 1, -1], [1, 0, 0]])
+    losses = [np.log(1 + np.exp(-1.0)), softmax_cross_entropy(np.array(0), logits[1])]
+    assert float(CandidateLoss()(marks, logits)) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_candidate_loss_is_unchanged_by_padding():
+    marks, logits = np.array([[0, 1, 0]]), np.array([[1.0, 2.0, 3.0]], "float32")
+    padded_marks, padded_logits = np.array([[0, 1, 0, -1, -1]]), np.array([[1.0, 2.0, 3.0, 50.0, 7.0]], "float32")
+    assert float(CandidateLoss()(padded_marks, padded_logits)) == float(CandidateLoss()(marks, logits))

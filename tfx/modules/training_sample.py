@@ -4,17 +4,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasbert.data import LabelledTexts, labelled_dataset
-from kerasbert.data.tables.tagged import TaggedTexts
+from kerasbert.data import labelled_dataset
 from kerasbert.files import write_aside
 from kerasbert.preprocessing import TextToInputs
+from kerasbert.recipes.fine_tuning_rows import Rows
 
 SAMPLE_FILE = "training_sample.jsonl"
 _MOST_TEXTS = 2000
 _BATCH_SIZE = 64
 
 
-def write_training_sample(folder: Path, splits: Sequence[LabelledTexts | TaggedTexts], to_inputs: TextToInputs) -> None:
+def write_training_sample(folder: Path, splits: Sequence[Rows], to_inputs: TextToInputs) -> None:
     """Writes texts and their ids, as computed by the same dataset as in training.
 
     Args:

@@ -20,7 +20,7 @@ REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
 TOKENS = "token_classification"
 UNLABELLED = "unlabelled"
-TASKS = (*PROBLEM_TYPES, TOKENS, UNLABELLED)
+TASKS = (*PROBLEM_TYPES, TOKENS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,10 @@ class Columns:
     tag_column: str | int | None = None
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
+        known = (*TASKS, UNLABELLED)
+        if self.task not in known:
             raise BadInputError(
-                f"`task` must be one of {', '.join(TASKS)}. Received: task={self.task!r}. Use one of them."
+                f"`task` must be one of {', '.join(known)}. Received: task={self.task!r}. Use one of them."
             )
         _ = self.table_format  # It checks its values.
         named = [name for name in (self.text, self.pair, self.label if self.is_labelled else None) if name]

@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from kerasbert.cli.options.run_options import echo_metrics
-from kerasbert.cli.options.settings_options import settings_options
-from kerasbert.cli.options.table_options import format_of, table_options
+from kerasbert.cli.options.settings_options import settings_options, taken_settings
+from kerasbert.cli.options.table_options import table_options
 from kerasbert.cli.reading_progress import echo_precision, echo_warning
-from kerasbert.settings import AnswerSettings, InferenceSettings
+from kerasbert.settings import AnswerSettings, InferenceSettings, TableSettings
 
 
 @click.command()
@@ -26,29 +26,26 @@ def evaluate(
     output: str | None,
     batch_size: int,
     precision: str,
-    constrain_tags: bool,
-    **columns: Any,
+    **values: Any,
 ) -> None:
-    """Evaluate the fine-tuned MODEL (a folder) on labelled TABLES, or on files of tagged words.
+    """Evaluate the fine-tuned MODEL (a folder) on labelled TABLES, or on files of tagged words or of questions.
 
     \b
     Example:
       kerasbert evaluate runs/fine-tune/model test.csv --output metrics.json
       kerasbert evaluate runs/tagger/model test.conll
+      kerasbert evaluate runs/questions/model dev-v2.0.json
     """
-    from kerasbert.data import ReadReport, read_labelled, read_tagged
+    from kerasbert.data import ReadReport
     from kerasbert.files import write_aside
     from kerasbert.recipes import evaluate as measure
+    from kerasbert.recipes.fine_tuning_rows import read_task_rows
     from kerasbert.recipes.prediction import load_classifier
 
     classifier = load_classifier(model, precision=precision)
     report = ReadReport()
-    shared: dict[str, Any] = {"report": report, "table_format": format_of(columns)}
-    if classifier.is_of_tokens:
-        rows: Any = read_tagged(tables, columns["text_column"], columns["label_column"], **shared)
-    else:
-        rows = read_labelled(tables, problem_type=classifier.problem_type, **shared, **columns)
-    metrics = measure(classifier, rows, batch_size, constrain_tags)
+    rows = read_task_rows(classifier.task, tables, taken_settings(TableSettings, values), report)
+    metrics = measure(classifier, rows, batch_size, taken_settings(AnswerSettings, values))
     echo_warning(report)
     echo_precision(classifier.chosen)
     echo_metrics(f"On {len(rows)} rows:", metrics)

@@ -1,4 +1,4 @@
-"""`kerasbert fine-tune`: trains a classifier, a regression model or a token classifier on labelled tables."""
+"""`kerasbert fine-tune`: trains a model for any task on labelled tables."""
 
 from typing import Any
 
@@ -17,7 +17,8 @@ _DATA = ("task", "validation", "validation_share", "test")
 @settings_options(FineTuningSettings, *RUN_SETTINGS, *_DATA)
 @settings_options(FineTuningSettings, *settings_of(FineTuningSettings), without=("train", *RUN_SETTINGS, *_DATA))
 def fine_tune(**values: Any) -> None:
-    """Fine-tune a BERT on TRAIN: CSV, TSV or JSONL files, plain or gzipped, with a text column and a label column.
+    """Fine-tune a BERT on TRAIN: CSV, TSV or JSONL files, plain or gzipped, with a text column and a label column; or
+    files of tagged words or of questions.
 
     The run's folder then contains the model with its vocabulary and labels, the training curves and the metrics. If
     the command is interrupted, run it again: it resumes and gives the same weights.
@@ -25,6 +26,7 @@ def fine_tune(**values: Any) -> None:
     \b
     Example:
       kerasbert fine-tune train.csv --test test.csv --from runs/pretrain/model --output runs/fine-tune
+      kerasbert fine-tune train-v2.0.json --task question_answering --from bert --sequence-length 384 --output runs/qa
       kerasbert fine-tune pairs.tsv --pair-column question2 --task regression --from bert --output runs/same
     """
     from kerasbert.data import ReadReport

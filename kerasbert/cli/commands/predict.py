@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from kerasbert.cli.options.settings_options import settings_options
-from kerasbert.cli.options.table_options import format_of, table_options
-from kerasbert.cli.options.text_options import read_given_texts, text_options
+from kerasbert.cli.options.settings_options import settings_options, taken_settings
+from kerasbert.cli.options.table_options import table_options
+from kerasbert.cli.options.text_options import read_given_rows, text_options
 from kerasbert.cli.reading_progress import echo_precision, echo_warning
-from kerasbert.settings import AnswerSettings, InferenceSettings
+from kerasbert.settings import AnswerSettings, InferenceSettings, TableSettings
 
 
 @click.command()
@@ -24,30 +24,32 @@ def predict(
     model: str,
     texts: tuple[str, ...],
     files: tuple[str, ...],
-    text_column: str,
-    pair_column: str | None,
     batch_size: int,
     precision: str,
-    constrain_tags: bool,
     output: str | None,
-    **file_format: Any,
+    **values: Any,
 ) -> None:
     """Label or score TEXTS or the texts in files, or find entities in them, with the fine-tuned MODEL (a folder).
+
+    With a model that answers questions, TEXTS are a question and the text to search, in turns, and files are JSON, CSV
+    or TSV with questions.
 
     \b
     Example:
       kerasbert predict runs/fine-tune/model "Where is my card?" "It was charged twice."
+      kerasbert predict runs/questions/model "Who lives here?" "Anna lives here."
       kerasbert predict runs/fine-tune/model --file questions.csv --text-column question --output answers.jsonl
     """
     from kerasbert.data import ReadReport
     from kerasbert.files import write_aside
-    from kerasbert.recipes.prediction import load_classifier
+    from kerasbert.recipes.prediction import in_precision, load_classifier
     from kerasbert.recipes.prediction import predict as answer_rows
 
     report = ReadReport()
-    rows = read_given_texts(texts, files, text_column, pair_column, report, format_of(file_format))
-    classifier = load_classifier(model, precision=precision, sample_texts=rows.texts)
-    answers = answer_rows(classifier, rows, batch_size, constrain_tags)
+    classifier = load_classifier(model)
+    rows = read_given_rows(classifier.task, texts, files, taken_settings(TableSettings, values), report)
+    classifier = in_precision(classifier, precision, rows.texts)
+    answers = answer_rows(classifier, rows, batch_size, taken_settings(AnswerSettings, values))
     lines = (json.dumps(answer, ensure_ascii=False) for answer in answers)
     if output:
         with write_aside(output) as aside, aside.open("w", encoding="utf-8") as stream:

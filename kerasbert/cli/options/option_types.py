@@ -19,16 +19,25 @@ class WholeNumber(click.IntRange):
         return int(super().convert(number, param, ctx))
 
 
-class FiniteNumber(click.FloatRange):
-    """A finite number within a range. Unlike `click.FloatRange`, it rejects "nan" and "inf"."""
+class AnyNumber(click.ParamType):
+    """A finite number. Unlike `click.FLOAT`, it rejects "nan" and "inf"."""
+
+    name = "float"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Returns the number, or fails with a usage error."""
         try:
-            number = finite_number(value)
+            return finite_number(value)
         except ValueError:
             self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return float(super().convert(number, param, ctx))
+
+
+class FiniteNumber(click.FloatRange):
+    """A finite number within a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Returns the number, or fails with a usage error."""
+        return float(super().convert(AnyNumber().convert(value, param, ctx), param, ctx))
 
 
 # NumPy accepts seeds of 32 bits.

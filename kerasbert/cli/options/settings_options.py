@@ -1,13 +1,15 @@
 """Click options that are derived from a settings class: name, type, range, default and help text."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from kerasbert.cli.options.option_names import named_as_options
-from kerasbert.cli.options.option_types import FiniteNumber, NotEmpty, ValueFlag, WholeNumber
+from kerasbert.cli.options.option_types import AnyNumber, FiniteNumber, NotEmpty, ValueFlag, WholeNumber
 from kerasbert.settings import SettingInfo, settings_of
+
+Settings = TypeVar("Settings")
 
 # A limit that no one reaches is left out of the help text.
 _LARGE = 2**31 - 1
@@ -30,6 +32,11 @@ def settings_options(settings_class: type, *names: str, without: Iterable[str] =
         return command
 
     return decorate
+
+
+def taken_settings(settings_class: Callable[..., Settings], values: dict[str, Any]) -> Settings:
+    """Returns the settings of a class from a command's values, as far as the command has options for them."""
+    return settings_class(**{name: values[name] for name in settings_of(settings_class) if name in values})
 
 
 def _option(info: SettingInfo, infos: dict[str, SettingInfo]) -> Callable[[Any], Any]:
@@ -70,6 +77,8 @@ def _type(info: SettingInfo) -> click.ParamType:
         return click.Choice(info.choices)
     if info.kind is str:
         return NotEmpty() if info.min_length else click.Path() if info.is_path else click.STRING
+    if info.kind is float and not info.bounds:
+        return AnyNumber()
     lowest, highest = (
         info.bounds.get(closed, info.bounds.get(open_)) for closed, open_ in (("ge", "gt"), ("le", "lt"))
     )

@@ -1,11 +1,13 @@
 """Options for texts that are passed on the command line or read from files."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from kerasbert.settings import TableSettings
+
 if TYPE_CHECKING:
-    from kerasbert.data import LabelledTexts, ReadReport, TableFormat
+    from kerasbert.data import AskedQuestions, LabelledTexts, ReadReport, TableFormat
 
 
 def text_options(command: Any) -> Any:
@@ -41,6 +43,41 @@ def read_given_texts(
         return read_texts(files, text_column if _are_tables(files) else None, pair_column, report, table_format)
     readable = tuple(_readable(text) for text in texts)
     return LabelledTexts(readable, None, None, tuple(f"text {index + 1}" for index in range(len(texts))))
+
+
+def read_given_rows(
+    task: str, texts: tuple[str, ...], files: tuple[str, ...], columns: TableSettings, report: "ReadReport"
+) -> "LabelledTexts | AskedQuestions":
+    """Returns the rows from the command line or those of the files, for a model of any task.
+
+    Raises:
+        click.UsageError: If both or neither are given, or a question has no text to search.
+    """
+    from kerasbert.recipes.text_formats import table_format
+
+    if task == "question_answering":
+        return _read_given_questions(texts, files, columns, report)
+    return read_given_texts(texts, files, columns.text_column, columns.pair_column, report, table_format(columns))
+
+
+def _read_given_questions(
+    texts: tuple[str, ...], files: tuple[str, ...], columns: TableSettings, report: "ReadReport"
+) -> "AskedQuestions":
+    from kerasbert.data import AskedQuestions
+    from kerasbert.recipes.fine_tuning_rows import read_task_rows
+
+    if bool(texts) == bool(files) or len(texts) % 2:
+        raise click.UsageError(
+            "Pass either questions, each followed by the text to search, or files with --file.",
+            click.get_current_context(),
+        )
+    if files:
+        rows = read_task_rows("question_answering", files, columns, report, is_labelled=False)
+        return cast("AskedQuestions", rows)
+    readable = tuple(map(_readable, texts))
+    count = len(texts) // 2
+    places = tuple(f"question {number + 1}" for number in range(count))
+    return AskedQuestions(readable[::2], readable[1::2], None, ("",) * count, places)
 
 
 def _readable(text: str) -> str:
