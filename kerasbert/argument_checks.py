@@ -19,6 +19,8 @@ RELU_SQUARED = "relu_squared"
 # Variants of the encoder, the original BERT's first. `EncoderBlock` explains them.
 NORM_PLACEMENTS = ("post", "pre", "sandwich")
 NORM_TYPES = ("layer_norm", "rms_norm")
+POSITIONS_OF_EMBEDDINGS = ("learned", "sine", "none")
+POSITIONS_OF_ATTENTION = ("none", "relative", "t5", "alibi", "rotary")
 INITIALIZATIONS = ("fixed", "fan_in", "fan_out", "fan_average", "fan_geometric")
 
 
@@ -80,6 +82,30 @@ def check_activation(name: str, value: Any) -> str:
         f"`{name}` must be 'gelu_tanh', 'gelu_erf', 'relu_squared' or the name of a Keras activation. "
         f"Received: {name}={value!r}. For example, 'relu', 'silu' or 'tanh'."
     )
+
+
+def check_positions(position_type: str, size: int, distance: int = 128, buckets: int = 32) -> None:
+    """Check what a kind of positions requires of other arguments.
+
+    Args:
+        position_type: the kind. Only "sine", "rotary" and "t5" require something.
+        size: the hidden size for "sine", the size of an attention head for "rotary".
+        distance: for "t5", the longest distance that is told apart.
+        buckets: for "t5", the number of buckets.
+
+    Raises:
+        BadInputError: a requirement is not met.
+    """
+    if position_type in ("sine", "rotary") and size % 2:
+        raise BadInputError(
+            f"The size of {'hidden states' if position_type == 'sine' else 'attention heads'} must be even with "
+            f"position_type={position_type!r}. Received: {size}. Use an even size, e.g. heads of size 64."
+        )
+    if position_type == "t5" and (buckets % 4 or distance <= buckets // 4):
+        raise BadInputError(
+            "`relative_buckets` must be a multiple of 4, and less than 4 times `relative_distance`. "
+            f"Received: relative_buckets={buckets}, relative_distance={distance}. T5 uses 32 and 128."
+        )
 
 
 def check_flag(name: str, value: Any) -> bool:

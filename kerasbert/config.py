@@ -18,9 +18,12 @@ from kerasbert.argument_checks import (
     INITIALIZATIONS,
     NORM_PLACEMENTS,
     NORM_TYPES,
+    POSITIONS_OF_ATTENTION,
+    POSITIONS_OF_EMBEDDINGS,
     check_activation,
     check_choice,
     check_flag,
+    check_positions,
     check_positive_integer,
     check_positive_number,
     check_rate,
@@ -81,6 +84,14 @@ class BertConfig:
         initialization: variance of the initial kernels in the encoder blocks: "fixed" (from `initializer_range`), or 1
             divided by "fan_in", "fan_out", "fan_average" or "fan_geometric". Embeddings, pooler and heads always use
             `initializer_range`.
+        position_type: how the encoder knows the order of the tokens. "learned": a table of `max_position_embeddings`
+            rows, as BERT. "sine": fixed sines. "relative", "t5", "alibi", "rotary": distances within attention, see
+            `SelfAttention`. "none": not at all. All but "learned" have no weights for a position, so
+            `max_position_embeddings` is only a limit, which `resize_positions` changes.
+        relative_distance: for "relative" and "t5", the distance from which on all distances are the same.
+        relative_buckets: for "t5", the number of buckets, a multiple of 4.
+        rotary_base: for "rotary", the longest wavelength divided by 2 pi.
+        rotary_scaling: for "rotary", a divisor of positions.
 
     Raises:
         BadInputError: a value is invalid. The message states the rule, the value and a fix.
@@ -110,6 +121,11 @@ class BertConfig:
     use_bias: bool = True
     gated_feed_forward: bool = False
     initialization: str = "fixed"
+    position_type: str = "learned"
+    relative_distance: int = 128
+    relative_buckets: int = 32
+    rotary_base: float = 10000.0
+    rotary_scaling: float = 1.0
 
     def __post_init__(self) -> None:
         """Check every value, and store it as a plain int, float or str."""
@@ -121,6 +137,8 @@ class BertConfig:
                 f"Received: hidden_size={self.hidden_size}, num_attention_heads={self.num_attention_heads}. "
                 "Use a number of heads that divides the hidden size; BERT uses hidden_size / 64."
             )
+        size = self.hidden_size if self.position_type == "sine" else self.hidden_size // self.num_attention_heads
+        check_positions(self.position_type, size, self.relative_distance, self.relative_buckets)
 
     @classmethod
     def named(cls, name: str, **overrides: Any) -> "BertConfig":
@@ -306,8 +324,23 @@ _CHECKS = {
     "use_bias": check_flag,
     "gated_feed_forward": check_flag,
     "initialization": _one_of(*INITIALIZATIONS),
+    "position_type": _one_of(*dict.fromkeys((*POSITIONS_OF_EMBEDDINGS, *POSITIONS_OF_ATTENTION))),
+    "relative_distance": check_positive_integer,
+    "relative_buckets": check_positive_integer,
+    "rotary_base": check_positive_number,
+    "rotary_scaling": check_positive_number,
 }
 # The variants of the encoder: what makes it compute something else than a plain BERT of the same sizes.
-_VARIANTS = ("norm_placement", "norm_type", "use_bias", "gated_feed_forward")
+_VARIANTS = (
+    "norm_placement",
+    "norm_type",
+    "use_bias",
+    "gated_feed_forward",
+    "position_type",
+    "relative_distance",
+    "relative_buckets",
+    "rotary_base",
+    "rotary_scaling",
+)
 # Fields that other libraries do not know and need not know: they only concern new weights.
 _OWN_FIELDS = ("initialization",)

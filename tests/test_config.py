@@ -18,6 +18,11 @@ VARIANTS = {
     "norm_type": "rms_norm",
     "use_bias": False,
     "gated_feed_forward": True,
+    "position_type": "rotary",
+    "relative_distance": 9,
+    "relative_buckets": 8,
+    "rotary_base": 500.0,
+    "rotary_scaling": 2.0,
 }
 
 

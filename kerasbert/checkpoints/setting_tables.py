@@ -75,6 +75,11 @@ _VARIANTS = (
     Setting("norm_type", "the norms"),
     Setting("use_bias", "the biases"),
     Setting("gated_feed_forward", "the feed-forward part"),
+    Setting("position_type", "the order of the tokens"),
+    Setting("relative_distance", "the attention scores"),
+    Setting("relative_buckets", "the attention scores"),
+    Setting("rotary_base", "the attention scores"),
+    Setting("rotary_scaling", "the attention scores"),
 )
 _TASK = (
     Setting("num_labels", "the number of labels"),

@@ -5,7 +5,7 @@ format uses our names. Weights that only variants of the encoder have are in no 
 `formats/` read and write files; `model_weights.py` checks and assigns the arrays.
 
 Axes: V vocabulary, P positions, S segments, H hidden size, A = N heads * D head size (equal to H), I intermediate size,
-C labels; a number is itself.
+C labels, R rows and Q columns of a table of distances; a number is itself.
 """
 
 import dataclasses
@@ -179,6 +179,8 @@ _ROWS = (
     _row("encoder", "encoder_blocks.{i}.feed_forward_input_norm.beta", "H"),
     _row("encoder", "encoder_blocks.{i}.feed_forward.gate_dense.kernel", "H I"),
     _row("encoder", "encoder_blocks.{i}.feed_forward.gate_dense.bias", "I"),
+    # The vectors of distances ("relative") or the numbers of buckets ("t5").
+    _row("encoder", "encoder_blocks.{i}.attention.distance_table", "R Q"),
     _row("encoder", "encoder_blocks.{i}.last_norm.gamma", "H"),
     _row("encoder", "encoder_blocks.{i}.last_norm.beta", "H"),
 
@@ -234,6 +236,8 @@ _CONDITIONS: dict[str, Callable[[BertConfig], bool]] = {
     "last_norm.": _has_input_norms,
     "attention_norm.": lambda config: config.norm_placement != "pre",
     "output_norm.": lambda config: config.norm_placement != "pre",
+    ".position_embeddings": lambda config: config.position_type == "learned",
+    ".distance_table": lambda config: config.position_type in ("relative", "t5"),
     "gate_dense.": lambda config: config.gated_feed_forward,
     ".bias": lambda config: config.use_bias,
     ".beta": lambda config: config.use_bias and config.norm_type == "layer_norm",
@@ -297,8 +301,12 @@ def shape_of(row: WeightName, format: str, config: BertConfig, num_labels: int =
         "I": (config.intermediate_size,),
         "C": (num_labels,),
     }
+    heads = config.num_attention_heads
+    is_t5 = config.position_type == "t5"
+    sizes["R"] = (config.relative_buckets if is_t5 else 2 * config.relative_distance + 1,)
+    sizes["Q"] = (heads if is_t5 else config.hidden_size // heads,)
     if _has_heads(format):
-        sizes["A"] = (config.num_attention_heads, config.hidden_size // config.num_attention_heads)
+        sizes["A"] = (heads, config.hidden_size // heads)
     axes = tuple(reversed(row.axes)) if _is_transposed(row, format) else row.axes
     return tuple(size for axis in axes for size in (sizes[axis] if axis in sizes else (int(axis),)))
 

@@ -8,14 +8,17 @@ from keras import ops
 
 from kerasbert.argument_checks import (
     INITIALIZATIONS,
+    POSITIONS_OF_ATTENTION,
     check_choice,
     check_flag,
+    check_positions,
     check_positive_integer,
     check_positive_number,
     check_rate,
 )
 from kerasbert.errors import BadInputError
 from kerasbert.layers.initial_weights import kernel_initializer
+from kerasbert.layers.positions import position_scores, rotated
 from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, F tokens of a flat list, H hidden size, N heads, D head size = H / N
@@ -37,6 +40,14 @@ class SelfAttention(keras.layers.Layer):
         initialization: "fixed" (`initializer_range`), "fan_in", "fan_out", "fan_average" or "fan_geometric". See
             `EncoderBlock`.
         initializer_gain: a factor of the standard deviation of the initial kernels of value and output.
+        position_type: how scores depend on positions. "none": not at all. "relative": keys have a learned vector for
+            each distance (Shaw et al. 2018). "t5": a learned number for each bucket of distances and head is added
+            (Raffel et al. 2020). "alibi": the distance times a constant of the head is subtracted (Press et al. 2022).
+            "rotary": queries and keys are rotated by their positions (Su et al. 2021).
+        relative_distance: for "relative" and "t5", the distance from which on all distances are the same.
+        relative_buckets: number of buckets for "t5", a multiple of 4.
+        rotary_base: for "rotary", the longest wavelength divided by 2 pi.
+        rotary_scaling: for "rotary", a divisor of positions.
 
     Call arguments:
         hidden: hidden states `[B, T, H]`.
@@ -51,7 +62,8 @@ class SelfAttention(keras.layers.Layer):
     Raises:
         BadInputError: an argument is invalid, H is not divisible by the number of heads, or the mask is not `[B, T]`.
 
-    Source: google-research/bert, `modeling.py` (`attention_layer`). The softmax is computed in at least float32.
+    Source: google-research/bert, `modeling.py` (`attention_layer`). The softmax is computed in at least float32. The
+    formulas of the positions are in positions.py.
 
     Example:
         >>> layer = SelfAttention(num_attention_heads=2)
@@ -67,6 +79,11 @@ class SelfAttention(keras.layers.Layer):
         use_bias: bool = True,
         initialization: str = "fixed",
         initializer_gain: float = 1.0,
+        position_type: str = "none",
+        relative_distance: int = 128,
+        relative_buckets: int = 32,
+        rotary_base: float = 10000.0,
+        rotary_scaling: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -76,11 +93,16 @@ class SelfAttention(keras.layers.Layer):
         self.use_bias = check_flag("use_bias", use_bias)
         self.initialization = check_choice("initialization", initialization, INITIALIZATIONS)
         self.initializer_gain = check_positive_number("initializer_gain", initializer_gain)
+        self.position_type = check_choice("position_type", position_type, POSITIONS_OF_ATTENTION)
+        self.relative_distance = check_positive_integer("relative_distance", relative_distance)
+        self.relative_buckets = check_positive_integer("relative_buckets", relative_buckets)
+        self.rotary_base = check_positive_number("rotary_base", rotary_base)
+        self.rotary_scaling = check_positive_number("rotary_scaling", rotary_scaling)
         self.supports_masking = True
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, hidden_shape: Any) -> None:
-        """Create the four projections, each [H, H]."""
+        """Create the four projections, each [H, H], and the table of distances."""
         hidden_size = hidden_shape[-1]
         if hidden_size % self.num_attention_heads:
             raise BadInputError(
@@ -89,6 +111,18 @@ class SelfAttention(keras.layers.Layer):
                 "Use a number of heads that divides the hidden size."
             )
         self._head_size = hidden_size // self.num_attention_heads
+        check_positions(self.position_type, self._head_size, self.relative_distance, self.relative_buckets)
+        shapes = {
+            "relative": (2 * self.relative_distance + 1, self._head_size),
+            "t5": (self.relative_buckets, self.num_attention_heads),
+        }
+        self.distance_table = None
+        if self.position_type in shapes:
+            self.distance_table = self.add_weight(
+                name="distance_table",
+                shape=shapes[self.position_type],
+                initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
+            )
         self.query = self._projection("query", hidden_size)
         self.key = self._projection("key", hidden_size)
         self.value = self._projection("value", hidden_size, self.initializer_gain)
@@ -133,10 +167,18 @@ class SelfAttention(keras.layers.Layer):
         split = (batch, tokens, self.num_attention_heads, self._head_size)
         query, key, value = (ops.reshape(part, split) for part in (query, key, value))
 
+        if self.position_type == "rotary":
+            query, key = (rotated(part, self.rotary_base, self.rotary_scaling) for part in (query, key))
+
         query, key, value = (ops.transpose(part, (0, 2, 1, 3)) for part in (query, key, value))  # [B, N, T, D]
         # TensorFlow folds a transpose of the last two dimensions into the product.
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # [B, N, T, T]
         scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+        by_position = position_scores(
+            self.position_type, self.distance_table, query, tokens, self.relative_buckets, self.relative_distance
+        )
+        if by_position is not None:
+            scores = scores + ops.cast(by_position, scores.dtype)
         padding_mask = mask if padding_mask is None else padding_mask
         if padding_mask is not None:
             scores = scores + self._padding_scores(padding_mask, scores.dtype)
@@ -171,4 +213,9 @@ class SelfAttention(keras.layers.Layer):
             "use_bias": self.use_bias,
             "initialization": self.initialization,
             "initializer_gain": self.initializer_gain,
+            "position_type": self.position_type,
+            "relative_distance": self.relative_distance,
+            "relative_buckets": self.relative_buckets,
+            "rotary_base": self.rotary_base,
+            "rotary_scaling": self.rotary_scaling,
         }

@@ -1,4 +1,4 @@
-"""Turns token ids into hidden states: word + learned position + segment, then a norm and dropout.
+"""Turns token ids into hidden states: word + position + segment, then a norm and dropout.
 
 For turning text into ids, see `kerasbert.preprocessing`.
 """
@@ -10,14 +10,17 @@ from keras import ops
 
 from kerasbert.argument_checks import (
     NORM_TYPES,
+    POSITIONS_OF_EMBEDDINGS,
     check_choice,
     check_flag,
+    check_positions,
     check_positive_integer,
     check_positive_number,
     check_rate,
 )
 from kerasbert.errors import BadInputError
 from kerasbert.layers.norms import norm_layer
+from kerasbert.layers.positions import sines
 from kerasbert.layers.token_layout import TokenLayout
 
 # B batch, T tokens, H hidden size
@@ -37,6 +40,8 @@ class BertEmbeddings(keras.layers.Layer):
         initializer_range: standard deviation of the truncated normal initial weights.
         norm_type: "layer_norm" or "rms_norm".
         use_bias: whether the layer norm has a bias.
+        position_type: "learned" (a table), "sine" (Vaswani et al. 2017, multiplied by `initializer_range` so that it
+            does not drown the initial word embeddings; the hidden size must be even), or "none".
 
     Call arguments:
         token_ids: int32 `[B, T]`.
@@ -69,6 +74,7 @@ class BertEmbeddings(keras.layers.Layer):
         initializer_range: float = 0.02,
         norm_type: str = "layer_norm",
         use_bias: bool = True,
+        position_type: str = "learned",
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -81,15 +87,20 @@ class BertEmbeddings(keras.layers.Layer):
         self.initializer_range = check_positive_number("initializer_range", initializer_range)
         self.norm_type = check_choice("norm_type", norm_type, NORM_TYPES)
         self.use_bias = check_flag("use_bias", use_bias)
+        self.position_type = check_choice("position_type", position_type, POSITIONS_OF_EMBEDDINGS)
+        check_positions(self.position_type, self.hidden_size)
         self.layer_norm = norm_layer(
             self.norm_type, self.layer_norm_eps, self.use_bias, self.dtype_policy, "layer_norm"
         )
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, token_ids_shape: Any = None, segment_ids_shape: Any = None) -> None:
-        """Create the three tables and the norm."""
+        """Create the tables and the norm."""
         self.word_embeddings = self._table("word_embeddings", self.vocab_size)
-        self.position_embeddings = self._table("position_embeddings", self.max_position_embeddings)
+        is_learned = self.position_type == "learned"
+        self.position_embeddings = (
+            self._table("position_embeddings", self.max_position_embeddings) if is_learned else None
+        )
         self.segment_embeddings = self._table("segment_embeddings", self.type_vocab_size)
         self.layer_norm.build((None, None, self.hidden_size))
         self.built = True
@@ -111,18 +122,28 @@ class BertEmbeddings(keras.layers.Layer):
     ) -> Any:
         """Return hidden states [B, T, H] for token ids [B, T], or [F, H] with a layout."""
         length = checked_length(token_ids, self.max_position_embeddings)
-        positions = ops.slice(ops.convert_to_tensor(self.position_embeddings), (0, 0), (length, self.hidden_size))
+        positions = self._positions(length)
         if layout is not None:
-            positions = ops.take(positions, layout.positions, axis=0)  # [T, H] -> [F, H]
+            positions = None if positions is None else ops.take(positions, layout.positions, axis=0)  # [T, H] -> [F, H]
             token_ids = layout.to_flat(token_ids)
             segment_ids = None if segment_ids is None else layout.to_flat(segment_ids)
         # [V, H] indexed by [B, T] -> [B, T, H]; positions [T, H] are the same for all rows of the batch
         hidden = ops.take(self.word_embeddings, token_ids, axis=0)
-        if segment_ids is None:
-            hidden = hidden + (positions + ops.convert_to_tensor(self.segment_embeddings)[0])
+        first = ops.convert_to_tensor(self.segment_embeddings)[0]
+        if segment_ids is not None:
+            hidden = hidden if positions is None else hidden + positions
+            hidden = hidden + ops.take(self.segment_embeddings, segment_ids, axis=0)
         else:
-            hidden = hidden + positions + ops.take(self.segment_embeddings, segment_ids, axis=0)
+            hidden = hidden + (first if positions is None else positions + first)
         return self.dropout_layer(self.layer_norm(hidden), training=training)
+
+    def _positions(self, length: Any) -> Any:
+        """Return what is added for the positions, [T, H], or None."""
+        if self.position_type == "sine":
+            return ops.cast(sines(length, self.hidden_size) * self.initializer_range, self.compute_dtype)
+        if self.position_embeddings is None:
+            return None
+        return ops.slice(ops.convert_to_tensor(self.position_embeddings), (0, 0), (length, self.hidden_size))
 
     def compute_output_spec(self, token_ids: Any, segment_ids: Any = None, **kwargs: Any) -> Any:
         """Return [B, T, H] for [B, T] without tracing `call`: JAX cannot slice a table at an unknown length."""
@@ -142,6 +163,7 @@ class BertEmbeddings(keras.layers.Layer):
             "initializer_range": self.initializer_range,
             "norm_type": self.norm_type,
             "use_bias": self.use_bias,
+            "position_type": self.position_type,
         }
 
 

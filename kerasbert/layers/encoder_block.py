@@ -11,6 +11,7 @@ from kerasbert.argument_checks import (
     INITIALIZATIONS,
     NORM_PLACEMENTS,
     NORM_TYPES,
+    POSITIONS_OF_ATTENTION,
     check_choice,
     check_flag,
     check_positive_integer,
@@ -57,6 +58,11 @@ class EncoderBlock(keras.layers.Layer):
         initializer_gain: a factor of the standard deviation of the initial kernels of value, attention output and
             feed-forward network: DeepNorm's beta.
         final_norm: whether the block's output is normed once more: for the last block of "pre" and "sandwich".
+        position_type: "none", "relative", "t5", "alibi" or "rotary". See `SelfAttention`, as for the next four.
+        relative_distance: the distance from which on all distances are the same.
+        relative_buckets: number of buckets for "t5".
+        rotary_base: the longest wavelength divided by 2 pi.
+        rotary_scaling: a divisor of positions.
 
     Call arguments:
         hidden: hidden states `[B, T, H]`.
@@ -97,6 +103,11 @@ class EncoderBlock(keras.layers.Layer):
         residual_scale: float = 1.0,
         initializer_gain: float = 1.0,
         final_norm: bool = False,
+        position_type: str = "none",
+        relative_distance: int = 128,
+        relative_buckets: int = 32,
+        rotary_base: float = 10000.0,
+        rotary_scaling: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -116,6 +127,11 @@ class EncoderBlock(keras.layers.Layer):
         self.residual_scale = check_positive_number("residual_scale", residual_scale)
         self.initializer_gain = check_positive_number("initializer_gain", initializer_gain)
         self.final_norm = check_flag("final_norm", final_norm)
+        self.position_type = check_choice("position_type", position_type, POSITIONS_OF_ATTENTION)
+        self.relative_distance = check_positive_integer("relative_distance", relative_distance)
+        self.relative_buckets = check_positive_integer("relative_buckets", relative_buckets)
+        self.rotary_base = check_positive_number("rotary_base", rotary_base)
+        self.rotary_scaling = check_positive_number("rotary_scaling", rotary_scaling)
         self.supports_masking = True
         # Whether training computes the block again for its gradients. Not a part of the config: it changes no result.
         self.recomputes = False
@@ -128,7 +144,17 @@ class EncoderBlock(keras.layers.Layer):
         }
         has_input_norms, has_output_norms = self.norm_placement != "post", self.norm_placement != "pre"
         self.attention_input_norm = self._norm("attention_input_norm") if has_input_norms else None
-        self.attention = SelfAttention(self.num_attention_heads, self.attention_dropout, name="attention", **shared)
+        self.attention = SelfAttention(
+            self.num_attention_heads,
+            self.attention_dropout,
+            position_type=self.position_type,
+            relative_distance=self.relative_distance,
+            relative_buckets=self.relative_buckets,
+            rotary_base=self.rotary_base,
+            rotary_scaling=self.rotary_scaling,
+            name="attention",
+            **shared,
+        )
         self.attention_norm = self._norm("attention_norm") if has_output_norms else None
         self.feed_forward_input_norm = self._norm("feed_forward_input_norm") if has_input_norms else None
         self.feed_forward = FeedForward(
@@ -224,6 +250,11 @@ class EncoderBlock(keras.layers.Layer):
             "residual_scale": self.residual_scale,
             "initializer_gain": self.initializer_gain,
             "final_norm": self.final_norm,
+            "position_type": self.position_type,
+            "relative_distance": self.relative_distance,
+            "relative_buckets": self.relative_buckets,
+            "rotary_base": self.rotary_base,
+            "rotary_scaling": self.rotary_scaling,
         }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerasbert.argument_checks import POSITIONS_OF_ATTENTION, POSITIONS_OF_EMBEDDINGS
 from kerasbert.config import BertConfig
 from kerasbert.layers import BertEmbeddings, EncoderBlock, Pooling
 from kerasbert.models.flat_tokens import FlatTokens
@@ -40,6 +41,11 @@ class BertBackbone(FlatTokens, keras.Model):
         use_bias: whether dense layers and layer norms have biases.
         gated_feed_forward: whether the feed-forward networks have a gate.
         initialization: "fixed", "fan_in", "fan_out", "fan_average" or "fan_geometric".
+        position_type: "learned", "sine", "relative", "t5", "alibi", "rotary" or "none".
+        relative_distance: for "relative" and "t5", the distance from which on all distances are the same.
+        relative_buckets: for "t5", the number of buckets.
+        rotary_base: for "rotary", the longest wavelength divided by 2 pi.
+        rotary_scaling: for "rotary", a divisor of positions.
         dtype: a Keras dtype policy, e.g. "mixed_float16" or "bfloat16".
         name: the model's name.
         trainable: whether training updates the weights.
@@ -76,6 +82,11 @@ class BertBackbone(FlatTokens, keras.Model):
         use_bias: bool = True,
         gated_feed_forward: bool = False,
         initialization: str = "fixed",
+        position_type: str = "learned",
+        relative_distance: int = 128,
+        relative_buckets: int = 32,
+        rotary_base: float = 10000.0,
+        rotary_scaling: float = 1.0,
         dtype: Any = None,
         name: str | None = None,
         trainable: bool = True,
@@ -98,6 +109,11 @@ class BertBackbone(FlatTokens, keras.Model):
             use_bias=use_bias,
             gated_feed_forward=gated_feed_forward,
             initialization=initialization,
+            position_type=position_type,
+            relative_distance=relative_distance,
+            relative_buckets=relative_buckets,
+            rotary_base=rotary_base,
+            rotary_scaling=rotary_scaling,
         )
 
         # === Layers ===
@@ -111,6 +127,7 @@ class BertBackbone(FlatTokens, keras.Model):
             initializer_range=config.initializer_range,
             norm_type=config.norm_type,
             use_bias=config.use_bias,
+            position_type=_one_of(POSITIONS_OF_EMBEDDINGS, config.position_type),
             dtype=dtype,
             name="embeddings",
         )
@@ -128,6 +145,11 @@ class BertBackbone(FlatTokens, keras.Model):
                 use_bias=config.use_bias,
                 gated_feed_forward=config.gated_feed_forward,
                 initialization=config.initialization,
+                position_type=_one_of(POSITIONS_OF_ATTENTION, config.position_type),
+                relative_distance=config.relative_distance,
+                relative_buckets=config.relative_buckets,
+                rotary_base=config.rotary_base,
+                rotary_scaling=config.rotary_scaling,
                 dtype=dtype,
                 name=f"encoder_block_{index}",
             )
@@ -186,6 +208,11 @@ class BertBackbone(FlatTokens, keras.Model):
         """
         values = config.to_dict() if isinstance(config, BertConfig) else config
         return cls(**{**values, **kwargs})
+
+
+def _one_of(position_types: tuple[str, ...], position_type: str) -> str:
+    """The kind of positions, or "none" if another part of the encoder has them."""
+    return position_type if position_type in position_types else "none"
 
 
 def _norms_of_block(config: BertConfig, index: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changes the length of a trained model's position table.
+"""Changes the length of a trained model's position table, or the limit of a model without one.
 
 BERT's position embeddings are learned, so a model cannot read more tokens than its position table has rows. The new
 rows are a starting point for further training on long texts.
@@ -21,13 +21,16 @@ METHODS = ("copy", "interpolate", "hierarchical")
 def resize_positions(
     model: keras.Model, new_length: int, method: str = "copy", alpha: float = 0.4, seed: int | None = None
 ) -> keras.Model:
-    """Return a new model with `new_length` positions and otherwise the same weights. The first rows do not change.
+    """Return a new model for inputs of up to `new_length` tokens and with the same weights.
+
+    The first rows of a position table do not change.
 
     Args:
         model: a `BertBackbone`, or a model of `kerasbert.models` with one. It is not changed.
         new_length: m, the new `max_position_embeddings`. If it is shorter, the first rows are kept.
-        method: the values of the rows after the first n. "copy": new initial values, to be trained. "interpolate": the
-            old table stretched linearly to the new length, so that the last row is the old last row. "hierarchical":
+        method: the values of the rows after the first n, for `position_type="learned"`; other positions have no table.
+            "copy": new initial values, to be trained. "interpolate": the old table stretched linearly to the new
+            length, so that the last row is the old last row. "hierarchical":
             Su Jianlin's decomposition, for up to n * n positions: with base vectors
             u_i = (p_i - alpha * p_1) / (1 - alpha), position (i - 1) * n + j becomes alpha * u_i + (1 - alpha) * u_j.
         alpha: the share of the coarse position in "hierarchical": greater than 0 and less than 1, but not 0.5, which
@@ -56,6 +59,10 @@ def resize_positions(
         )
     new_length = check_positive_integer("new_length", new_length)
     check_choice("method", method, METHODS)
+    if backbone.position_type != "learned":  # no weight depends on the length
+        resized = _with_length(model, new_length)
+        resized.set_weights(model.get_weights())
+        return resized
     old = keras.ops.convert_to_numpy(keras.ops.cast(backbone.embeddings.position_embeddings, "float32"))
     if method == "copy":
         added = _fresh_rows(new_length - len(old), backbone, seed)

@@ -11,9 +11,22 @@ from kerasbert.checkpoints.model_comparison import differing_weights, largest_di
 from kerasbert.errors import BadInputError
 
 VARIANTS = {
-    "pre": {"norm_placement": "pre", "gated_feed_forward": True, "hidden_act": "silu", "initialization": "fan_in"},
-    "sandwich": {"norm_placement": "sandwich", "norm_type": "rms_norm", "use_bias": False},
-    "deepnorm": {"norm_placement": "deepnorm", "hidden_act": "relu_squared"},
+    "pre": {
+        "norm_placement": "pre",
+        "gated_feed_forward": True,
+        "hidden_act": "silu",
+        "initialization": "fan_in",
+        "position_type": "relative",
+        "relative_distance": 3,
+    },
+    "sandwich": {
+        "norm_placement": "sandwich",
+        "norm_type": "rms_norm",
+        "use_bias": False,
+        "position_type": "t5",
+        "relative_buckets": 8,
+    },
+    "deepnorm": {"norm_placement": "deepnorm", "hidden_act": "relu_squared", "position_type": "sine"},
 }
 
 

@@ -34,20 +34,25 @@ CONFIG = BertConfig(
     max_position_embeddings=9,
     type_vocab_size=3,
 )
-# Has every weight that a variant of the encoder may have.
+# Has every weight that a variant of the encoder may have, but for positions.
 VARIANT = CONFIG.replace(norm_placement="sandwich", gated_feed_forward=True)
 LABELS = 5
 # The second has no bias.
 DENSE = (Projection(12, 8, True, "2_Dense"), Projection(8, 4, False, "3_Dense"))
 PARTS = (*BACKBONE_PARTS, *HEADS, PROJECTIONS)
 ROWS = weight_names(PARTS, CONFIG, DENSE)
+OWN_ROWS = [
+    row
+    for position_type in ("learned", "relative")
+    for row in weight_names(PARTS, VARIANT.replace(position_type=position_type), DENSE)
+]
 
 
 def names_and_shapes() -> dict[str, dict[str, str]]:
     return {
         format: {
             str(row.named(format)): " x ".join(map(str, shape_of(row, format, CONFIG, LABELS)))
-            for row in (weight_names(PARTS, VARIANT, DENSE) if format == OWN_DIALECT else ROWS)
+            for row in (OWN_ROWS if format == OWN_DIALECT else ROWS)
             if row.named(format)
         }
         for format in (*FORMATS, OWN_DIALECT)

@@ -13,7 +13,13 @@ from kerasbert.recipes.exporting import export_model
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "old", "day", "night"]
 SIZES = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
-VARIANTS = {"norm_placement": "pre", "norm_type": "rms_norm", "use_bias": False, "gated_feed_forward": True}
+VARIANTS = {
+    "norm_placement": "pre",
+    "norm_type": "rms_norm",
+    "use_bias": False,
+    "gated_feed_forward": True,
+    "position_type": "rotary",
+}
 
 
 @pytest.mark.slow
