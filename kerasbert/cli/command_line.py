@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "fine-tune": "Fine-tune a BERT on labelled tables.",
     "evaluate": "Evaluate a fine-tuned model on labelled tables.",
     "predict": "Label texts with a fine-tuned model.",
+    "fill": "Fill [MASK] in texts with a pretrained model.",
     "embed": "Compute a vector for each text.",
     "convert": "Write a checkpoint in another project's layout and verify it.",
     "export": "Write a SavedModel that takes raw strings.",

@@ -10,6 +10,7 @@ from kerasbert.recipes.exporting import export_graph, export_model
 from kerasbert.recipes.fine_tuning import fine_tune
 from kerasbert.recipes.prediction import evaluate, predict
 from kerasbert.recipes.pretraining import pretrain
+from kerasbert.recipes.tasks.mask_filling import fill
 from kerasbert.run_folder import RunFolder
 from kerasbert.settings import FineTuningSettings, PretrainingSettings
 
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate",
     "export_graph",
     "export_model",
+    "fill",
     "fine_tune",
     "predict",
     "pretrain",

@@ -12,7 +12,7 @@ import pytest
 from kerasbert.checkpoints import save
 from kerasbert.cli import main
 from kerasbert.config import BertConfig
-from kerasbert.models import BertBackbone, BertSequenceClassifier
+from kerasbert.models import BertBackbone, BertPretrainer, BertSequenceClassifier
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
 
 WORDS = {
@@ -125,7 +125,7 @@ def fine_tuned(table: Path, pretrained: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the smallest classifier, texts of its words, and a file of every other kind."""
+    """A folder with the smallest classifier and masked language model, texts, and a file of every other kind."""
     folder = tmp_path_factory.mktemp("files")
     vocabulary = Vocabulary(PIECES)
     keras.utils.set_random_seed(0)
@@ -133,12 +133,14 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = BertSequenceClassifier(BertBackbone.from_config(config), num_labels=2)
     to_inputs = TextToInputs(WordPieceTokenizer(vocabulary), sequence_length=8)
     save(model, folder / "model", to_inputs, ["a", "b"])
+    save(BertPretrainer(model.backbone), folder / "pretrained", to_inputs)
     vocabulary.save(folder / "vocab.txt")
     contents = {
         "config.json": json.dumps({"vocab_size": 1, "max_position_embeddings": 16, **SIZES}),
         "text.txt": "the cat is here\nthe dog is here\n\n" * 4,
         "rows.csv": "text,label\n" + "the cat,a\nthe dog,b\nthe saw,a\nis here,b\n",
         "lines.txt": "the cat\nthe dog\n",
+        "masked.txt": "the [MASK]\n",
         "card.json": '{"limits": ["Tests only."]}',
         "settings.yaml": "data: gs://bucket/rows\nvocabulary: vocab.txt\n",
         "models.config": "model_config_list {}",

@@ -28,6 +28,7 @@ INVOCATIONS = {
     "fine-tune": "{rows.csv} --validation {rows.csv} --test {rows.csv} --epochs 1 " + _TRAINING,
     "evaluate": "{model} {rows.csv} --output {>metrics.json}",
     "predict": "{model} --file {lines.txt} --output {>answers.jsonl}",
+    "fill": "{pretrained} --file {masked.txt} --output {>filled.jsonl}",
     "embed": "{model} --file {lines.txt} --output {>vectors.npy}",
     "convert": "{model} {>out} --to google_tf1",
     "export": "{model} {>out} --model-card {card.json} --sample-texts {lines.txt} --no-warm-up",
@@ -48,7 +49,7 @@ REFUSALS = {
     "demo": "--output {>out}",
 }
 # Arguments that are no paths.
-NO_PATHS = {("embed", "texts"), ("predict", "texts")}
+NO_PATHS = {("embed", "texts"), ("fill", "texts"), ("predict", "texts")}
 PLACE = re.compile(r"\{(>?)([^}]*)\}")
 
 
