@@ -56,7 +56,7 @@ def test_evaluate_prints_the_metrics_of_squad(command: Command, folder: Path, tm
     assert "  exact match                  0.5000" in never.out  # that of the questions without an answer
 
 
-@pytest.mark.parametrize("texts", [(), ("the cat is",), ("the cat", "the dog", "the saw")])
+@pytest.mark.parametrize("texts", [("the cat is",), ("the cat", "the dog", "the saw")])
 def test_a_question_without_a_text_is_refused(command: Command, folder: Path, texts: tuple[str, ...]) -> None:
     result = command("predict", folder / "model", *texts)
     assert result.code == 2

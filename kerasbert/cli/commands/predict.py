@@ -7,7 +7,7 @@ import click
 
 from kerasbert.cli.options.settings_options import settings_options, taken_settings
 from kerasbert.cli.options.table_options import table_options
-from kerasbert.cli.options.text_options import read_given_rows, text_options
+from kerasbert.cli.options.text_options import check_given, read_given_rows, text_options
 from kerasbert.cli.reading_progress import echo_precision, echo_warning
 from kerasbert.settings import AnswerSettings, InferenceSettings, TableSettings
 
@@ -45,6 +45,7 @@ def predict(
     from kerasbert.recipes.prediction import in_precision, load_classifier
     from kerasbert.recipes.prediction import predict as answer_rows
 
+    check_given(texts, files)  # before the model is loaded, which takes longer
     report = ReadReport()
     classifier = load_classifier(model)
     rows = read_given_rows(classifier.task, texts, files, taken_settings(TableSettings, values), report)

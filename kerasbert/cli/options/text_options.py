@@ -22,6 +22,12 @@ def text_options(command: Any) -> Any:
     return click.argument("texts", nargs=-1)(option(command))
 
 
+def check_given(texts: tuple[str, ...], files: tuple[str, ...]) -> None:
+    """Raises `click.UsageError` unless there are either texts or files."""
+    if bool(texts) == bool(files):
+        raise click.UsageError("Pass either texts or files with --file.", click.get_current_context())
+
+
 def read_given_texts(
     texts: tuple[str, ...],
     files: tuple[str, ...],
@@ -37,8 +43,7 @@ def read_given_texts(
     """
     from kerasbert.data import LabelledTexts, read_texts
 
-    if bool(texts) == bool(files):
-        raise click.UsageError("Pass either texts or files with --file.", click.get_current_context())
+    check_given(texts, files)
     if files:
         return read_texts(files, text_column if _are_tables(files) else None, pair_column, report, table_format)
     readable = tuple(_readable(text) for text in texts)
@@ -66,10 +71,10 @@ def _read_given_questions(
     from kerasbert.data import AskedQuestions
     from kerasbert.recipes.fine_tuning_rows import read_task_rows
 
-    if bool(texts) == bool(files) or len(texts) % 2:
+    check_given(texts, files)
+    if len(texts) % 2:
         raise click.UsageError(
-            "Pass either questions, each followed by the text to search, or files with --file.",
-            click.get_current_context(),
+            "Pass questions, each followed by the text to search, or files with --file.", click.get_current_context()
         )
     if files:
         rows = read_task_rows("question_answering", files, columns, report, is_labelled=False)
