@@ -10,24 +10,10 @@ checkpoint's files.
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from kerasbert.argument_checks import (
-    GELU_TANH,
-    INITIALIZATIONS,
-    NORM_PLACEMENTS,
-    NORM_TYPES,
-    POSITIONS_OF_ATTENTION,
-    POSITIONS_OF_EMBEDDINGS,
-    check_activation,
-    check_choice,
-    check_flag,
-    check_positions,
-    check_positive_integer,
-    check_positive_number,
-    check_rate,
-)
+from kerasbert.argument_checks import GELU_TANH, check_choice, check_positions
 from kerasbert.config_dialects import (
     DIALECTS,
     OWN_DIALECT,
@@ -38,6 +24,7 @@ from kerasbert.config_dialects import (
     read_json,
     refuse_other_architectures,
 )
+from kerasbert.config_fields import CHECKS, OWN_FIELDS, VARIANTS
 from kerasbert.errors import BadInputError
 from kerasbert.files import write_aside
 
@@ -92,6 +79,8 @@ class BertConfig:
         relative_buckets: for "t5", the number of buckets, a multiple of 4.
         rotary_base: for "rotary", the longest wavelength divided by 2 pi.
         rotary_scaling: for "rotary", a divisor of positions.
+        scaled_attention: whether attention scores are divided by the square root of the head size. If not, the initial
+            query kernels are, as in T5.
 
     Raises:
         BadInputError: a value is invalid. The message states the rule, the value and a fix.
@@ -126,11 +115,12 @@ class BertConfig:
     relative_buckets: int = 32
     rotary_base: float = 10000.0
     rotary_scaling: float = 1.0
+    scaled_attention: bool = True
 
     def __post_init__(self) -> None:
         """Check every value, and store it as a plain int, float or str."""
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _CHECKS[field.name](field.name, getattr(self, field.name)))
+            object.__setattr__(self, field.name, CHECKS[field.name](field.name, getattr(self, field.name)))
         if self.hidden_size % self.num_attention_heads:
             raise BadInputError(
                 "`hidden_size` must be divisible by `num_attention_heads`. "
@@ -251,7 +241,7 @@ class BertConfig:
     @property
     def variants(self) -> dict[str, Any]:
         """The fields that make the encoder another one than a plain BERT of the same sizes, with their values."""
-        return {name: getattr(self, name) for name in _VARIANTS if getattr(self, name) != getattr(BertConfig, name)}
+        return {name: getattr(self, name) for name in VARIANTS if getattr(self, name) != getattr(BertConfig, name)}
 
     @property
     def dialect(self) -> str:
@@ -278,7 +268,7 @@ class BertConfig:
     @staticmethod
     def _is_left_out(name: str, value: Any) -> bool:
         """Whether a field is not written in other libraries' dialects, because it has its default there."""
-        return name in (*_VARIANTS, *_OWN_FIELDS) and value == getattr(BertConfig, name)
+        return name in (*VARIANTS, *OWN_FIELDS) and value == getattr(BertConfig, name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a new dict, such that `BertConfig(**config.to_dict()) == config`."""
@@ -300,47 +290,3 @@ class BertConfig:
                 f"Every name must be a field of `BertConfig`. Received: {unknown}. The fields are: {names}."
             )
         return dataclasses.replace(self, **changes)
-
-
-def _one_of(*choices: str) -> Callable[[str, Any], str]:
-    return lambda name, value: check_choice(name, value, choices)
-
-
-_CHECKS = {
-    "vocab_size": check_positive_integer,
-    "hidden_size": check_positive_integer,
-    "num_hidden_layers": check_positive_integer,
-    "num_attention_heads": check_positive_integer,
-    "intermediate_size": check_positive_integer,
-    "hidden_act": check_activation,
-    "hidden_dropout_prob": check_rate,
-    "attention_probs_dropout_prob": check_rate,
-    "max_position_embeddings": check_positive_integer,
-    "type_vocab_size": check_positive_integer,
-    "initializer_range": check_positive_number,
-    "layer_norm_eps": check_positive_number,
-    "norm_placement": _one_of(*NORM_PLACEMENTS, "deepnorm"),
-    "norm_type": _one_of(*NORM_TYPES),
-    "use_bias": check_flag,
-    "gated_feed_forward": check_flag,
-    "initialization": _one_of(*INITIALIZATIONS),
-    "position_type": _one_of(*dict.fromkeys((*POSITIONS_OF_EMBEDDINGS, *POSITIONS_OF_ATTENTION))),
-    "relative_distance": check_positive_integer,
-    "relative_buckets": check_positive_integer,
-    "rotary_base": check_positive_number,
-    "rotary_scaling": check_positive_number,
-}
-# The variants of the encoder: what makes it compute something else than a plain BERT of the same sizes.
-_VARIANTS = (
-    "norm_placement",
-    "norm_type",
-    "use_bias",
-    "gated_feed_forward",
-    "position_type",
-    "relative_distance",
-    "relative_buckets",
-    "rotary_base",
-    "rotary_scaling",
-)
-# Fields that other libraries do not know and need not know: they only concern new weights.
-_OWN_FIELDS = ("initialization",)

@@ -23,6 +23,7 @@ VARIANTS = {
     "relative_buckets": 8,
     "rotary_base": 500.0,
     "rotary_scaling": 2.0,
+    "scaled_attention": False,
 }
 
 
@@ -87,7 +88,7 @@ def test_frozen_keyword_only_and_hashable():
         *[("norm_placement", value) for value in ("middle", None)],
         *[("norm_type", value) for value in ("batch_norm", 3)],
         *[("initialization", value) for value in ("zeros", 0.02)],
-        *[(field, value) for field in ("use_bias", "gated_feed_forward") for value in ("no", 1, None)],
+        *[(field, value) for field in ("use_bias", "scaled_attention") for value in ("no", 1, None)],
         *[("hidden_act", value) for value in ("gelu", "no_such", "", None, 3, ["relu"])],
     ],
 )

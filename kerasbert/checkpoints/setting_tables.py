@@ -80,6 +80,7 @@ _VARIANTS = (
     Setting("relative_buckets", "the attention scores"),
     Setting("rotary_base", "the attention scores"),
     Setting("rotary_scaling", "the attention scores"),
+    Setting("scaled_attention", "the attention scores"),
 )
 _TASK = (
     Setting("num_labels", "the number of labels"),

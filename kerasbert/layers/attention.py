@@ -48,6 +48,8 @@ class SelfAttention(keras.layers.Layer):
         relative_buckets: number of buckets for "t5", a multiple of 4.
         rotary_base: for "rotary", the longest wavelength divided by 2 pi.
         rotary_scaling: for "rotary", a divisor of positions.
+        scaled: whether scores are divided by the square root of the head size. Without it, the initial query kernel is
+            divided by that number, so that the initial scores are as large as with it (Raffel et al. 2020, T5).
 
     Call arguments:
         hidden: hidden states `[B, T, H]`.
@@ -84,6 +86,7 @@ class SelfAttention(keras.layers.Layer):
         relative_buckets: int = 32,
         rotary_base: float = 10000.0,
         rotary_scaling: float = 1.0,
+        scaled: bool = True,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -98,6 +101,7 @@ class SelfAttention(keras.layers.Layer):
         self.relative_buckets = check_positive_integer("relative_buckets", relative_buckets)
         self.rotary_base = check_positive_number("rotary_base", rotary_base)
         self.rotary_scaling = check_positive_number("rotary_scaling", rotary_scaling)
+        self.scaled = check_flag("scaled", scaled)
         self.supports_masking = True
         self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="dropout")
 
@@ -123,7 +127,7 @@ class SelfAttention(keras.layers.Layer):
                 shape=shapes[self.position_type],
                 initializer=keras.initializers.TruncatedNormal(stddev=self.initializer_range),
             )
-        self.query = self._projection("query", hidden_size)
+        self.query = self._projection("query", hidden_size, 1.0 if self.scaled else self._head_size**-0.5)
         self.key = self._projection("key", hidden_size)
         self.value = self._projection("value", hidden_size, self.initializer_gain)
         self.output_dense = self._projection("output_dense", hidden_size, self.initializer_gain)
@@ -156,8 +160,9 @@ class SelfAttention(keras.layers.Layer):
         shape = ops.shape(hidden)
         # On CPUs, one product over all tokens of the batch is faster than one product per row.
         flat = ops.reshape(hidden, (-1, shape[-1]))  # [B, T, H] -> [B*T, H]
-        scale = 1.0 / math.sqrt(self._head_size)
-        query, key, value = self.query(flat) * scale, self.key(flat), self.value(flat)
+        query, key, value = self.query(flat), self.key(flat), self.value(flat)
+        if self.scaled:
+            query = query * (1.0 / math.sqrt(self._head_size))
         if layout is None:
             batch, tokens = shape[:2]
         else:
@@ -218,4 +223,5 @@ class SelfAttention(keras.layers.Layer):
             "relative_buckets": self.relative_buckets,
             "rotary_base": self.rotary_base,
             "rotary_scaling": self.rotary_scaling,
+            "scaled": self.scaled,
         }

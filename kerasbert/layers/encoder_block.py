@@ -63,6 +63,7 @@ class EncoderBlock(keras.layers.Layer):
         relative_buckets: number of buckets for "t5".
         rotary_base: the longest wavelength divided by 2 pi.
         rotary_scaling: a divisor of positions.
+        scaled_attention: whether scores are divided by the square root of the head size. See `SelfAttention`.
 
     Call arguments:
         hidden: hidden states `[B, T, H]`.
@@ -108,6 +109,7 @@ class EncoderBlock(keras.layers.Layer):
         relative_buckets: int = 32,
         rotary_base: float = 10000.0,
         rotary_scaling: float = 1.0,
+        scaled_attention: bool = True,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -132,6 +134,7 @@ class EncoderBlock(keras.layers.Layer):
         self.relative_buckets = check_positive_integer("relative_buckets", relative_buckets)
         self.rotary_base = check_positive_number("rotary_base", rotary_base)
         self.rotary_scaling = check_positive_number("rotary_scaling", rotary_scaling)
+        self.scaled_attention = check_flag("scaled_attention", scaled_attention)
         self.supports_masking = True
         # Whether training computes the block again for its gradients. Not a part of the config: it changes no result.
         self.recomputes = False
@@ -152,6 +155,7 @@ class EncoderBlock(keras.layers.Layer):
             relative_buckets=self.relative_buckets,
             rotary_base=self.rotary_base,
             rotary_scaling=self.rotary_scaling,
+            scaled=self.scaled_attention,
             name="attention",
             **shared,
         )
@@ -255,6 +259,7 @@ class EncoderBlock(keras.layers.Layer):
             "relative_buckets": self.relative_buckets,
             "rotary_base": self.rotary_base,
             "rotary_scaling": self.rotary_scaling,
+            "scaled_attention": self.scaled_attention,
         }
 
 

@@ -46,6 +46,7 @@ class BertBackbone(FlatTokens, keras.Model):
         relative_buckets: for "t5", the number of buckets.
         rotary_base: for "rotary", the longest wavelength divided by 2 pi.
         rotary_scaling: for "rotary", a divisor of positions.
+        scaled_attention: whether attention scores are divided by the square root of the head size.
         dtype: a Keras dtype policy, e.g. "mixed_float16" or "bfloat16".
         name: the model's name.
         trainable: whether training updates the weights.
@@ -87,6 +88,7 @@ class BertBackbone(FlatTokens, keras.Model):
         relative_buckets: int = 32,
         rotary_base: float = 10000.0,
         rotary_scaling: float = 1.0,
+        scaled_attention: bool = True,
         dtype: Any = None,
         name: str | None = None,
         trainable: bool = True,
@@ -114,6 +116,7 @@ class BertBackbone(FlatTokens, keras.Model):
             relative_buckets=relative_buckets,
             rotary_base=rotary_base,
             rotary_scaling=rotary_scaling,
+            scaled_attention=scaled_attention,
         )
 
         # === Layers ===
@@ -150,6 +153,7 @@ class BertBackbone(FlatTokens, keras.Model):
                 relative_buckets=config.relative_buckets,
                 rotary_base=config.rotary_base,
                 rotary_scaling=config.rotary_scaling,
+                scaled_attention=config.scaled_attention,
                 dtype=dtype,
                 name=f"encoder_block_{index}",
             )

@@ -35,6 +35,7 @@ VARIANTS = {
     "relative_buckets": 8,
     "rotary_base": 500.0,
     "rotary_scaling": 2.0,
+    "scaled_attention": False,
 }
 TASK = {
     "num_labels": 4,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasbert.config import BertConfig
-from kerasbert.layers import EncoderBlock, FeedForward, RMSNorm
+from kerasbert.layers import EncoderBlock, FeedForward, RMSNorm, SelfAttention
 from kerasbert.layers.initial_weights import kernel_initializer
 from kerasbert.models import BertBackbone
 from kerasbert.testing import check_layer
@@ -33,6 +33,7 @@ def test_contract_of_a_block_with_all_variants():
         "residual_scale": 1.5,
         "initializer_gain": 0.5,
         "final_norm": True,
+        "scaled_attention": False,
     }
     check_layer(EncoderBlock, arguments, {"hidden": HIDDEN, "padding_mask": MASK}, half_precisions=("mixed_float16",))
 
@@ -174,6 +175,20 @@ def test_fan_in_keeps_the_variance_through_the_depth():
     assert variance("fixed") < 1e-3
 
 
+def test_attention_without_scale_begins_with_the_same_scores():
+    """The division by the square root of the head size is in the query's weights."""
+    scaled, plain = (SelfAttention(2, initialization="fan_in", scaled=scaled) for scaled in (True, False))
+    wide = np.random.default_rng(1).normal(size=(2, 5, 128)).astype("float32")
+    for layer in (scaled, plain):
+        layer.build(wide.shape)
+    spread = [numpy(layer.query.kernel).std() for layer in (plain, scaled)]
+    np.testing.assert_allclose(spread[0] / spread[1], 1 / 8, rtol=0.05)  # heads of size 64
+    plain.set_weights(scaled.get_weights())
+    assert np.abs(numpy(plain(wide)) - numpy(scaled(wide))).max() > 1e-2
+    plain.query.kernel.assign(numpy(scaled.query.kernel) / 8)
+    np.testing.assert_allclose(numpy(plain(wide)), numpy(scaled(wide)), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -183,6 +198,7 @@ def test_fan_in_keeps_the_variance_through_the_depth():
         {"gated_feed_forward": 1},
         {"initialization": "zero"},
         {"residual_scale": 0},
+        {"scaled_attention": 0.125},
         {"final_norm": None},
     ],
 )

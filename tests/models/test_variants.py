@@ -25,7 +25,7 @@ VARIANTS = {
         "position_type": "sine",
     },
     "relative": {"position_type": "relative", "relative_distance": 3},
-    "alibi": {"position_type": "alibi"},
+    "alibi": {"position_type": "alibi", "scaled_attention": False},
     "none": {"position_type": "none"},
 }
 
