@@ -15,7 +15,7 @@ from kerasbert.recipes.tasks.question_answering import evaluate_answers, trainin
 from kerasbert.recipes.tasks.question_windows import training_windows, window_batches
 from kerasbert.recipes.token_classification import evaluate_tokens, piece_labels, tagged_dataset
 from kerasbert.settings import AnswerSettings, FineTuningSettings
-from kerasbert.training import evaluate_classifier
+from kerasbert.training import evaluate_classifier, rows_twice
 
 # The rows of this many batches are sorted by length together, which saves padding. Batches still come in random order.
 _LENGTH_WINDOW = 8
@@ -56,13 +56,21 @@ def training_batches(settings: FineTuningSettings, rows: FineTuningRows, to_inpu
     if isinstance(train, TaggedTexts):
         labels = piece_labels(train, Labels(rows.labels or ()), to_inputs, settings.label_pieces == "all")
         return TrainingBatches(
-            len(train), lambda start: tagged_dataset(train, labels, to_inputs, start_batch=start, **order)
+            len(train),
+            lambda start: _repeated(settings, tagged_dataset(train, labels, to_inputs, start_batch=start, **order)),
         )
     targets = train.targets(rows.labels)
     return TrainingBatches(
         len(train),
-        lambda start: labelled_dataset(train.inputs, targets, to_inputs, start_batch=start, **order),
+        lambda start: _repeated(
+            settings, labelled_dataset(train.inputs, targets, to_inputs, start_batch=start, **order)
+        ),
     )
+
+
+def _repeated(settings: FineTuningSettings, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The batches, with their rows twice for R-Drop."""
+    return batches.map(rows_twice) if settings.r_drop else batches
 
 
 def measurement(

@@ -57,10 +57,15 @@ def compiled_classifier(
                 "Label smoothing needs a task with labels. "
                 f"Received: label_smoothing={settings.label_smoothing} for {settings.task}. Remove `label_smoothing`."
             )
+        if settings.r_drop:
+            raise BadInputError(
+                "R-Drop needs a task with labels or numbers. "
+                f"Received: r_drop={settings.r_drop} for {settings.task}. Remove `r_drop`."
+            )
         compile_candidates(model, optimizer, jit_compile=settings.jit_compile)
         return model
     loss = "single_label_classification" if isinstance(model, BertTokenClassifier) else model.problem_type
-    compile_classifier(model, optimizer, loss, weights, settings.jit_compile, settings.label_smoothing)
+    compile_classifier(model, optimizer, loss, weights, settings.jit_compile, settings.label_smoothing, settings.r_drop)
     return model
 
 

@@ -12,6 +12,7 @@ from kerasbert.settings.setting_types import (
     Flag,
     Flags,
     LabelPieces,
+    NotNegative,
     PartShare,
     Paths,
     Positive,
@@ -65,6 +66,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         default=0.0,
         description="Share of the target of training that all labels have in common, e.g. 0.1, so that scores are less "
         "extreme. Metrics are computed without it. Not for regression.",
+    )
+    r_drop: NotNegative = Field(
+        default=0.0,
+        description="Weight of the distance between two answers to the same row with different dropout (R-Drop), e.g. "
+        "1. Each batch has its rows twice. Metrics are computed without it. Not for question answering.",
     )
     label_pieces: LabelPieces = Field(
         default="first",

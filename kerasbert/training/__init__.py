@@ -20,6 +20,7 @@ from kerasbert.training.losses import (
 from kerasbert.training.low_rank import add_low_rank_adapters, merged_adapters
 from kerasbert.training.metrics import classification_metrics, multi_label_metrics, regression_metrics
 from kerasbert.training.optimizers import AdamW, OriginalAdamW, adamw, original_adamw
+from kerasbert.training.r_drop import RDropLoss, rows_twice
 from kerasbert.training.recomputed_blocks import checkpoint_gradients
 from kerasbert.training.run.data_parallel import join_processes
 from kerasbert.training.run.history import History
@@ -40,6 +41,7 @@ __all__ = [
     "OriginalAdamW",
     "OriginalWarmupDecay",
     "Phase",
+    "RDropLoss",
     "SmoothedCrossentropy",
     "StableAdamW",
     "WarmupStableDecay",
@@ -66,6 +68,7 @@ __all__ = [
     "on_averages",
     "original_adamw",
     "regression_metrics",
+    "rows_twice",
     "stable_adamw",
     "use_averages",
 ]

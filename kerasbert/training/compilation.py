@@ -16,6 +16,7 @@ from kerasbert.training.losses import (
     classification_loss,
     next_sentence_loss,
 )
+from kerasbert.training.r_drop import RDropLoss
 
 
 def compile_pretrainer(model: keras.Model, optimizer: Any, jit_compile: bool | None = None) -> None:
@@ -55,6 +56,7 @@ def compile_classifier(
     class_weights: Sequence[float] | np.ndarray | None = None,
     jit_compile: bool | None = None,
     label_smoothing: float = 0.0,
+    r_drop: float = 0.0,
 ) -> None:
     """Compile a model with one output, logits `[B, C]` (or `[B, T, C]`), for fine-tuning.
 
@@ -70,6 +72,8 @@ def compile_classifier(
             or `[2, C]` for multi-label classification. Metrics are not weighted. None weights all labels equally.
         jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
         label_smoothing: share of the target that all labels have in common, e.g. 0.1. See `classification_loss`.
+        r_drop: weight of the distance between two answers to the same row, for batches of `rows_twice`. See
+            `RDropLoss`.
 
     Raises:
         ValueError: the problem type is unknown or missing, or the class weights or label smoothing do not fit it.
@@ -91,6 +95,8 @@ def compile_classifier(
                 "Use the result of `kerasbert.training.class_weights`."
             )
         loss = ClassWeightedLoss(class_weights, label_smoothing)
+    if r_drop:
+        loss = RDropLoss(loss, r_drop, problem_type)
     model.compile(
         optimizer=_with_loss_scaling(optimizer, model),
         loss=loss,

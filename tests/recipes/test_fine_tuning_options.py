@@ -12,7 +12,7 @@ from kerasbert.config import BertConfig
 from kerasbert.errors import BadInputError
 from kerasbert.models import BertBackbone
 from kerasbert.preprocessing import TextToInputs, Vocabulary, WordPieceTokenizer
-from kerasbert.recipes import FineTuningSettings, fine_tune, fine_tuning
+from kerasbert.recipes import FineTuningSettings, fine_tune, fine_tuning_batches
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "new", "old", "day", "night"]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
@@ -43,7 +43,11 @@ def saved_weights(folder: Path) -> list[np.ndarray]:
 
 def assert_equal_after_a_kill(settings: dict[str, Any], folder: Path, killed_folder: Path, resumed: Any) -> None:
     """Kill the same run in its last validation, and let it go on: its saved model is that of `folder`."""
-    resumed(fine_tuning, "evaluate_classifier", lambda: fine_tune(FineTuningSettings(**settings, output=killed_folder)))
+    resumed(
+        fine_tuning_batches,
+        "evaluate_classifier",
+        lambda: fine_tune(FineTuningSettings(**settings, output=killed_folder)),
+    )
     for ours, expected in zip(saved_weights(killed_folder), saved_weights(folder), strict=True):
         np.testing.assert_array_equal(ours, expected)
 
@@ -61,11 +65,12 @@ def test_frozen_blocks_and_embeddings_keep_their_bits(
     assert_equal_after_a_kill(settings, tmp_path / "run", tmp_path / "killed", killed_and_resumed)
 
 
-def test_adapters_of_low_rank_are_merged_into_a_plain_model(
+def test_adapters_of_low_rank_are_merged_into_a_plain_model_with_r_drop_too(
     start: dict[str, Any], tmp_path: Path, killed_and_resumed: Any
 ) -> None:
-    settings = {**start, "lora": 2}
-    fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    settings = {**start, "lora": 2, "r_drop": 2.0}
+    tuned = fine_tune(FineTuningSettings(**settings, output=tmp_path / "run"))
+    assert tuned.history.rows[-1]["loss"] == pytest.approx(tuned.metrics["loss"], rel=1e-6)
     before, after = (weights(load_backbone(path).model) for path in (start["start_from"], tmp_path / "run" / "model"))
     assert before.keys() == after.keys()
     changed = {path.rpartition("/")[0] for path in before if not np.array_equal(before[path], after[path])}
