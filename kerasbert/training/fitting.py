@@ -60,7 +60,11 @@ def fit(
         tensorboard: whether to write scalars for TensorBoard.
         show_progress: whether to show progress on standard error: a bar in a terminal, otherwise a line every
             10 seconds.
-        callbacks: Keras callbacks. An epoch lasts from one "train" row to the next. Their own state is not saved.
+        callbacks: Keras callbacks. An epoch ends with each validation or, without `validate`, with each "train" row.
+            Its logs are the running training metrics, `learning_rate`, and the validation's metrics as `val_*`. Batches
+            are numbered over the whole run. A run that continues sets the model to the training state after
+            `on_train_begin` and keeps the numbers of its epochs. The state of the callbacks themselves is not saved.
+            The last training state is written after `on_train_end`.
 
     Returns:
         The history of the whole run, including the steps before a kill.

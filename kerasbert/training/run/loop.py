@@ -35,6 +35,7 @@ from kerasbert.training.run.training_state import (
     remove_states,
     save_state,
 )
+from kerasbert.training.run.user_callbacks import UserCallbacks, epoch_ends
 
 Validate = Callable[[keras.Model], Mapping[str, Any]]
 
@@ -76,8 +77,11 @@ class TrainingRun:
         self._best = BestResult(settings.monitor, settings.early_stopping_patience)
         self._best_arrays: Arrays = []
         self._metrics: dict[str, float] = {}
+        self._validation_metrics: dict[str, Any] = {}
         self._tensorboard = TensorBoardWriter(RunFolder(settings.run_dir).tensorboard if settings.tensorboard else None)
-        self._callbacks = keras.callbacks.CallbackList(list(callbacks), add_history=False, model=model)
+        validates = settings.validate is not None
+        ends = epoch_ends(phases, settings.validate_every if validates else settings.log_every, validates)
+        self._callbacks = UserCallbacks(callbacks, model, ends)
         self._state: TrainingState | None = None
 
     def train(self, restart: bool) -> History:
@@ -145,7 +149,7 @@ class TrainingRun:
     def _train_phases(self, interruption: Interruption) -> None:
         """Run all phases from the current step on."""
         is_ready = False
-        self._callbacks.on_train_begin()
+        self._callbacks.begin()
         for index, phase in enumerate(self.phases):
             start = start_of(self.phases, index)
             end = start + phase.steps
@@ -163,21 +167,21 @@ class TrainingRun:
                     build_metrics(self.model, batch)
                     self._restore("model", "optimizer", "metrics")
                     is_ready = True
+                    self._callbacks.begin_epoch(self.step)
                 self._one_step(phase, batch)
                 self._after_step(phase, end, interruption)
-        self._callbacks.on_train_end(self._metrics)
 
     def _one_step(self, phase: Phase, batch: Batch) -> None:
         """Train on one batch."""
-        self._callbacks.on_train_batch_begin(self.step)
+        self._callbacks.begin_batch(self.step)
         self._metrics = self._train_step(batch)
         self.step += 1
         if not math.isfinite(self._metrics["loss"]):
             raise self._stopped(f"The loss must be a finite number. Received: loss={self._metrics['loss']}")
         self._progress.update(self.step, phase.name, self._metrics, real_tokens(batch))
-        if self._callbacks.callbacks:
+        if self._callbacks.see_batches:
             self._train_step.read_back()
-            self._callbacks.on_train_batch_end(self.step - 1, self._metrics)
+            self._callbacks.end_batch(self.step, self._metrics)
 
     def _after_step(self, phase: Phase, end: int, interruption: Interruption) -> None:
         """Do what is due after a step: write a row, validate, save the state, stop."""
@@ -188,8 +192,7 @@ class TrainingRun:
         due = is_end_of_phase if settings.validate_every is None else self.step % settings.validate_every == 0
         if settings.validate is not None and (due or self.step == self.total):
             self._run_validation(phase, settings.validate)
-        if self.model.stop_training:
-            self.stopped_early = True
+        self._end_epoch()
         if self._is_finished or self.step % settings.checkpoint_every == 0:
             self._save()
         elif interruption:
@@ -203,13 +206,11 @@ class TrainingRun:
     def _log(self, phase: Phase) -> None:
         """Write a "train" row and reset the running metrics."""
         self._train_step.read_back()
-        metrics = {**self._metrics, "learning_rate": float(ops.convert_to_numpy(self.model.optimizer.learning_rate))}
+        metrics = {**self._metrics, "learning_rate": self._learning_rate}
         if self._progress.tokens_per_second() > 0:
             metrics["tokens_per_second"] = round(self._progress.tokens_per_second(), 1)
         self._write_row(phase, "train", metrics)
         self._train_step.reset_metrics()
-        epoch = len(self._history.rows)
-        self._callbacks.on_epoch_end(epoch, metrics)
 
     def _run_validation(self, phase: Phase, validate: Validate) -> None:
         """Write a "validation" row, and keep the weights if they are the best so far and early stopping is on."""
@@ -218,10 +219,31 @@ class TrainingRun:
         metrics = validate(self.model)
         assign(running_metrics, variables["metrics"])
         row = self._write_row(phase, "validation", metrics)
+        self._validation_metrics = {name: row[name] for name in row if name not in ("phase", "step", "split")}
         if self._best.update(row) and self._best.patience is not None:
             self._best_arrays = arrays_of(variables["model"])
         self.stopped_early = self._best.is_exhausted and self.step < self.total
         self._progress.say(f"Validation at step {self.step}: {', '.join(metrics_in_words(row))}")
+
+    def _end_epoch(self) -> None:
+        """End an epoch of the callbacks, if it ends with this step, and the run, if it ends or a callback says so."""
+        is_end = self._callbacks.ends_epoch(self.step)
+        if is_end:
+            self._train_step.read_back()
+            metrics = {**self._metrics, "learning_rate": self._learning_rate}
+            self._callbacks.end_epoch(self.step, metrics, self._validation_metrics)
+        if self.model.stop_training:
+            self.stopped_early = True
+        if self._is_finished:
+            self._train_step.read_back()
+            self._callbacks.end()
+        elif is_end:
+            self._callbacks.begin_epoch(self.step)
+
+    @property
+    def _learning_rate(self) -> float:
+        """The learning rate of the next update."""
+        return float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def _write_row(self, phase: Phase, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Write a row to the history and to TensorBoard."""
