@@ -86,6 +86,12 @@ def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs
         BadInputError: The task has no labels, or a weight is that of an unknown label.
     """
     if settings.class_weights is None:
+        if settings.class_weights_beta != 1:
+            raise BadInputError(
+                "`class_weights_beta` needs balanced class weights. Received: "
+                f"class_weights_beta={settings.class_weights_beta} without `class_weights`. Set `class_weights` to "
+                "balanced, or remove `class_weights_beta`."
+            )
         return None
     if rows.labels is None:
         raise BadInputError(
@@ -98,4 +104,4 @@ def _class_weights(settings: FineTuningSettings, rows: FineTuningRows, to_inputs
         task = "single_label_classification"
     else:
         targets, task = rows.train.targets(rows.labels), rows.train.problem_type
-    return class_weights(settings.class_weights, targets, rows.labels.names, task)
+    return class_weights(settings.class_weights, targets, rows.labels.names, task, settings.class_weights_beta)

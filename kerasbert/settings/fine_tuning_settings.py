@@ -62,6 +62,11 @@ class FineTuningParameters(TrainingSettings, TableSettings):
         description="Weights of the labels in the loss, for imbalanced tables: `balanced`, or label=weight pairs "
         "separated by commas. Other labels have the weight 1. By default, all labels have the weight 1.",
     )
+    class_weights_beta: Share = Field(
+        default=1.0,
+        description="With `class_weights` balanced, how much the number of rows of a label counts: 0 gives all labels "
+        "the same weight, 0.999 is usual (class-balanced loss), 1 gives weights proportional to 1 / rows.",
+    )
     label_smoothing: Rate = Field(
         default=0.0,
         description="Share of the target of training that all labels have in common, e.g. 0.1, so that scores are less "

@@ -24,7 +24,11 @@ Example:
 
 
 def class_weights(
-    weights: ClassWeights, targets: np.ndarray, labels: Sequence[str], problem_type: str = "single_label_classification"
+    weights: ClassWeights,
+    targets: np.ndarray,
+    labels: Sequence[str],
+    problem_type: str = "single_label_classification",
+    beta: float = 1.0,
 ) -> np.ndarray:
     """Return the weight of each label, for `compile_classifier`.
 
@@ -37,6 +41,9 @@ def class_weights(
         labels: the names of the C labels, in the order of their ids.
         problem_type: `"single_label_classification"` (also for token classification) or
             `"multi_label_classification"`.
+        beta: with `"balanced"`, rows of a label count as (1 - beta^rows) / (1 - beta) of them, because they repeat each
+            other (Cui et al. 2019, "Class-balanced loss based on effective number of samples", equation 2). From 0,
+            all labels have the same weight, to 1, weights are proportional to 1 / rows. The mean weight of a row is 1.
 
     Returns:
         float64 `[C]`. For multi-label classification `[2, C]`: the weights of rows without and with each label. A dict
@@ -44,7 +51,7 @@ def class_weights(
 
     Raises:
         BadInputError: `weights` is neither `"balanced"` nor a dict, names an unknown label, or contains a weight that
-            is not a finite number greater than 0.
+            is not a finite number greater than 0; or `beta` is not between 0 and 1, or has no `"balanced"`.
         ValueError: the problem type has no labels (regression).
 
     Example:
@@ -56,6 +63,12 @@ def class_weights(
     if problem_type not in ("single_label_classification", "multi_label_classification"):
         raise ValueError(
             f"Class weights need a task with labels. Received: problem_type={problem_type!r}. Remove `class_weights`."
+        )
+    if not 0 <= beta <= 1 or (beta != 1 and weights != "balanced"):
+        raise BadInputError(
+            "`class_weights_beta` must be between 0 and 1, and 1 unless `class_weights` is balanced. Received: "
+            f"class_weights_beta={beta} with class_weights={weights!r}. Set `class_weights` to balanced, or remove "
+            "`class_weights_beta`."
         )
     is_multi_label = problem_type == "multi_label_classification"
     if isinstance(weights, Mapping):
@@ -69,8 +82,10 @@ def class_weights(
         )
     targets = np.asarray(targets)
     if is_multi_label:
-        return np.stack([_balanced(np.array(counts)) for counts in zip(*_counts_with(targets), strict=True)], axis=-1)
-    return _balanced(np.bincount(targets[targets >= 0].astype(np.int64), minlength=len(labels)))
+        return np.stack(
+            [_balanced(np.array(counts), beta) for counts in zip(*_counts_with(targets), strict=True)], axis=-1
+        )
+    return _balanced(np.bincount(targets[targets >= 0].astype(np.int64), minlength=len(labels)), beta)
 
 
 def _counts_with(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,10 +94,11 @@ def _counts_with(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return len(targets) - count, count
 
 
-def _balanced(counts: np.ndarray) -> np.ndarray:
-    """Return total / (labels * count) for each count; labels without rows are left out and get the weight 1."""
-    is_used = counts > 0
-    return np.where(is_used, counts.sum() / (is_used.sum() * np.maximum(counts, 1)), 1.0)
+def _balanced(counts: np.ndarray, beta: float) -> np.ndarray:
+    """Return weights proportional to 1 / effective count; labels without rows are left out and get the weight 1."""
+    is_used, ones = counts > 0, np.maximum(counts, 1)
+    effective = ones if beta == 1 else (1 - beta**ones) / (1 - beta)
+    return np.where(is_used, counts.sum() / (effective * (counts / effective).sum()), 1.0)
 
 
 def _checked(weights: Mapping[Any, Any], labels: Sequence[str]) -> dict[str, float]:

@@ -140,3 +140,21 @@ def test_metrics_count_every_row_once():
 def test_weights_that_do_not_fit_the_task_are_refused(weights, problem_type):
     with pytest.raises(ValueError, match=r"`class_weights` must have.*Received: shape="):
         compile_classifier(new_model(), adamw(1e-3), problem_type, class_weights=weights)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9, 0.999])
+def test_the_effective_number_of_rows_follows_the_published_formula(beta):
+    counts = np.array([1, 20, 300])
+    targets = np.repeat(np.arange(3), counts)
+    published = (1 - beta) / (1 - beta**counts)  # equation 12, without its scale
+    weights = class_weights("balanced", targets, ["a", "b", "c"], beta=beta)
+    np.testing.assert_allclose(weights / weights[0], published / published[0])
+    assert weights[targets].mean() == pytest.approx(1.0)
+    near = class_weights("balanced", targets, ["a", "b", "c"], beta=1 - 1e-9)
+    np.testing.assert_allclose(near, class_weights("balanced", targets, ["a", "b", "c"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("weights", "beta"), [("balanced", 1.5), ({"a": 2.0}, 0.9)])
+def test_a_beta_that_has_no_use_is_refused(weights, beta):
+    with pytest.raises(BadInputError, match=rf"Received: class_weights_beta={beta}"):
+        class_weights(weights, np.array([0, 1]), ["a", "b"], beta=beta)
