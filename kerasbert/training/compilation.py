@@ -118,7 +118,8 @@ def compile_candidates(model: keras.Model, optimizer: Any, jit_compile: bool | N
         jit_compile: whether to compile the step with XLA. None lets `chosen_jit_compile` choose.
 
     Example:
-        >>> from kerasbert import BertBackbone, BertConfig, BertSpanPredictor
+        >>> from kerasbert import BertBackbone, BertConfig
+        >>> from kerasbert.models import BertSpanPredictor
         >>> from kerasbert.training import adamw
         >>> model = BertSpanPredictor(BertBackbone.from_config(BertConfig.named("bert-tiny", vocab_size=100)))
         >>> compile_candidates(model, adamw(1e-4))

@@ -137,7 +137,7 @@ def read_questions(
         >>> path = pathlib.Path(tempfile.mkdtemp(), "train.jsonl")
         >>> _ = path.write_text('{"question": "Who?", "context": "It is Anna.", "answers": ["Anna"]}')
         >>> read_questions(path).answers
-        (((Answer(text='Anna', start=6),),),)
+        ((Answer(text='Anna', start=6),),)
     """
     report = ReadReport() if report is None else report
     columns = (question_column, context_column, answer_column)
